@@ -1,0 +1,28 @@
+"""What all tests share: one thread, no network, the lent real data when it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Two test processes on two cores must not fight over threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with the real images; a test that asks for it skips where it is missing."""
+    default = REPOSITORY.parent / "shared" / "data"
+    path = Path(os.environ.get("CROSSCHROMA_DATA", default))
+    if not path.is_dir():
+        pytest.skip(f"no real images at {path}; set CROSSCHROMA_DATA")
+    return path
