@@ -84,6 +84,11 @@ class Adapter(ABC):
     def split(self, name: SplitName) -> Source:
         """The images of one split; raises ``DataError`` when the dataset is not there."""
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether the split ``validation`` holds images; without, a run keeps its last weights."""
+        return True
+
     def subsets(self) -> Mapping[str, Sequence[str]]:
         """Named subsets of the test keys that results report beside ``all``."""
         return {}

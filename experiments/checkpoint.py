@@ -1,0 +1,141 @@
+"""Checkpoints: everything that a run needs to go on, and weights that evaluation can load."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..datasets.atomic import write_atomic
+from ..datasets.errors import UserError
+from ..models.system import ColorizationSystem
+from .experiment import Experiment, from_plain
+
+FORMAT = 1
+LAST, BEST = "last.pt", "best.pt"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained method: the system in eval mode and what its file says of it."""
+
+    system: ColorizationSystem
+    experiment: Experiment
+    step: int
+    train_s: float
+    weights_sha256: str
+    path: Path
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint of tensors and plain values; atomic, flushed to disk."""
+    write_atomic(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running any code that it may hold.
+
+    Raises:
+        UserError: the file is missing, damaged, foreign, or holds more than tensors and values.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint {path}; train first, or name the folder of a run")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is damaged, or holds objects that would run code on loading; "
+            "use a checkpoint that crosschroma wrote"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
+    return state
+
+
+def load_trained(run: Path, which: str = "best") -> Trained:
+    """The system of a run's folder or of a checkpoint file, strictly loaded, in eval mode.
+
+    Args:
+        run: a run's folder, or a checkpoint file.
+        which: ``best`` by the validation metric (``last`` where none was run), or ``last``.
+
+    Raises:
+        UserError: nothing to load, or weights that do not fit, by name.
+    """
+    path = _find(run, which)
+    state = load(path)
+    experiment: Experiment = from_plain(state["experiment"])
+    system = experiment.method.build()
+    for name, weights in state["inference"].items():
+        load_strictly(system.get_submodule(name), weights, f"{path}: {name}")
+    system.eval()
+    return Trained(
+        system=system,
+        experiment=experiment,
+        step=state["step"],
+        train_s=state["train_s"],
+        weights_sha256=weights_sha256(state["inference"]),
+        path=path,
+    )
+
+
+def load_strictly(network: nn.Module, weights: dict[str, torch.Tensor], what: str) -> None:
+    """Load weights, all of them.
+
+    Raises:
+        UserError: naming missing, surplus and differently shaped tensors.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise UserError(f"{what} does not fit: {error}") from error
+
+
+def weights_sha256(networks: dict[str, dict[str, torch.Tensor]]) -> str:
+    """SHA-256 over names and bytes of all tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for network, weights in sorted(networks.items()):
+        for name, tensor in sorted(weights.items()):
+            digest.update(f"{network}.{name}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def random_state() -> dict[str, Any]:
+    """The random states of this process as tensors and plain values."""
+    algorithm, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": [algorithm, keys.tolist(), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Take a ``random_state`` up again."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    algorithm, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((algorithm, np.array(keys, np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _find(run: Path, which: str) -> Path:
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
+    best = run / BEST
+    return best if which == "best" and best.is_file() else run / LAST

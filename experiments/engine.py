@@ -1,0 +1,487 @@
+"""The training loop: devices, order, checkpoints and logs, for any ``ColorizationSystem``."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ..datasets.batch import Batch, collate, to_device
+from ..datasets.cache import cached
+from ..datasets.errors import UserError
+from ..datasets.loading import DrawSampler, Images, eval_loader
+from ..datasets.source import Source
+from ..losses.terms import Terms, total
+from ..models.system import require
+from . import checkpoint
+from .ema import WeightAverage
+from .experiment import Experiment, Hardware, to_plain
+from .metrics import METRICS, Scorer, summarize
+from .runlog import ProgressLine, TensorBoard
+
+VALIDATION_BATCH = 8
+
+
+class StoppedError(UserError):
+    """The run was asked to stop (SIGTERM, Ctrl-C) and has saved itself."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all that is not weights, optimisers or random states."""
+
+    step: int = 0
+    train_s: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    best_metrics: dict[str, float | None] | None = None
+    worse: int = 0  # validations since the best
+
+
+def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = False) -> None:
+    """Train an experiment into the folder ``run``.
+
+    Writes ``last.pt`` (everything), ``best.pt`` (the weights that did best on validation) and
+    TensorBoard events. With ``resume`` a run goes on from ``last.pt``; on a CPU it ends
+    bit-identical to one that was never stopped.
+
+    Raises:
+        UserError: the run exists already, or is to be resumed with other settings; the data lacks
+            what the method needs; the disk is full.
+        DivergedError: a loss is not finite; ``last.pt`` is the last good checkpoint.
+        StoppedError: a signal asked the run to stop; it is saved.
+    """
+    if (run / checkpoint.LAST).exists() and not resume:
+        raise UserError(
+            f"{run} holds a run already; add --resume to go on, or choose another --run-dir"
+        )
+    fabric = _fabric(experiment, hardware)
+    fabric.launch()
+    try:
+        _Run(experiment, run, hardware, fabric).train(resume)
+    finally:
+        _close_processes(fabric)
+
+
+class _Run:
+    def __init__(
+        self, experiment: Experiment, run: Path, hardware: Hardware, fabric: Fabric
+    ) -> None:
+        self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
+        self.training = experiment.training
+        self.micro_batch = _micro_batch(experiment, fabric.world_size)
+        self.train_source, self.validation_source = self._sources()
+
+        fabric.seed_everything(experiment.seed, verbose=False)
+        self.system = experiment.method.build()
+        for name, network in self.system.networks().items():
+            setattr(self.system, name, fabric.setup_module(network))
+        self.system.to(fabric.device)
+        self.optimizers = {
+            name: fabric.setup_optimizers(optimizer)
+            for name, optimizer in self.system.optimizers().items()
+        }
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        self.inference = {n: self.system.networks()[n] for n in self.system.inference_networks}
+        self.average = (
+            WeightAverage({name: net.module for name, net in self.inference.items()}, decay)
+            if (decay := self.training.ema_decay)
+            else None
+        )
+        self.progress = Progress()
+
+    def train(self, resume: bool) -> None:
+        state = self._resume() if resume and (self.folder / checkpoint.LAST).exists() else None
+        batches = self._batches()
+        if state is not None:
+            checkpoint.set_random_state(state["random"][self.fabric.global_rank])
+        elif self.fabric.world_size > 1:
+            # dropout must differ between processes; weights were made from one seed
+            torch.manual_seed(self.experiment.seed + self.fabric.global_rank)
+        main = self.fabric.is_global_zero
+        board = TensorBoard(self.folder, self.progress.step) if main else None
+        line = ProgressLine(
+            self.folder.name,
+            self.training.steps,
+            self.progress.step,
+            self.training.batch_size,
+            shown=main,
+        )
+        try:
+            with _stop_signal() as stop:
+                self._loop(batches, board, line, stop)
+        finally:
+            line.close()
+            if board is not None:
+                board.close()
+
+    def _loop(
+        self, batches: Iterator[Batch], board: TensorBoard | None, line: ProgressLine, stop: _Stop
+    ) -> None:
+        training, progress = self.training, self.progress
+        clock, logged = time.monotonic(), progress.step
+        while progress.step < training.steps and not self._out_of_patience():
+            scalars = self._step(batches)
+            progress.step += 1
+            now = time.monotonic()
+            if progress.step % training.log_every == 0 or progress.step == training.steps:
+                progress.train_s += now - clock
+                if board is not None:
+                    images = (progress.step - logged) * training.batch_size
+                    rate = {"throughput/images_per_s": images / max(now - clock, 1e-9)}
+                    board.scalars({**self._floats(scalars), **self._rates(), **rate}, progress.step)
+                clock, logged = now, progress.step
+            line.update(progress.step, _shown(scalars))
+            if self._due(training.validate_every):
+                self._validate(board, line)
+                clock = time.monotonic()
+            stopping = self._agree(stop.asked)
+            if self._due(training.checkpoint_every) or stopping:
+                self._save()
+                clock = time.monotonic()
+            if stopping:
+                raise StoppedError(
+                    f"stopped at step {progress.step}, saved in {self.folder}; --resume goes on"
+                )
+
+    def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
+        factor = self.training.rate_factor(self.progress.step)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        self.system.train()
+        logged: list[dict[str, Tensor]] = []
+        for micro in range(self.training.accumulate):
+            closes = micro == self.training.accumulate - 1
+            step = _Step(self, self.progress.step, closes)
+            batch = to_device(next(batches), self.fabric.device)
+            with contextlib.ExitStack() as stack:
+                if not closes:
+                    self._without_sync(stack, *self.system.networks())
+                self.system.training_step(batch, step)
+            logged.append(step.scalars)
+        if self.average is not None:
+            self.average.update()
+        return {
+            name: torch.stack([scalars[name] for scalars in logged]).mean() for name in logged[-1]
+        }
+
+    def _without_sync(self, stack: contextlib.ExitStack, *networks: str) -> None:
+        if self.fabric.world_size > 1:
+            for name in networks:
+                stack.enter_context(self.fabric.no_backward_sync(getattr(self.system, name)))
+
+    def _validate(self, board: TensorBoard | None, line: ProgressLine) -> None:
+        """Score the validation images with the weights that would be shipped; keep the best."""
+        if self.validation_source is None:
+            return
+        # dropout's random stream must not depend on how often we look
+        with self._shipped_weights(), torch.random.fork_rng(), torch.no_grad():
+            self.system.eval()
+            metrics, grid = self._score(self.validation_source)
+            self._note_best(metrics)
+            step = self.progress.step
+            if board is not None:
+                board.scalars({f"validation/{k}": v for k, v in metrics.items()}, step)
+                board.images("validation", grid, step)
+                board.hyperparameters(
+                    to_plain(self.experiment), self.progress.best_metrics or metrics
+                )
+            shown = {name: metrics[name] for name in self.training.metrics}
+            line.say(f"step {step}: " + _shown_text(shown))
+
+    def _score(self, source: Source) -> tuple[dict[str, float | None], dict[str, Tensor]]:
+        loader = eval_loader(
+            source,
+            self.experiment.eval_view,
+            batch_size=VALIDATION_BATCH if self.experiment.eval_view.size else 1,
+            workers=0,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        scorer = Scorer(self.training.metrics)
+        grid: dict[str, Tensor] = {}
+        for batch in loader:
+            on_device = to_device(batch, self.fabric.device)
+            colored = self.system.colorize(on_device)
+            scorer.update(batch["key"], colored, on_device["rgb"])
+            if not grid:
+                given = on_device["nir" if "nir" in on_device else "gray"]
+                columns = {"input": given, "prediction": colored, "target": on_device["rgb"]}
+                grid = {name: plane[: self.training.grid] for name, plane in columns.items()}
+        rows = scorer.gather(self.fabric)
+        return summarize(rows)["all"], grid
+
+    def _note_best(self, metrics: dict[str, float | None]) -> None:
+        progress, monitor = self.progress, self.training.monitor
+        value = metrics[monitor]
+        higher = METRICS[monitor].better == "higher"
+        better = value is not None and (
+            progress.best is None or (value > progress.best if higher else value < progress.best)
+        )
+        if not better:
+            progress.worse += 1
+            return
+        progress.best, progress.best_step, progress.worse = value, progress.step, 0
+        progress.best_metrics = dict(metrics)
+        if self.fabric.is_global_zero:
+            state = {"inference": self._weights(), **self._header()}
+            checkpoint.save(self.folder / checkpoint.BEST, state)
+
+    def _save(self) -> None:
+        """Everything that is needed to go on, from the main process."""
+        randoms: list[Any] = [checkpoint.random_state()]
+        if self.fabric.world_size > 1:
+            randoms = [None] * self.fabric.world_size
+            torch.distributed.all_gather_object(randoms, checkpoint.random_state())
+        if self.fabric.is_global_zero:
+            with self._shipped_weights():
+                inference = {
+                    name: {key: value.clone() for key, value in weights.items()}
+                    for name, weights in self._weights().items()
+                }
+            state = {
+                "networks": {n: net.state_dict() for n, net in self.system.networks().items()},
+                "average": self.average.state_dict() if self.average else None,
+                "optimizers": {n: opt.state_dict() for n, opt in self.optimizers.items()},
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "random": randoms,
+                "inference": inference,
+                **self._header(),
+            }
+            checkpoint.save(self.folder / checkpoint.LAST, state)
+        self.fabric.barrier()
+
+    def _header(self) -> dict[str, Any]:
+        progress = dict(vars(self.progress))
+        return {"experiment": to_plain(self.experiment), **progress}
+
+    def _resume(self) -> dict[str, Any]:
+        state = checkpoint.load(self.folder / checkpoint.LAST)
+        _same_experiment(state["experiment"], to_plain(self.experiment), self.folder)
+        for name, network in self.system.networks().items():
+            checkpoint.load_strictly(network, state["networks"][name], f"{self.folder}: {name}")
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.progress = Progress(**{name: state[name] for name in vars(Progress())})
+        return state
+
+    def _sources(self) -> tuple[Source, Source | None]:
+        data = self.experiment.data
+        train: Source = data.split("train")
+        validation: Source | None = data.split("validation") if data.has_validation else None
+        if (folder := self.hardware.cache) is not None:
+            train = cached(train, folder, f"{data.protocol}-train")
+            if validation is not None:
+                validation = cached(validation, folder, f"{data.protocol}-validation")
+        return train, validation
+
+    def _batches(self) -> Iterator[Batch]:
+        """The endless stream of this process's micro-batches from the present step on."""
+        dataset = Images(self.train_source, self.experiment.train_view, seed=self.experiment.seed)
+        sampler = DrawSampler(
+            len(self.train_source),
+            self.micro_batch * self.fabric.world_size,
+            seed=self.experiment.seed,
+            start_batch=self.progress.step * self.training.accumulate,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=self.hardware.workers,
+            collate_fn=collate,
+            pin_memory=self.fabric.device.type == "cuda",
+            generator=torch.Generator(),  # its seed draw must not touch the global stream
+        )
+        batches = iter(loader)
+        first = next(batches)
+        require(first, self.system.needs, self.experiment.method.system.name)
+        return itertools.chain([first], batches)
+
+    def _weights(self) -> dict[str, dict[str, Tensor]]:
+        return {name: net.module.state_dict() for name, net in self.inference.items()}
+
+    def _shipped_weights(self) -> contextlib.AbstractContextManager[None]:
+        return self.average.applied() if self.average is not None else contextlib.nullcontext()
+
+    def _due(self, every: int) -> bool:
+        step = self.progress.step
+        return step == self.training.steps or (every > 0 and step % every == 0)
+
+    def _out_of_patience(self) -> bool:
+        patience = self.training.patience
+        return patience is not None and self.progress.worse >= patience
+
+    def _agree(self, asked: bool) -> bool:
+        """Whether any process was asked to stop: all must stop at one step."""
+        if self.fabric.world_size == 1:
+            return asked
+        votes = self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum")
+        return bool(votes > 0)
+
+    def _floats(self, scalars: dict[str, Tensor]) -> dict[str, float]:
+        return {name: value.item() for name, value in scalars.items()}
+
+    def _rates(self) -> dict[str, float]:
+        return {f"lr/{n}": opt.param_groups[0]["lr"] for n, opt in self.optimizers.items()}
+
+
+class _Step:
+    """One micro-batch's side of a step; ``closes`` says that the optimisers step after it."""
+
+    def __init__(self, run: _Run, index: int, closes: bool) -> None:
+        self._run, self.index, self._closes = run, index, closes
+        self.scalars: dict[str, Tensor] = {}
+
+    def backward(self, terms: Terms, optimizer: str) -> None:
+        loss = total(terms, self.index)
+        self._run.fabric.backward(loss / self._run.training.accumulate)
+        for name, term in terms.items():
+            value = term.value.detach().float()
+            self.scalars[f"loss_raw/{name}"] = value
+            self.scalars[f"loss_weighted/{name}"] = term.weight * value
+        self.scalars[f"loss/{optimizer}"] = loss.detach().float()
+
+    def update(self, optimizer: str) -> None:
+        if not self._closes:
+            return
+        run, stepped = self._run, self._run.optimizers[optimizer]
+        if run.training.clip_norm is not None:
+            norm = run.fabric.clip_gradients(
+                run.system, stepped, max_norm=run.training.clip_norm, error_if_nonfinite=False
+            )
+            self.scalars[f"gradient_norm/{optimizer}"] = torch.as_tensor(norm)
+        stepped.step()
+        stepped.zero_grad()
+
+    @contextlib.contextmanager
+    def frozen(self, *networks: str) -> Iterator[None]:
+        modules = [getattr(self._run.system, name) for name in networks]
+        with contextlib.ExitStack() as stack:
+            self._run._without_sync(stack, *networks)
+            for module in modules:
+                module.requires_grad_(False)
+            try:
+                yield
+            finally:
+                for module in modules:
+                    module.requires_grad_(True)
+
+
+class _Stop:
+    asked = False
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[_Stop]:
+    """SIGTERM and the first Ctrl-C ask for a stop at the next step instead of ending at once."""
+    stop = _Stop()
+
+    def ask(number: int, frame: object) -> None:
+        stop.asked = True
+        signal.signal(number, previous[number])
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    try:
+        previous = {number: signal.signal(number, ask) for number in numbers}
+    except ValueError:  # not in the main thread: signals are the caller's business
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
+    several = hardware.devices * hardware.nodes > 1
+    # buffers broadcast in place between two discriminator passes break autograd (pytorch#175024)
+    strategy = DDPStrategy(broadcast_buffers=False) if several else "auto"
+    try:
+        return Fabric(
+            accelerator=hardware.accelerator,
+            devices=hardware.devices,
+            num_nodes=hardware.nodes,
+            strategy=strategy,
+            precision=experiment.training.precision,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"cannot use accelerator '{hardware.accelerator}' with {hardware.devices} device(s): "
+            f"{error} --hardware.accelerator cpu runs everywhere"
+        ) from error
+
+
+def _micro_batch(experiment: Experiment, world: int) -> int:
+    training = experiment.training
+    parts = world * training.accumulate
+    if training.batch_size % parts:
+        raise UserError(
+            f"batch size {training.batch_size} cannot be cut into {world} process(es) x "
+            f"{training.accumulate} micro-batch(es); choose a multiple of {parts}"
+        )
+    return training.batch_size // parts
+
+
+def _same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
+    different = sorted(_differences(saved, present))
+    # a longer schedule, another data folder or more frequent looks leave the steps done valid
+    free = ("training.steps", "training.checkpoint_every", "training.log_every", "data.root")
+    refused = [name for name in different if name not in free]
+    if refused:
+        raise UserError(
+            f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
+            "same, or choose another --run-dir"
+        )
+
+
+def _differences(one: Any, other: Any, prefix: str = "") -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = one.keys() | other.keys()
+        return [
+            difference
+            for name in names
+            for difference in _differences(one.get(name), other.get(name), f"{prefix}{name}.")
+        ]
+    return [] if one == other else [prefix.removesuffix(".")]
+
+
+def _shown(scalars: dict[str, Tensor]) -> dict[str, float]:
+    return {
+        name.removeprefix("loss_raw/"): value.item()
+        for name, value in scalars.items()
+        if name.startswith("loss_raw/")
+    }
+
+
+def _shown_text(metrics: dict[str, float | None]) -> str:
+    return "  ".join(f"{k} {'n/a' if v is None else format(v, '.4g')}" for k, v in metrics.items())
+
+
+def _close_processes(fabric: Fabric) -> None:
+    """End a process group in the order that does not crash at exit (gloo: 4 of 15 runs did)."""
+    if fabric.world_size > 1 and torch.distributed.is_initialized():
+        fabric.barrier()
+        gc.collect()
+        torch.distributed.destroy_process_group()

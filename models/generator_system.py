@@ -1,0 +1,41 @@
+"""Methods that are one generator from the given plane to colour."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..datasets.batch import Batch
+from .domain import DomainName, network_input, output_to_rgb
+from .padding import pad_and_crop
+from .system import ColorizationSystem
+
+
+class GeneratorSystem(ColorizationSystem):
+    """A generator maps NIR to RGB, or L* to ab with L* kept, at any image size.
+
+    Subclasses set ``generator`` and ``stride`` and have a ``Config`` with a ``domain`` field.
+    """
+
+    generator: nn.Module
+
+    def __init__(self, domain: DomainName) -> None:
+        super().__init__()
+        self._domain: DomainName = domain
+
+    @property
+    def domain(self) -> DomainName:
+        return self._domain
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({self.domain, "rgb"})
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator}
+
+    def predict(self, batch: Batch) -> Tensor:
+        """The generator's output in [-1,1] at the input's size; see ``domain.network_target``."""
+        return pad_and_crop(self.generator, network_input(self.domain, batch), self.stride)
+
+    def colorize(self, batch: Batch) -> Tensor:
+        return output_to_rgb(self.domain, self.predict(batch), batch)

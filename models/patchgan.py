@@ -1,0 +1,46 @@
+"""The PatchGAN discriminator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import Norm, norm_layer
+
+
+class PatchGAN(nn.Module):
+    """Judges overlapping patches of an input and its colours, one logit a patch.
+
+    With 3 layers a logit sees 70x70 pixels, and 256x256 gives 30x30 logits; 1 + 2 channels and
+    width 64 have 2,765,633 parameters.
+
+    Paper: Isola et al. 2017 (pix2pix), section 3.2.2 and 6.1.2.
+
+    Args:
+        in_channels: of input and colours together.
+        width: channels of the first layer; doubled a layer, up to 8 times.
+        layers: stride-2 layers; 3 gives the 70x70 field.
+        norm: normalisation of the inner layers.
+    """
+
+    def __init__(
+        self, in_channels: int, width: int = 64, layers: int = 3, norm: Norm = "batch"
+    ) -> None:
+        super().__init__()
+        body: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        channels = width
+        for layer in range(1, layers + 1):
+            wider = width * min(2**layer, 8)
+            stride = 2 if layer < layers else 1
+            # a bias before BatchNorm would be cancelled by it
+            body += [
+                nn.Conv2d(channels, wider, 4, stride, 1, bias=norm != "batch"),
+                norm_layer(norm, wider),
+                nn.LeakyReLU(0.2),
+            ]
+            channels = wider
+        self.body = nn.Sequential(*body, nn.Conv2d(channels, 1, 4, 1, 1))
+
+    def forward(self, given: Tensor, colors: Tensor) -> Tensor:
+        """Logits B1hw for the input plane ``given`` (BCHW) and ``colors`` (BC'HW), in [-1,1]."""
+        return self.body(torch.cat([given, colors], dim=1))

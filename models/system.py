@@ -1,0 +1,128 @@
+"""``ColorizationSystem``: all that the engine, evaluation and inference may ask of a method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..datasets.batch import Batch
+from ..datasets.errors import UserError
+from ..losses.terms import Terms
+
+
+class Step(Protocol):
+    """The engine's side of one optimisation step, handed to ``training_step``."""
+
+    index: int  # optimisation steps done before this one
+
+    def backward(self, terms: Terms, optimizer: str) -> None:
+        """Check, log and sum the terms, then add their gradients."""
+        ...
+
+    def update(self, optimizer: str) -> None:
+        """Clip, step and clear the named optimiser (once all micro-batches are in)."""
+        ...
+
+    def frozen(self, *networks: str) -> AbstractContextManager[None]:
+        """Within it, the named networks pass gradients on but gather none themselves."""
+        ...
+
+
+class ColorizationSystem(nn.Module, ABC):
+    """A method: its networks, its optimisers, one optimisation step, and colour from a batch.
+
+    A subclass is made from a ``Config`` (``Config(...).build()``); its file is all that a new
+    method needs. Networks are attributes, and ``networks()`` names them as the attributes are
+    named: the engine puts its wrapped (distributed, mixed-precision) modules in their place.
+    Supervised methods with one optimiser implement ``losses``; others override
+    ``training_step``.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Everything that decides what the method computes; defaults are the paper's."""
+
+        system: ClassVar[type[ColorizationSystem]]
+
+        def build(self) -> ColorizationSystem:
+            """A new system with fresh weights from torch's global random state."""
+            return self.system(self)
+
+        def smoke(self) -> Self:
+            """The same method, narrow enough to run on a CPU in seconds."""
+            return self
+
+    name: ClassVar[str]
+    stride: int = 1  # inputs are padded to a multiple of it and outputs cropped back
+    inference_networks: ClassVar[tuple[str, ...]] = ("generator",)  # averaged (EMA), shipped
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "Config" in cls.__dict__:
+            cls.Config.system = cls
+
+    @property
+    @abstractmethod
+    def domain(self) -> str:
+        """What the method is given: ``nir``, ``gray`` or ``both``."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> frozenset[str]:
+        """Batch keys that training needs, checked once before a run starts."""
+
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """The trainable networks by attribute name."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """New optimisers over the networks as they are now."""
+
+    @abstractmethod
+    def colorize(self, batch: Batch) -> Tensor:
+        """Colour a batch: B3HW sRGB [0,1], of the input's size, on the input's device."""
+
+    def losses(self, batch: Batch) -> Terms:
+        """Named loss terms of a supervised method."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither losses nor a step")
+
+    def training_step(self, batch: Batch, step: Step) -> None:
+        """One optimisation step; this default serves supervised methods."""
+        step.backward(self.losses(batch), "generator")
+        step.update("generator")
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable parameters of each network."""
+        return {
+            name: sum(p.numel() for p in network.parameters() if p.requires_grad)
+            for name, network in self.networks().items()
+        }
+
+
+def subclasses(base: type[ColorizationSystem] = ColorizationSystem) -> Iterator[type]:
+    """Every method class that has been imported."""
+    for cls in base.__subclasses__():
+        yield cls
+        yield from subclasses(cls)
+
+
+def require(batch: Mapping[str, Any], needs: frozenset[str], who: str) -> None:
+    """Check that a batch has what a method needs.
+
+    Raises:
+        UserError: naming the missing planes.
+    """
+    missing = sorted(needs - batch.keys())
+    if missing:
+        raise UserError(
+            f"{who} needs {', '.join(missing)} and the data has only "
+            f"{', '.join(sorted(batch.keys() - {'key'}))}; choose the other domain "
+            "(--method.domain) or another dataset"
+        )
