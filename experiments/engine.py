@@ -27,8 +27,8 @@ from ..losses.terms import Terms, total
 from ..models.system import require
 from . import checkpoint
 from .ema import WeightAverage
-from .experiment import Experiment, Hardware, to_plain
-from .metrics import METRICS, Scorer, summarize
+from .experiment import Experiment, Hardware, Training, to_plain
+from .metrics import METRICS, Scorer, gather_rows, summarize
 from .runlog import ProgressLine, TensorBoard
 
 VALIDATION_BATCH = 8
@@ -82,6 +82,7 @@ class _Run:
         self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
         self.training = experiment.training
         self.micro_batch = _micro_batch(experiment, fabric.world_size)
+        _check_monitor(self.training)
         self.train_source, self.validation_source = self._sources()
 
         fabric.seed_everything(experiment.seed, verbose=False)
@@ -224,8 +225,7 @@ class _Run:
                 given = on_device["nir" if "nir" in on_device else "gray"]
                 columns = {"input": given, "prediction": colored, "target": on_device["rgb"]}
                 grid = {name: plane[: self.training.grid] for name, plane in columns.items()}
-        rows = scorer.gather(self.fabric)
-        return summarize(rows)["all"], grid
+        return summarize(gather_rows(scorer.rows()))["all"], grid
 
     def _note_best(self, metrics: dict[str, float | None]) -> None:
         progress, monitor = self.progress, self.training.monitor
@@ -442,6 +442,15 @@ def _micro_batch(experiment: Experiment, world: int) -> int:
             f"{training.accumulate} micro-batch(es); choose a multiple of {parts}"
         )
     return training.batch_size // parts
+
+
+def _check_monitor(training: Training) -> None:
+    Scorer(training.metrics)  # names the nearest metrics on a typo, before any step is spent
+    if training.monitor not in training.metrics or METRICS[training.monitor].better == "closer":
+        raise UserError(
+            f"cannot keep the best by '{training.monitor}': it must be one of the validation "
+            f"metrics ({', '.join(training.metrics)}) that is better when higher or lower"
+        )
 
 
 def _same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:

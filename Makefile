@@ -1,0 +1,40 @@
+# Each target sets up all it needs in .venv; python3 (3.11 or newer) is the only thing expected.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow check setup clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       train, evaluate and show two methods on generated scenes (about 5 minutes)"
+	@echo "make test       the tests (no network, no data needed)"
+	@echo "make test-slow  the slow tests as well"
+	@echo "make check      linters, types, and that the tables equal the run files"
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/.ready
+	$(BIN)/crosschroma reproduce scenes --runs runs/demo --results runs/demo/results --readme None
+	$(BIN)/crosschroma gallery runs/demo/*_scenes* --out runs/demo/gallery.png
+	@echo "open runs/demo/gallery.png, runs/demo/results/tables/scenes.md"
+	@echo "and run: $(BIN)/tensorboard --logdir runs/demo"
+
+test: .venv/.ready
+	$(BIN)/pytest -m "not slow and not network and not gpu"
+
+test-slow: .venv/.ready
+	$(BIN)/pytest -m "not network"
+
+check: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/crosschroma table --check
+
+clean:
+	rm -rf .venv build *.egg-info

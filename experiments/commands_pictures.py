@@ -1,0 +1,77 @@
+"""``crosschroma colorize`` and ``crosschroma gallery``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from .infer import Colorizer, colorize_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorizeOptions:
+    """Colour a picture, or all pictures below a folder into the same tree of PNG files.
+
+    What is there already is skipped; after a broken picture the others go on, and the exit code
+    is 1. The input is read as gray levels for a gray method, as NIR for a NIR method.
+
+    Attributes:
+        source: a picture or a folder.
+        run: a run's folder or a checkpoint file.
+        out: PNG file or folder to write.
+        weights: the run's best weights by validation, or its last.
+        overwrite: colour again what is there.
+        device: ``cpu``, ``cuda``, ...
+    """
+
+    source: tyro.conf.Positional[Path]
+    run: Path
+    out: Path = Path("colorized")
+    weights: Literal["best", "last"] = "best"
+    overwrite: bool = False
+    device: str = "cpu"
+
+
+def colorize(argv: list[str]) -> int:
+    """``crosschroma colorize SOURCE --run RUN``."""
+    options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
+    colorizer = Colorizer.load(options.run, options.weights, options.device)
+    report = colorize_files(colorizer, options.source, options.out, options.overwrite, print)
+    if report.skipped:
+        print(f"{len(report.skipped)} there already (--overwrite colours them again)")
+    for reason in report.failed.values():
+        print(f"error: {reason}", file=sys.stderr)
+    if report.failed:
+        print(f"error: {len(report.failed)} could not be coloured", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryOptions:
+    """Show test images of one dataset: input, every run's prediction, target, error maps.
+
+    Attributes:
+        runs: run folders or checkpoint files; the first one's dataset and view are used.
+        out: PNG file to write.
+        images: number of test images, spread evenly over the split.
+        root: the dataset's folder.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path = Path("gallery.png")
+    images: int = 4
+    root: Path | None = None
+
+
+def gallery(argv: list[str]) -> int:
+    """``crosschroma gallery RUN...``."""
+    from .gallery_runs import write_gallery
+
+    options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
+    write_gallery(options.runs, options.out, options.images, options.root)
+    print(options.out)
+    return 0

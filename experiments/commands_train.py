@@ -1,0 +1,153 @@
+"""``crosschroma train`` and ``crosschroma reproduce``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..datasets.errors import UserError, unknown
+from ..losses.terms import DivergedError
+from . import evaluate, recipe_list, tables
+from .checkpoint import BEST, LAST, load_trained
+from .engine import StoppedError, fit
+from .experiment import Experiment, Hardware
+from .runfile import load_all
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Train a recipe; every setting of it can be overridden.
+
+    Attributes:
+        experiment: the recipe's settings.
+        hardware: where to compute.
+        run_dir: folder for checkpoints and TensorBoard events; default runs/<name>.
+        resume: go on from the folder's last checkpoint.
+        smoke: a narrow network for two steps, to see that everything is there.
+    """
+
+    experiment: Annotated[Experiment, tyro.conf.arg(name="")]
+    hardware: Hardware = field(default_factory=Hardware)
+    run_dir: Path | None = None
+    resume: bool = False
+    smoke: bool = False
+
+
+def train(argv: list[str]) -> int:
+    """``crosschroma train RECIPE [overrides]``."""
+    if not argv or argv[0].startswith("-"):
+        print("usage: crosschroma train RECIPE [--help] [overrides]\n\nrecipes:")
+        print("\n".join(f"  {name}" for name in recipe_list.names()))
+        return 0 if argv and argv[0] in ("-h", "--help") else 2
+    options = tyro.cli(
+        TrainOptions,
+        prog=f"crosschroma train {argv[0]}",
+        args=argv[1:],
+        default=TrainOptions(experiment=recipe_list.load(argv[0])),
+    )
+    experiment = options.experiment.smoke() if options.smoke else options.experiment
+    run = options.run_dir or RUNS / experiment.name
+    fit(experiment, run, options.hardware, options.resume)
+    print(f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceOptions:
+    """Train and evaluate every recipe of a table that has no row yet, then write the table.
+
+    Goes on after a failure; the failed recipe gets a row that says so.
+
+    Attributes:
+        table: the table: a dataset's name.
+        budget: ``smoke`` proves the path in seconds with narrow networks, and keeps its rows
+            under the runs folder; ``full`` is the recipes' own budget.
+        only: recipes to run, default all of the table.
+        seed: seeds to run, each a row.
+        root: the dataset's folder.
+        runs: folder for the runs; a run that was stopped goes on where it was.
+        results: folder with runs/*.json and tables/.
+        readme: file whose table blocks are rewritten.
+        hardware: where to compute.
+    """
+
+    table: tyro.conf.Positional[str]
+    budget: Literal["smoke", "full"] = "full"
+    only: tuple[str, ...] = ()
+    seed: tuple[int, ...] = (0,)
+    root: Path | None = None
+    runs: Path = RUNS
+    results: Path = Path("results")
+    readme: Path = Path("README.md")
+    hardware: Hardware = field(default_factory=Hardware)
+
+
+def reproduce(argv: list[str]) -> int:
+    """``crosschroma reproduce TABLE``."""
+    options = tyro.cli(ReproduceOptions, prog="crosschroma reproduce", args=argv)
+    experiments = _experiments(options)
+    results = options.runs / "smoke-results" if options.budget == "smoke" else options.results
+    rows = load_all(results / "runs")
+    failed: list[str] = []
+    for experiment in experiments:
+        row = _row_name(experiment)
+        if options.budget == "full" and row in rows and rows[row].status == "ok":
+            print(f"{row}: has its row", flush=True)
+            continue
+        try:
+            _reproduce_one(experiment, options, results / "runs" / f"{row}.json")
+        except StoppedError:
+            raise
+        except Exception as error:  # any failure becomes a row, and the others still run
+            failed.append(row)
+            print(f"error: {row}: {error}", file=sys.stderr, flush=True)
+            status = "diverged" if isinstance(error, DivergedError) else "failed"
+            note = f"{type(error).__name__}: {error}"
+            evaluate.failed_row(experiment, status, note).save(results / "runs" / f"{row}.json")
+    readme = options.readme if options.budget == "full" else None
+    tables.write(results, readme)
+    print(f"tables: {results / 'tables'}")
+    if failed:
+        print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _experiments(options: ReproduceOptions) -> list[Experiment]:
+    recipes = {name: recipe_list.load(name) for name in recipe_list.names()}
+    known = sorted({recipe.data.name for recipe in recipes.values()})
+    if options.table not in known:
+        raise UserError(unknown("table with recipes", options.table, known))
+    chosen = {n: r for n, r in recipes.items() if r.data.name == options.table}
+    for name in options.only:
+        if name not in chosen:
+            raise UserError(unknown(f"recipe of table {options.table}", name, chosen))
+    experiments = []
+    for recipe in chosen.values():
+        if options.only and recipe.name not in options.only:
+            continue
+        data = replace(recipe.data, root=options.root or recipe.data.root)
+        for seed in options.seed:
+            experiment = replace(recipe, data=data, seed=seed)
+            experiments.append(experiment.smoke() if options.budget == "smoke" else experiment)
+    return experiments
+
+
+def _reproduce_one(experiment: Experiment, options: ReproduceOptions, row: Path) -> None:
+    run = options.runs / row.stem
+    if (run / LAST).exists() and options.budget == "full":
+        print(f"{row.stem}: goes on in {run}", flush=True)
+    elif options.budget == "smoke":
+        for name in (LAST, BEST):
+            (run / name).unlink(missing_ok=True)
+    fit(experiment, run, options.hardware, resume=True)
+    evaluate.evaluate_run(load_trained(run)).save(row)
+
+
+def _row_name(experiment: Experiment) -> str:
+    return experiment.name if experiment.seed == 0 else f"{experiment.name}-seed{experiment.seed}"

@@ -1,0 +1,24 @@
+"""pix2pix for ab on the ImageNet sample (700 photographs).
+
+Command: crosschroma train pix2pix_imagenet_sample
+"""
+
+from ...datasets.imagenet import ImageNetSample
+from ...datasets.transforms import TrainView
+from ...models.pix2pix import Pix2Pix
+from ..experiment import Experiment, Training
+
+experiment = Experiment(
+    name="pix2pix_imagenet_sample",
+    method=Pix2Pix.Config(domain="gray"),
+    data=ImageNetSample(min_chroma=10.0),
+    train_view=TrainView(size=256, crop_scale=(0.6, 1.0)),
+    training=Training(
+        steps=1200,
+        batch_size=2,
+        precision="bf16-mixed",
+        schedule="linear",
+        validate_every=150,
+        checkpoint_every=150,
+    ),
+)

@@ -1,0 +1,24 @@
+"""pix2pix on VCIP NIR, trained without the test scenes.
+
+Command: crosschroma train pix2pix_vcip
+"""
+
+from ...datasets.transforms import TrainView
+from ...datasets.vcip import Vcip
+from ...models.pix2pix import Pix2Pix
+from ..experiment import Experiment, Training
+
+experiment = Experiment(
+    name="pix2pix_vcip",
+    method=Pix2Pix.Config(domain="nir"),
+    data=Vcip(protocol_name="vcip-clean"),
+    train_view=TrainView(size=256, crop_scale=(0.6, 1.0), nir_gain=0.2, nir_gamma=0.2),
+    training=Training(
+        steps=1200,
+        batch_size=2,
+        precision="bf16-mixed",
+        schedule="linear",
+        validate_every=150,
+        checkpoint_every=150,
+    ),
+)

@@ -1,0 +1,27 @@
+"""U-Net regression of ab on the ImageNet sample (700 photographs).
+
+Command: crosschroma train unet_imagenet_sample
+"""
+
+from ...datasets.imagenet import ImageNetSample
+from ...datasets.transforms import TrainView
+from ...models.unet import UNet
+from ..experiment import Experiment, Training
+
+experiment = Experiment(
+    name="unet_imagenet_sample",
+    method=UNet.Config(domain="gray", loss="l1", width=32, lr=1e-3),
+    data=ImageNetSample(min_chroma=10.0),
+    train_view=TrainView(size=128, crop_scale=(0.5, 1.0)),
+    training=Training(
+        steps=1500,
+        batch_size=12,
+        precision="bf16-mixed",
+        clip_norm=1.0,
+        ema_decay=0.995,
+        schedule="cosine",
+        warmup=50,
+        validate_every=150,
+        checkpoint_every=150,
+    ),
+)

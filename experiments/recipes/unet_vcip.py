@@ -1,0 +1,29 @@
+"""U-Net regression on VCIP NIR, trained without the test scenes.
+
+Command: crosschroma train unet_vcip
+"""
+
+from ...datasets.transforms import TrainView
+from ...datasets.vcip import Vcip
+from ...models.unet import UNet
+from ..experiment import Experiment, Training
+
+experiment = Experiment(
+    name="unet_vcip",
+    method=UNet.Config(domain="nir", loss="l1", width=32, lr=1e-3),
+    data=Vcip(protocol_name="vcip-clean"),
+    train_view=TrainView(
+        size=128, crop_scale=(0.5, 1.0), rotate90=False, nir_gain=0.2, nir_gamma=0.2
+    ),
+    training=Training(
+        steps=1500,
+        batch_size=12,
+        precision="bf16-mixed",
+        clip_norm=1.0,
+        ema_decay=0.995,
+        schedule="cosine",
+        warmup=50,
+        validate_every=150,
+        checkpoint_every=150,
+    ),
+)
