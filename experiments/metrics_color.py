@@ -42,7 +42,7 @@ def colorfulness(image: Tensor) -> Tensor:
     """CF of Hasler and Süsstrunk, (B,), with signed opponent channels; to be close to the truth's.
 
     sqrt(var rg + var yb) + 0.3 sqrt(mean rg² + mean yb²) with rg = R - G and yb = (R + G)/2 - B
-    in 0-255. Range 0 (gray) to about 250; 15 slightly, 33 moderately, 59 quite, above 80 highly
+    in 0-255. Range 0 (gray) to about 300; 15 slightly, 33 moderately, 59 quite, above 80 highly
     colourful.
 
     Paper: Hasler and Süsstrunk, Measuring Colourfulness in Natural Images, SPIE 2003.

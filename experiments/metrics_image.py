@@ -14,7 +14,7 @@ _C1, _C2 = 0.01**2, 0.03**2  # K1 = .01 and K2 = .03 for a data range of 1
 _WINDOW = 7
 
 
-class MetricUnavailable(Exception):
+class MetricUnavailableError(Exception):
     """A metric cannot be computed here; the text says why and what would help."""
 
 
@@ -42,7 +42,7 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     -10 log10 of the image's MSE, which equals -20 log10 of its RMSE. A table's figure is the mean
     of the images' dB values, not the PSNR of the mean MSE. Equal images would be infinite; values
     are capped at 100 dB, below which any two 8-bit images stay that differ by 1/255 in more than
-    about one value of 65,000, so that means stay finite.
+    about one value of 150,000, so that means stay finite.
 
     A negative PSNR needs an RMSE above the peak, which two clipped images cannot have: it is a
     slip in the formula. Errors in 0-255 with a peak of 1 give -34 dB where 13.7 dB is right. A
@@ -73,12 +73,12 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     Paper: Wang et al., Image Quality Assessment, IEEE TIP 2004.
 
     Raises:
-        MetricUnavailable: when pytorch-msssim is not installed.
+        MetricUnavailableError: when pytorch-msssim is not installed.
     """
     try:
         import pytorch_msssim
     except ImportError as error:
-        raise MetricUnavailable(
+        raise MetricUnavailableError(
             "the package pytorch-msssim is not installed; pip install pytorch-msssim"
         ) from error
     return pytorch_msssim.ssim(prediction, target, data_range=1.0, size_average=False)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import socket
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +14,12 @@ import torch
 from torch import Tensor
 
 from ..losses.torchvision_ops import ensure_torchvision
-from .metrics_image import MetricUnavailable
+from .metrics_image import MetricUnavailableError
 
 _URL = "https://download.pytorch.org/models/"
 _TIMEOUT_S = 10
+# as results print it: the same on every machine
+_FOLDER = "$TORCH_HOME/hub/checkpoints/ (TORCH_HOME is ~/.cache/torch unless set)"
 
 
 class Backbone(NamedTuple):
@@ -47,8 +50,8 @@ def lpips(prediction: Tensor, target: Tensor, net: str) -> Tensor:
         net: ``alex``, ``squeeze`` or ``vgg``.
 
     Raises:
-        MetricUnavailable: when the package or the backbone's weights are missing or are not the
-            published ones; never computed on random weights.
+        MetricUnavailableError: when the package or the backbone's weights are missing or are not
+            the published ones; never computed on random weights.
     """
     model = load(net, prediction.device)
     with torch.no_grad():
@@ -63,9 +66,11 @@ def load(net: str, device: torch.device) -> torch.nn.Module:
         ensure_torchvision()
         from lpips import LPIPS
     except ImportError as error:
-        raise MetricUnavailable(f"a package is missing: {error}; pip install lpips") from error
+        raise MetricUnavailableError(f"a package is missing: {error}; pip install lpips") from error
     # The package would load the backbone as a pickle that may run code, or ask the network for it.
-    model: Any = LPIPS(net=net, pnet_rand=True, verbose=False)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore", UserWarning)  # it calls torchvision by old argument names
+        model: Any = LPIPS(net=net, pnet_rand=True, verbose=False)
     names = {name: "features." + name.partition(".")[2] for name in model.net.state_dict()}
     model.net.load_state_dict({name: state[source] for name, source in names.items()})
     return model.to(device).eval().requires_grad_(False)
@@ -76,36 +81,27 @@ def _backbone_state(backbone: Backbone) -> dict[str, Tensor]:
     if not path.is_file():
         _download(backbone, path)
     if not _sha256(path).startswith(backbone.sha256):
-        raise MetricUnavailable(
-            f"{_where(path)} is not the published file (its SHA-256 does not begin with "
-            f"{backbone.sha256}); delete it or replace it by {_URL}{backbone.file}"
+        raise MetricUnavailableError(
+            f"{backbone.file} in {_FOLDER} is not the published file (its SHA-256 does not "
+            f"begin with {backbone.sha256}); replace it by {_URL}{backbone.file}"
         )
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _download(backbone: Backbone, path: Path) -> None:
     url = _URL + backbone.file
-    remedy = f"no file {_where(path)}; put {url} there"
+    remedy = f"no {backbone.file} in {_FOLDER}; put {url} there"
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        raise MetricUnavailable(f"{remedy}, or unset HF_HUB_OFFLINE to have it downloaded")
+        raise MetricUnavailableError(f"{remedy}, or unset HF_HUB_OFFLINE to have it downloaded")
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_S)  # torch.hub sets none: a silent firewall would hang us
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), backbone.sha256, progress=False)
     except (OSError, RuntimeError) as error:  # URLError is an OSError; RuntimeError: wrong hash
-        raise MetricUnavailable(f"{remedy} (download failed: {error})") from error
+        raise MetricUnavailableError(f"{remedy} (download failed: {error})") from error
     finally:
         socket.setdefaulttimeout(timeout)
-
-
-def _where(path: Path) -> str:
-    """The path as results may print it: the home folder and the like stay out of them."""
-    home, cache = str(Path.home()), str(Path(torch.hub.get_dir()).parent)
-    text = str(path)
-    if text.startswith(home):
-        return "~" + text[len(home) :]
-    return "$TORCH_HOME" + text[len(cache) :]
 
 
 def _sha256(path: Path) -> str:

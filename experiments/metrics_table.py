@@ -1,0 +1,229 @@
+"""The one table of metrics: what every name in the results means, and how it is computed."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from ..datasets.errors import UserError, unknown
+from . import metrics_color, metrics_image
+from .metrics_lpips import lpips
+
+Row = dict[str, Any]  # {"key": image, column: value or None, ...}
+Better = Literal["higher", "lower", "closer"]
+TRUTH = "_true"  # a statistic's column for the target: CF beside CF_true
+ROUNDING = "prediction and target in [0,1] rounded to 8 bits, as if saved as PNG"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a name in the results means, and how it is computed.
+
+    Exactly one of ``pair``, ``image`` and ``rows`` is set.
+
+    Attributes:
+        name: its printed name, unless ``columns`` gives several.
+        better: ``higher``, ``lower``, or ``closer`` to the same statistic of the truth.
+        protocol: how pixels become the number, in words; part of every run file.
+        min_side: pixels of height and width below which it is not defined.
+        pair: (prediction, target) B3HW -> (B,).
+        image: B3HW -> (B,) or (B, columns); taken of the prediction and of the truth.
+        rows: rows -> one value for the set, from the columns of the metric ``of``.
+    """
+
+    name: str
+    better: Better
+    unit: str
+    protocol: str
+    columns: tuple[str, ...] = ()
+    min_side: int = 1
+    pair: Callable[[Tensor, Tensor], Tensor] | None = None
+    image: Callable[[Tensor], Tensor] | None = None
+    rows: Callable[[Sequence[Row]], float | None] | None = None
+    of: str = ""
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """Its printed names."""
+        return self.columns or (self.name,)
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """What it adds to a row: its names and, for statistics, those of the truth."""
+        truth = tuple(name + TRUTH for name in self.own_columns) if self.image else ()
+        return () if self.rows else self.own_columns + truth
+
+
+def _delta_of_means(column: str, rows: Sequence[Row]) -> float:
+    return abs(mean(rows, column) - mean(rows, column + TRUTH))
+
+
+def _mean_of_deltas(column: str, rows: Sequence[Row]) -> float:
+    return math.fsum(abs(row[column] - row[column + TRUTH]) for row in rows) / len(rows)
+
+
+def _ab_std_ratio(rows: Sequence[Row]) -> float | None:
+    predicted = math.fsum(math.hypot(row["a_std"], row["b_std"]) for row in rows)
+    true = math.fsum(math.hypot(row["a_std" + TRUTH], row["b_std" + TRUTH]) for row in rows)
+    return predicted / true if true > 0 else None
+
+
+def _lpips(net: str) -> Metric:
+    return Metric(
+        name=f"LPIPS-{net}",
+        better="lower",
+        unit="",
+        min_side=32,
+        pair=functools.partial(lpips, net=net),
+        protocol=f"lpips 0.1 with torchvision's ImageNet {net} weights, inputs scaled to [-1,1]",
+    )
+
+
+def _deltas(column: str, kind: str) -> tuple[Metric, Metric]:
+    of_means = Metric(
+        name=f"d{column}",
+        better="lower",
+        unit="",
+        of=column,
+        rows=functools.partial(_delta_of_means, column),
+        protocol=f"|mean CF - mean CF of the truth| over the set, {kind}",
+    )
+    of_images = Metric(
+        name=f"d{column}_image",
+        better="lower",
+        unit="",
+        of=column,
+        rows=functools.partial(_mean_of_deltas, column),
+        protocol=f"mean over the images of |CF - CF of the truth|, {kind}",
+    )
+    return of_means, of_images
+
+
+_SIGNED, _MAGNITUDE = "signed opponents (Hasler-Süsstrunk)", "|opponents| (as CT2 and DDColor)"
+_TABLE = (
+    Metric(
+        name="PSNR",
+        better="higher",
+        unit="dB",
+        pair=metrics_image.psnr,
+        protocol="RGB, peak 1, all pixels and channels of an image, then mean of dB; capped at 100",
+    ),
+    Metric(
+        name="SSIM",
+        better="higher",
+        unit="",
+        min_side=11,
+        pair=metrics_image.ssim,
+        protocol="RGB, 11x11 Gaussian sigma 1.5, data range 1, no padding (pytorch-msssim)",
+    ),
+    Metric(
+        name="SSIM7",
+        better="higher",
+        unit="",
+        min_side=7,
+        pair=metrics_image.ssim7,
+        protocol="RGB, 7x7 uniform, data range 1, sample covariance (scikit-image's default)",
+    ),
+    Metric(
+        name="AE",
+        better="lower",
+        unit="°",
+        pair=metrics_color.angular_error,
+        protocol="mean angle between RGB vectors, 1e-6 added to the product of norms",
+    ),
+    Metric(
+        name="MAE",
+        better="lower",
+        unit="",
+        pair=metrics_image.mae,
+        protocol="RGB in [0,1], mean absolute error",
+    ),
+    Metric(
+        name="RMSE",
+        better="lower",
+        unit="",
+        pair=metrics_image.rmse,
+        protocol="RGB in [0,1], root per image, then mean",
+    ),
+    Metric(
+        name="MSE",
+        better="lower",
+        unit="",
+        pair=metrics_image.mse,
+        protocol="RGB in [0,1], mean squared error",
+    ),
+    _lpips("alex"),
+    _lpips("squeeze"),
+    _lpips("vgg"),
+    Metric(
+        name="ACC",
+        better="higher",
+        unit="",
+        pair=metrics_image.accuracy,
+        protocol="share of pixels with RGB differences below .14 (maximum) and .17 (Euclidean)",
+    ),
+    Metric(
+        name="ab",
+        better="closer",
+        unit="CIE Lab",
+        columns=("a_mean", "a_std", "b_mean", "b_std"),
+        image=metrics_color.ab_moments,
+        protocol="mean and standard deviation over an image's pixels of a and b, CIE Lab D65",
+    ),
+    Metric(
+        name="ab_std_ratio",
+        better="closer",
+        unit="",
+        of="a_mean",
+        rows=_ab_std_ratio,
+        protocol="sum over the images of hypot(a_std, b_std), prediction over truth; 1 is right",
+    ),
+    Metric(
+        name="CF",
+        better="closer",
+        unit="",
+        image=metrics_color.colorfulness,
+        protocol=f"colorfulness, RGB in 0-255, {_SIGNED}",
+    ),
+    *_deltas("CF", _SIGNED),
+    Metric(
+        name="CF_abs",
+        better="closer",
+        unit="",
+        image=metrics_color.colorfulness_abs,
+        protocol=f"colorfulness, RGB in 0-255, {_MAGNITUDE}",
+    ),
+    *_deltas("CF_abs", _MAGNITUDE),
+)
+# By printed name: a_mean, a_std, b_mean and b_std are four names of one metric.
+METRICS: Mapping[str, Metric] = {
+    column: metric for metric in _TABLE for column in metric.own_columns
+}
+
+
+def metric_of(column: str) -> Metric:
+    """The metric that a column of rows or summaries belongs to (``a_std_true`` too).
+
+    Raises:
+        UserError: for a name that is not one, with the nearest ones.
+    """
+    name = column.removesuffix(TRUTH)
+    if name not in METRICS:
+        raise UserError(unknown("metric", column, METRICS))
+    return METRICS[name]
+
+
+def protocol_of(names: Iterable[str]) -> dict[str, str]:
+    """Metric -> text for a run file: how pixels became numbers."""
+    metrics = [metric_of(name) for name in names]
+    return {"rounding": ROUNDING} | {metric.name: metric.protocol for metric in metrics}
+
+
+def mean(rows: Sequence[Row], column: str) -> float:
+    """Mean of a column; the same whatever the order of the rows."""
+    return math.fsum(row[column] for row in rows) / len(rows)
