@@ -1,0 +1,166 @@
+"""What every recipe's method must do; a new recipe is tested from its first commit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from crosschroma.datasets.batch import Batch
+from crosschroma.datasets.color import rgb_to_lab
+from crosschroma.experiments import recipe_list
+from crosschroma.experiments.experiment import Experiment, from_plain, to_plain
+from crosschroma.losses.terms import Terms, total
+from crosschroma.models.system import ColorizationSystem
+
+RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
+
+
+class PlainStep:
+    """The engine's side of a step, without an engine."""
+
+    def __init__(self, system: ColorizationSystem, index: int = 0) -> None:
+        self.index, self.system, self.optimizers = index, system, system.optimizers()
+        self.reached: dict[str, set[str]] = {}
+        self.terms: dict[str, float] = {}
+
+    def backward(self, terms: Terms, optimizer: str) -> None:
+        total(terms, self.index).backward()
+        self.terms |= {name: term.value.item() for name, term in terms.items()}
+
+    def update(self, optimizer: str) -> None:
+        names = {id(p): name for name, p in self.system.named_parameters()}
+        self.reached[optimizer] = {
+            names[id(p)]
+            for p in self.system.parameters()
+            if p.grad is not None and p.grad.abs().sum() > 0
+        }
+        self.optimizers[optimizer].step()
+        self.optimizers[optimizer].zero_grad()
+
+    def frozen(self, *networks: str):
+        return _Frozen([self.system.get_submodule(name) for name in networks])
+
+
+class _Frozen:
+    def __init__(self, modules: list[torch.nn.Module]) -> None:
+        self.modules = modules
+
+    def __enter__(self) -> None:
+        for module in self.modules:
+            module.requires_grad_(False)
+
+    def __exit__(self, *exc: object) -> None:
+        for module in self.modules:
+            module.requires_grad_(True)
+
+
+def make_batch(count: int, height: int, width: int, seed: int = 0) -> Batch:
+    """Smooth random colours, so that four images can be learnt."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 4, 4, generator=generator)
+    rgb = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    return Batch(
+        key=[f"image {i}" for i in range(count)],
+        rgb=rgb,
+        gray=rgb_to_lab(rgb)[:, :1] / 100,
+        nir=rgb.flip(1).mean(1, keepdim=True),
+    )
+
+
+@pytest.fixture(params=sorted(RECIPES))
+def experiment(request: pytest.FixtureRequest) -> Experiment:
+    return RECIPES[request.param]
+
+
+@pytest.fixture
+def small(experiment: Experiment) -> ColorizationSystem:
+    torch.manual_seed(0)
+    return experiment.method.smoke().build()
+
+
+def test_is_named_as_its_file(experiment: Experiment, request: pytest.FixtureRequest) -> None:
+    assert experiment.name in request.node.name
+
+
+def test_config_survives_json(experiment: Experiment) -> None:
+    assert from_plain(json.loads(json.dumps(to_plain(experiment)))) == experiment
+
+
+@pytest.mark.parametrize("size", [(32, 32), (45, 67), (100, 33)])
+def test_colorize_keeps_the_size_and_range(small: ColorizationSystem, size: tuple) -> None:
+    batch = make_batch(1, *size)
+    rgb = small.eval().colorize(batch)
+    assert rgb.shape == (1, 3, *size)
+    assert rgb.isfinite().all()
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
+
+
+def test_colorize_needs_no_target(small: ColorizationSystem) -> None:
+    batch = make_batch(1, 32, 32)
+    given = Batch(key=batch["key"], **{small.domain: batch[small.domain]})
+    assert torch.equal(small.eval().colorize(given), small.colorize(batch))
+
+
+def test_gray_input_keeps_its_luminance(small: ColorizationSystem) -> None:
+    if small.domain != "gray":
+        pytest.skip("not a gray method")
+    batch = make_batch(2, 40, 56)
+    lightness = rgb_to_lab(small.eval().colorize(batch))[:, :1]
+    assert (lightness - 100 * batch["gray"]).abs().max() < 0.1
+
+
+def test_batch_of_two_equals_two_of_one(small: ColorizationSystem) -> None:
+    small.eval()
+    both = make_batch(2, 48, 40)
+    alone = [
+        small.colorize(
+            Batch(key=["image"], gray=both["gray"][i : i + 1], nir=both["nir"][i : i + 1])
+        )
+        for i in range(2)
+    ]
+    torch.testing.assert_close(small.colorize(both), torch.cat(alone), atol=2e-5, rtol=0)
+
+
+def test_gradients_reach_each_optimizers_parameters_and_no_other(
+    small: ColorizationSystem,
+) -> None:
+    step = PlainStep(small)
+    small.train().training_step(make_batch(4, 64, 64), step)
+    owned = {
+        name: {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for name, optimizer in step.optimizers.items()
+    }
+    everything = dict(small.named_parameters())
+    assert set().union(*owned.values()) == {id(p) for p in everything.values()}
+    for optimizer, reached in step.reached.items():
+        expected = {name for name, p in everything.items() if id(p) in owned[optimizer]}
+        assert reached == expected
+
+
+def test_saved_weights_make_the_same_pixels(small: ColorizationSystem) -> None:
+    batch = make_batch(1, 32, 48)
+    small.train().training_step(make_batch(2, 64, 64), PlainStep(small))
+    torch.manual_seed(1)
+    other = type(small)(small.config)
+    for name, network in small.networks().items():
+        other.get_submodule(name).load_state_dict(network.state_dict())
+    assert torch.equal(small.eval().colorize(batch), other.eval().colorize(batch))
+
+
+def test_four_images_are_fitted(small: ColorizationSystem) -> None:
+    """Colour error on four images falls to a third: the losses pull towards the target."""
+    batch = make_batch(4, 64, 64)
+    error = [_colour_error(small, batch)]
+    step = PlainStep(small)
+    for _ in range(150):
+        small.train().training_step(batch, step)
+    error.append(_colour_error(small, batch))
+    assert error[1] < error[0] / 3
+
+
+def _colour_error(system: ColorizationSystem, batch: Batch) -> float:
+    with torch.no_grad():
+        difference = rgb_to_lab(system.eval().colorize(batch)) - rgb_to_lab(batch["rgb"])
+    return difference[:, 1:].abs().mean().item()
