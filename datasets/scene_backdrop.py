@@ -20,6 +20,7 @@ from .scene_materials import (
     Label,
     Material,
     Spectrum,
+    f32,
     fractal,
     sample,
     step,
@@ -59,7 +60,7 @@ def _clouds(canvas: Canvas, height: np.ndarray, columns: np.ndarray) -> None:
     cover = step(density + np.float32(3 * light.clouds - 1.7), rng.uniform(0.7, 1.6))
     # a cloud is lit from above: its upper edge is where density grows downwards
     shift = max(1, canvas.size // 40)
-    edge = density - np.roll(density, shift, axis=0)
+    edge = density - np.concatenate([density[:1].repeat(shift, 0), density[:-shift]])
     bright = np.clip(0.75 + 0.16 * edge - 0.12 * density, 0.4, 1.05)
     body = bright[..., None] * (light.sun * np.float32(0.75) + light.sky * np.float32(0.6))
     alpha = cover * np.clip(0.45 + height * 3, 0, 1)[:, None]
@@ -81,7 +82,7 @@ def paint_mountains(canvas: Canvas, layers: int, *, alpine: bool) -> None:
 def _ridge(canvas: Canvas, height: float, kilometres: float, rocky: bool) -> None:
     size, rng = canvas.size, canvas.rng
     line = fractal(canvas.grain, (1, size), size * rng.uniform(0.3, 0.7), 0.5 if rocky else 0.38)
-    peak = canvas.horizon - height * (0.62 + 0.22 * np.clip(line, -2, 1.7))
+    peak = canvas.horizon - height * (0.62 + 0.38 * np.tanh(0.6 * line))
     top = max(int(peak.min() * size) - 2, 0)
     bottom = min(int((canvas.horizon + 0.09) * size) + 1, size)
     rows = (np.arange(top, bottom, dtype=np.float32) + 0.5)[:, None]
@@ -112,7 +113,7 @@ def _cover(
     rng = canvas.rng
     low = (CONIFER if rng.random() < 0.5 else BROADLEAF).draw(rng)
     open_land = (DRY_GRASS if rng.random() < 0.5 else BROADLEAF).draw(rng)
-    patches = step(np.roll(noise, 17, axis=1) - np.float32(rng.uniform(-0.5, 1.5)), 0.4)[..., None]
+    patches = step(noise[:, ::-1] - np.float32(rng.uniform(-0.5, 1.5)), 0.4)[..., None]
     spectrum = low + (open_land - low) * patches
     labels = np.full(altitude.shape, Label.FOLIAGE, np.uint8)
     if not rocky:
@@ -140,7 +141,7 @@ class Plane:
         edge = np.full((1, size), canvas.horizon * size, np.float32)
         if bumps:
             line = fractal(canvas.grain, (1, size), size * 0.5, 0.35)
-            edge -= np.clip(line + 1.5, 0, 3) * np.float32(bumps * size)
+            edge -= (1 + np.tanh(0.7 * line)) * np.float32(1.5 * bumps * size)
         self.top = max(int(edge.min()), 0)
         rows = (np.arange(self.top, size, dtype=np.float32) + 0.5)[:, None]
         self.alpha = step(rows - edge)
@@ -153,7 +154,9 @@ class Plane:
     def noise(self, canvas: Canvas, zoom: float, cell: float, gain: float = 0.55) -> np.ndarray:
         """A pattern that lies on the ground; ``zoom`` texture pixels per half picture width."""
         tile = fractal(canvas.grain, (256, 256), cell, gain)
-        return sample(tile, self.across * np.float32(zoom) + 128, self.ahead * np.float32(1.6 * zoom))
+        return sample(
+            tile, self.across * np.float32(zoom) + 128, self.ahead * np.float32(1.6 * zoom)
+        )
 
     def below(self, canvas: Canvas, alpha: np.ndarray) -> Mask:
         """The mask of a share of the ground."""
@@ -165,18 +168,19 @@ def paint_ground(
 ) -> Plane:
     """Level or rolling ground of one or more materials in patches, with ``rows`` of a crop."""
     rng, plane = canvas.rng, Plane(canvas, bumps)
-    fine = plane.noise(canvas, canvas.size / 2, 8, 0.8) * np.clip(plane.near * 2, 0.2, 1)
-    coarse = plane.noise(canvas, 40, 64)
+    fine = plane.noise(canvas, canvas.size / 2, 8, 0.8) * np.clip(plane.near * 2, 0.1, 1)
+    coarse = plane.noise(canvas, 40, 64) * np.clip(plane.near * 6, 0.1, 1)
     spectrum = materials[0].draw(rng) * np.ones((*coarse.shape, 1), np.float32)
     labels = np.full(coarse.shape, materials[0].label, np.uint8)
     for material in materials[1:]:
-        share = step(_patches(canvas, plane, coarse), rng.uniform(0.1, 0.6))
+        softness = rng.uniform(0.1, 0.6) + 0.12 * plane.ahead
+        share = step(_patches(canvas, plane, coarse), softness)
         spectrum += (material.draw(rng) - spectrum) * share[..., None]
         labels[share > 0.5] = material.label
     second = materials[0].draw(rng)
-    blotch = 0.5 * step(np.roll(coarse, 31, axis=1) + 0.5 * fine, 2.0)[..., None]
+    blotch = 0.5 * step(coarse[:, ::-1] + 0.5 * fine, 2.0)[..., None]
     spectrum += (second - spectrum) * (blotch * (labels == materials[0].label)[..., None])
-    rough = 0.4 if materials[0].label == Label.CONCRETE else 1.0
+    rough = 0.4 if materials[0].label in (Label.CONCRETE, Label.SNOW) else 1.0
     texture = 1 + np.float32(rough) * (0.11 * coarse + 0.17 * fine)
     if rows:
         texture *= _rows(canvas, plane)
@@ -185,7 +189,7 @@ def paint_ground(
     up = canvas.light.direction[1]
     facing = np.clip(up * (1 + np.float32(rough) * (0.12 * coarse + 0.10 * fine)), 0.02, 1)
     facing *= _cloud_shadow(canvas, plane)
-    mask = plane.below(canvas, np.float32(1))
+    mask = Mask(plane.top, 0, plane.alpha)
     canvas.paint(mask, spectrum, labels, facing, texture=np.clip(texture, 0.25, 2), openness=0.9)
     return plane
 
@@ -194,7 +198,7 @@ def _patches(canvas: Canvas, plane: Plane, coarse: np.ndarray) -> np.ndarray:
     """Signed distance to the border of a patch: a ragged spot or a straight field edge."""
     rng = canvas.rng
     if rng.random() < 0.5:
-        return np.roll(coarse, rng.integers(20, 200), axis=1) - np.float32(rng.uniform(-0.6, 1.0))
+        return plane.noise(canvas, 40, 64) - np.float32(rng.uniform(-0.6, 1.0))
     turn = rng.uniform(-0.5, 0.5)
     start = rng.uniform(1.3, 4)
     edge = plane.ahead - np.float32(turn) * plane.across - np.float32(start)
@@ -268,5 +272,5 @@ def paint_road(canvas: Canvas, plane: Plane, *, paved: bool) -> None:
         dashes = (np.sin(plane.ahead * 5) > 0).astype(np.float32)
         lines = step((0.02 - np.abs(offset)) / pixel + 0.4) * dashes
         lines = np.maximum(lines, step((0.02 - np.abs(np.abs(offset) - half * 0.92)) / pixel + 0.4))
-        white = np.float32([0.6, 0.6, 0.58, 0.55])
+        white = f32([0.6, 0.6, 0.58, 0.55])
         canvas.paint(plane.below(canvas, lines * 0.85), white, Label.ASPHALT, up)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .scene_materials import GROUND, Label, Light, Spectrum, spread
+from .scene_materials import GROUND, Label, Light, Spectrum, f32, spread
 
 Points = Sequence[tuple[float, float]]  # x to the right, y down, in fractions of the picture
 SCENERY = -1  # the thing number of what casts a shadow but gets no box
@@ -153,9 +153,9 @@ class Canvas:
         height, width = labels.shape
         if not mask.alpha.size:
             return
-        source = np.float32([[0, 0], [width, 0], [width, height], [0, height]]) - np.float32(0.5)
-        offset = np.float32([mask.left + 0.5, mask.top + 0.5])
-        target = np.float32(corners) * self.size - offset
+        source = f32([[0, 0], [width, 0], [width, height], [0, height]]) - np.float32(0.5)
+        offset = f32([mask.left + 0.5, mask.top + 0.5])
+        target = f32(corners) * self.size - offset
         view = cv2.getPerspectiveTransform(source, target)
         shape = mask.alpha.shape[::-1]
         warped = cv2.warpPerspective(spectrum, view, shape, borderMode=cv2.BORDER_REPLICATE)
@@ -194,7 +194,7 @@ class Canvas:
         along = float(np.clip(-right / up, -3, 3))
         down = float(np.clip(-forward / up, -3, 3)) * 0.25
         down = float(np.copysign(max(abs(down), 0.04), down))
-        view = np.float32([[1, -along, along * (foot - top) + left], [0, -down, 0]])
+        view = f32([[1, -along, along * (foot - top) + left], [0, -down, 0]])
         view[1, 2] = foot + down * (foot - top)
         shape = inside[top : top + height, left : left + width].astype(np.float32)
         shade = cv2.warpAffine(shape, view, (self.size, self.size))

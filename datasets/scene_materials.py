@@ -9,6 +9,7 @@ from enum import IntEnum
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import ArrayLike
 
 Spectrum = np.ndarray  # (..., 4) float32: linear red, green, blue, near infrared (750-1000 nm)
 
@@ -53,7 +54,7 @@ class Material:
         """One kind of it: a point between dark and light, each band off by at most 8 %."""
         mix = np.float32(rng.random())
         jitter = rng.uniform(0.92, 1.08, 4).astype(np.float32)
-        low, high = np.float32(self.dark), np.float32(self.light)
+        low, high = f32(self.dark), f32(self.light)
         return (low + mix * (high - low)) * jitter
 
 
@@ -84,6 +85,11 @@ HAIR = Material(Label.SKIN, (0.015, 0.012, 0.010, 0.14), (0.150, 0.090, 0.045, 0
 RUBBER = Material(Label.RUBBER, (0.020, 0.020, 0.020, 0.035), (0.040, 0.040, 0.040, 0.060))
 
 
+def f32(values: ArrayLike) -> np.ndarray:
+    """An array of float32: spectra, corners."""
+    return np.asarray(values, np.float32)
+
+
 def dyed(rng: Generator, nir: tuple[float, float] = (0.45, 0.75)) -> Spectrum:
     """Dyed cloth or coloured paint: any hue, or white or black; its NIR does not depend on it.
 
@@ -96,7 +102,7 @@ def dyed(rng: Generator, nir: tuple[float, float] = (0.45, 0.75)) -> Spectrum:
         saturation, value = rng.uniform(0.0, 0.08), rng.uniform(0.6, 0.8)
     elif kind < 0.24:
         saturation, value = rng.uniform(0.0, 0.4), rng.uniform(0.015, 0.05)
-    return np.float32([*colorsys.hsv_to_rgb(hue, saturation, value), rng.uniform(*nir)])
+    return f32([*colorsys.hsv_to_rgb(hue, saturation, value), rng.uniform(*nir)])
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ class Light:
 
     def through(self, radiance: Spectrum, kilometres: np.ndarray | float) -> Spectrum:
         """Radiance after that much air: haze lightens the visible more than NIR."""
-        rates = np.float32([0.8, 1.0, 1.3, 0.33]) * self.haze
+        rates = f32([0.8, 1.0, 1.3, 0.33]) * self.haze
         kept = np.exp(-rates * np.asarray(kilometres, np.float32)[..., None])
         return self.horizon + (radiance - self.horizon) * kept
 
@@ -149,26 +155,24 @@ def draw_light(rng: Generator) -> Light:
     flat = np.sqrt(1 - height**2)
     direction = (float(flat * np.sin(azimuth)), float(height), float(flat * np.cos(azimuth)))
     warm = np.clip((0.55 - height) / 0.4, 0, 1)
-    sun = np.float32([1.0, 0.94 - 0.20 * warm, 0.84 - 0.36 * warm, 0.86 + 0.12 * warm])
-    sky = np.float32([0.15, 0.21, 0.33, 0.06])
+    sun = f32([1.0, 0.94 - 0.20 * warm, 0.84 - 0.36 * warm, 0.86 + 0.12 * warm])
+    sky = f32([0.15, 0.21, 0.33, 0.06])
     deep = rng.uniform(0.75, 1.15)
-    zenith = np.float32([0.055, 0.135, 0.34, 0.025]) * np.float32([deep, deep, 1, deep])
-    horizon = np.float32([0.33 + 0.22 * warm, 0.43 + 0.02 * warm, 0.54 - 0.14 * warm, 0.11])
+    zenith = f32([0.055, 0.135, 0.34, 0.025]) * f32([deep, deep, 1, deep])
+    horizon = f32([0.33 + 0.22 * warm, 0.43 + 0.02 * warm, 0.54 - 0.14 * warm, 0.11])
     haze, clouds = rng.uniform(0.01, 0.05), float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
     if kind == 2:
-        sun, sky = sun * np.float32(0.8), np.float32([0.26, 0.31, 0.38, 0.13])
-        zenith = np.float32([0.17, 0.27, 0.43, 0.08])
-        horizon, haze = np.float32([0.52, 0.55, 0.57, 0.22]), rng.uniform(0.06, 0.16)
+        sun, sky = sun * np.float32(0.8), f32([0.26, 0.31, 0.38, 0.13])
+        zenith = f32([0.17, 0.27, 0.43, 0.08])
+        horizon, haze = f32([0.52, 0.55, 0.57, 0.22]), rng.uniform(0.06, 0.16)
     elif kind == 3:
-        sun, sky = sun * np.float32(0.06), np.float32([0.52, 0.55, 0.58, 0.44])
+        sun, sky = sun * np.float32(0.06), f32([0.52, 0.55, 0.58, 0.44])
         zenith, horizon = sky * np.float32(0.95), sky * np.float32(1.2)
         haze, clouds = rng.uniform(0.03, 0.12), 1.0
     return Light(sun, sky, direction, zenith, horizon, float(haze), clouds)
 
 
-def fractal(
-    rng: Generator, shape: tuple[int, int], cell: float, gain: float = 0.5
-) -> np.ndarray:
+def fractal(rng: Generator, shape: tuple[int, int], cell: float, gain: float = 0.5) -> np.ndarray:
     """Value noise in octaves, about zero mean and unit variance; float32 H x W.
 
     Args:
@@ -195,9 +199,9 @@ def fractal(
     return field * np.float32(1 / np.sqrt(power))
 
 
-def step(values: np.ndarray, softness: float = 1.0) -> np.ndarray:
+def step(values: np.ndarray, softness: np.ndarray | float = 1.0) -> np.ndarray:
     """0 below -softness/2, 1 above softness/2, linear between."""
-    return np.clip(values / np.float32(softness) + np.float32(0.5), 0, 1)
+    return np.clip(values / np.asarray(softness, np.float32) + np.float32(0.5), 0, 1)
 
 
 def sample(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -1,172 +1,29 @@
-"""Houses and things of a generated scene: what people built, dyed and painted."""
+"""Things of a generated scene: what people made, dyed and painted, and what lies about."""
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
-from numpy.random import Generator
 
+from .scene_buildings import draw_wall_colour
 from .scene_canvas import Canvas, Mask, Points
 from .scene_materials import (
     BOARDS,
-    BRICK,
-    CONCRETE,
     DRY_GRASS,
     GLASS,
     HAIR,
-    OCHRE,
-    PLASTER,
     ROCK,
-    ROOF_TILE,
     RUBBER,
     SKIN,
-    SLATE,
     Label,
     Spectrum,
     dyed,
+    f32,
     fractal,
     step,
 )
-
-
-def draw_wall(
-    canvas: Canvas, rows: int, columns: int, spectrum: Spectrum, storeys: int
-) -> tuple[Spectrum, np.ndarray]:
-    """A wall with windows, seen straight on: reflectance and labels, rows x columns."""
-    rng = canvas.rng
-    rows, columns = max(rows, 6), max(columns, 6)
-    stains = fractal(canvas.grain, (rows, columns), max(rows / 3, 2), 0.6)
-    wall = spectrum * (1 + 0.07 * stains)[..., None]
-    if spectrum[0] > 1.9 * spectrum[2] and rows > 24:
-        wall *= _courses(canvas.grain, rows, columns)[..., None]
-    labels = np.full((rows, columns), Label.WALL, np.uint8)
-    floor, wide = rows / storeys, rows / storeys * rng.uniform(0.7, 1.1)
-    bays = max(1, int(columns / wide))
-    shutters = dyed(rng, (0.3, 0.65)) if rng.random() < 0.6 else None
-    frame = np.float32([0.6, 0.58, 0.55, 0.55])
-    for storey in range(storeys):
-        for bay in range(bays):
-            x, y = (bay + 0.5) * columns / bays, (storey + 0.52) * floor
-            w, h = 0.17 * wide, 0.27 * floor
-            if shutters is not None:
-                _patch(wall, labels, (x - 1.9 * w, y - h, x + 1.9 * w, y + h), shutters, Label.PAINT)
-            else:
-                _patch(
-                    wall, labels, (x - 1.3 * w, y - 1.15 * h, x + 1.3 * w, y + 1.15 * h), frame,
-                    Label.WALL,
-                )
-            _patch(wall, labels, (x - w, y - h, x + w, y + h), GLASS.draw(rng), Label.GLASS)
-    if rng.random() < 0.7:
-        x = (rng.integers(0, bays) + 0.5) * columns / bays
-        door = (x - 0.22 * wide, rows - 0.72 * floor, x + 0.22 * wide, rows)
-        _patch(wall, labels, door, dyed(rng, (0.3, 0.65)), Label.PAINT)
-    return wall.astype(np.float32), labels
-
-
-def _courses(rng: Generator, rows: int, columns: int) -> np.ndarray:
-    """Factor of brickwork: joints between courses, each shifted by half a brick."""
-    height = max(3, rows // 24)
-    course = np.arange(rows)[:, None] // height
-    along = np.arange(columns)[None] + (course % 2) * height
-    joint = (np.arange(rows)[:, None] % height == 0) | (along % (2 * height) == 0)
-    tones = rng.uniform(0.85, 1.12, (rows // height + 1, columns // (2 * height) + 2))
-    tone = tones.astype(np.float32)[course, along // (2 * height)]
-    return np.where(joint, np.float32(1.3), tone)
-
-
-def _patch(
-    wall: Spectrum,
-    labels: np.ndarray,
-    box: tuple[float, float, float, float],
-    spectrum: Spectrum,
-    label: Label,
-) -> None:
-    x0, y0, x1, y1 = (max(round(value), 0) for value in box)
-    wall[y0:y1, x0:x1] = spectrum
-    labels[y0:y1, x0:x1] = label
-
-
-def draw_wall_colour(rng: Generator) -> Spectrum:
-    """Plaster, ochre, brick, concrete or painted."""
-    kind = rng.choice(5, p=[0.35, 0.2, 0.2, 0.1, 0.15])
-    if kind == 4:
-        return dyed(rng, (0.4, 0.7)) * np.float32(0.5) + PLASTER.draw(rng) * np.float32(0.5)
-    return (PLASTER, OCHRE, BRICK, CONCRETE)[kind].draw(rng)
-
-
-def paint_house(canvas: Canvas, x: float, foot: float, height: float) -> None:
-    """A house seen across its corner: gable, long side and one slope of the roof."""
-    rng = canvas.rng
-    way = -1 if x > 0.5 else 1  # the long side runs towards the middle of the picture
-    gable, long = height * rng.uniform(0.5, 0.8), height * rng.uniform(0.7, 1.3)
-    eaves, rise = foot - height * 0.6, foot - height * 0.04
-    colour, storeys = draw_wall_colour(rng), int(rng.choice([1, 2, 2, 3]))
-    roof = (ROOF_TILE if rng.random() < 0.7 else SLATE).draw(rng)
-    right, up, forward = canvas.light.direction
-    front = max(0.75 * forward - 0.5 * way * right, 0.0)
-    side = max(0.6 * forward + 0.75 * way * right, 0.0)
-    slope = max(0.55 * up + 0.35 * forward + 0.55 * way * right, 0.0)
-    corner, back, end = x, x - way * gable, x + way * long
-    top = (x - way * gable * 0.5, foot - height)
-    far_top = (top[0] + way * long * 0.95, foot - height * 0.97)
-    pixels = int(height * canvas.size)
-    with canvas.thing(foot):
-        for points, facing in (
-            ([(back, eaves), (corner, eaves), (corner, foot), (back, rise)], front),
-            ([(corner, eaves), (end, eaves + 0.03 * height), (end, rise), (corner, foot)], side),
-        ):
-            width = int(abs(points[1][0] - points[0][0]) * canvas.size)
-            wall, labels = draw_wall(canvas, int(pixels * 0.6), width, colour, storeys)
-            canvas.quad(points, wall, labels, facing)
-        canvas.paint(canvas.polygon([(back, eaves), top, (corner, eaves)]), colour, Label.WALL, front)
-        over = height * 0.05
-        tiles = _tiles(canvas, roof, pixels)
-        corners = [
-            top,
-            far_top,
-            (end + way * over, eaves + 0.05 * height),
-            (corner + way * over * 0.4, eaves + over * 0.7),
-        ]
-        canvas.quad(corners, tiles, np.full(tiles.shape[:2], Label.ROOF, np.uint8), slope)
-
-
-def _tiles(canvas: Canvas, roof: Spectrum, pixels: int) -> Spectrum:
-    rows = max(pixels // 2, 4)
-    texture = 1 + 0.12 * fractal(canvas.grain, (rows, rows), 4)
-    texture *= np.float32(1) - 0.25 * (np.arange(rows) % max(rows // 10, 3) == 0)[:, None]
-    return (roof * texture[..., None]).astype(np.float32)
-
-
-def paint_street_side(canvas: Canvas, side: int, start: float, vanish: float) -> None:
-    """A row of house fronts along a street, in perspective towards (vanish, horizon).
-
-    Args:
-        canvas: the scene.
-        side: -1 for the left of the street, 1 for the right.
-        start: where the near end meets the bottom row, as distance from the vanishing point.
-        vanish: column of the vanishing point.
-    """
-    rng = canvas.rng
-    right, _, forward = canvas.light.direction
-    facing = max(0.9 * -side * right + 0.2 * forward, 0.0)
-    depths = [0.55]
-    while depths[-1] < 9:
-        depths.append(depths[-1] * rng.uniform(1.35, 1.9))
-    tall = rng.uniform(0.7, 1.6)
-    for near, far in reversed(list(zip(depths[:-1], depths[1:], strict=True))):
-        high = tall * rng.uniform(0.7, 1.3)
-        below = 1 - canvas.horizon
-
-        def at(depth: float, level: float) -> tuple[float, float]:
-            return vanish + side * start / depth, canvas.horizon + level / depth
-
-        corners = [at(near, -high), at(far, -high), at(far, below), at(near, below)]
-        pixels = int(min((high + below) / near, 1.2) * canvas.size)
-        wall, labels = draw_wall(
-            canvas, pixels, int(pixels * rng.uniform(0.8, 1.4)), draw_wall_colour(rng),
-            int(rng.integers(2, 5)),
-        )
-        canvas.quad(corners, wall, labels, facing, openness=0.6)
 
 
 def paint_car(canvas: Canvas, x: float, foot: float, length: float) -> None:
@@ -198,7 +55,7 @@ def paint_car(canvas: Canvas, x: float, foot: float, length: float) -> None:
             tyre = canvas.ellipse(wheel, foot - 0.17 * h, 0.18 * h, 0.18 * h)
             canvas.paint(tyre, RUBBER.draw(rng), Label.RUBBER, side)
             rim = canvas.ellipse(wheel, foot - 0.17 * h, 0.09 * h, 0.09 * h)
-            canvas.paint(rim, np.float32([0.4, 0.4, 0.4, 0.4]), Label.PAINT, side)
+            canvas.paint(rim, f32([0.4, 0.4, 0.4, 0.4]), Label.PAINT, side)
 
 
 def _folds(canvas: Canvas, mask: Mask, waves: float) -> np.ndarray:
@@ -231,10 +88,15 @@ def paint_person(canvas: Canvas, x: float, foot: float, height: float) -> None:
         folds = _folds(canvas, mask, 2)
         canvas.paint(mask, shirt, Label.CLOTH, front, texture=folds)
         head = foot - 0.91 * h
-        canvas.paint(canvas.ellipse(x, head - 0.02 * h, 0.065 * h, 0.075 * h), HAIR.draw(rng),
-                     Label.SKIN, front)
-        canvas.paint(canvas.ellipse(x, head + 0.012 * h, 0.052 * h, 0.065 * h), skin, Label.SKIN,
-                     front)
+        canvas.paint(
+            canvas.ellipse(x, head - 0.02 * h, 0.065 * h, 0.075 * h),
+            HAIR.draw(rng),
+            Label.SKIN,
+            front,
+        )
+        canvas.paint(
+            canvas.ellipse(x, head + 0.012 * h, 0.052 * h, 0.065 * h), skin, Label.SKIN, front
+        )
 
 
 def paint_umbrella(canvas: Canvas, x: float, foot: float, height: float) -> None:
@@ -246,9 +108,9 @@ def paint_umbrella(canvas: Canvas, x: float, foot: float, height: float) -> None
     pole = height * 0.015
     with canvas.thing(foot):
         stick = [(x - pole, top), (x + pole, top), (x + pole, foot), (x - pole, foot)]
-        canvas.paint(canvas.polygon(stick), np.float32([0.5, 0.5, 0.5, 0.5]), Label.PAINT, 0.5)
+        canvas.paint(canvas.polygon(stick), f32([0.5, 0.5, 0.5, 0.5]), Label.PAINT, 0.5)
         turns = np.linspace(np.pi, 0, gores + 1)
-        for gore, (a, b) in enumerate(zip(turns[:-1], turns[1:], strict=True)):
+        for gore, (a, b) in enumerate(itertools.pairwise(turns)):
             x0, x1 = x + wide * np.cos(a), x + wide * np.cos(b)
             sag = height * 0.03
             bow = [(x + 0.72 * wide * np.cos(t), top + 0.10 * height) for t in (a, b)]
@@ -266,8 +128,12 @@ def paint_tent(canvas: Canvas, x: float, foot: float, height: float) -> None:
     right, up, forward = canvas.light.direction
     top = (x, foot - h)
     with canvas.thing(foot):
-        side = [top, (x + way * long, foot - h * 0.95), (x + way * (long + wide), foot - 0.1 * h),
-                (x + way * wide, foot)]
+        side = [
+            top,
+            (x + way * long, foot - h * 0.95),
+            (x + way * (long + wide), foot - 0.1 * h),
+            (x + way * wide, foot),
+        ]
         lit = max(0.5 * up + 0.5 * way * right + 0.3 * forward, 0.03)
         mask = canvas.polygon(side)
         canvas.paint(mask, colour, Label.CLOTH, lit, texture=_folds(canvas, mask, 3))
@@ -298,8 +164,14 @@ def paint_ball(
     gloss = 0.0 if label in (Label.ROCK, Label.DRY) else 0.5
     shine = gloss * np.clip(facing, 0, 1) ** 24
     with canvas.thing(foot, boxed=label != Label.ROCK):
-        canvas.paint(mask, spectrum + shine[..., None], label, np.clip(facing, 0, 1),
-                     texture=texture, openness=0.6)
+        canvas.paint(
+            mask,
+            spectrum + shine[..., None],
+            label,
+            np.clip(facing, 0, 1),
+            texture=texture,
+            openness=0.6,
+        )
 
 
 def paint_rock(canvas: Canvas, x: float, foot: float, height: float) -> None:
@@ -320,7 +192,7 @@ def paint_balloon(canvas: Canvas, x: float, foot: float, height: float) -> None:
     right, up, _ = canvas.light.direction
     turns = np.linspace(-np.pi / 2, np.pi / 2, 9)
     with canvas.thing():
-        for gore, (a, b) in enumerate(zip(turns[:-1], turns[1:], strict=True)):
+        for gore, (a, b) in enumerate(itertools.pairwise(turns)):
             down = np.linspace(0, np.pi, 9)
             shape = np.where(down > np.pi / 2, np.sin(down) ** 0.8, np.sin(down))
             rows = centre - r * np.cos(down) * np.where(down > np.pi / 2, 1.25, 1)
@@ -340,7 +212,7 @@ def paint_boat(canvas: Canvas, x: float, foot: float, height: float) -> None:
     rng, h = canvas.rng, height
     hull, sail = dyed(rng, (0.3, 0.7)), dyed(rng)
     if rng.random() < 0.5:
-        sail = np.float32([0.75, 0.74, 0.7, 0.7])
+        sail = f32([0.75, 0.74, 0.7, 0.7])
     front = max(0.4 + 0.4 * canvas.light.direction[2], 0.08)
     with canvas.thing():
         for points, spectrum, label in (
@@ -358,15 +230,25 @@ def paint_laundry(canvas: Canvas, x: float, foot: float, height: float) -> None:
     long, count = h * rng.uniform(1.6, 2.6), int(rng.integers(3, 6))
     with canvas.thing(foot):
         for end in (x, x + long):
-            post = [(end - 0.02 * h, foot - h), (end + 0.02 * h, foot - h), (end + 0.02 * h, foot),
-                    (end - 0.02 * h, foot)]
+            post = [
+                (end - 0.02 * h, foot - h),
+                (end + 0.02 * h, foot - h),
+                (end + 0.02 * h, foot),
+                (end - 0.02 * h, foot),
+            ]
             canvas.paint(canvas.polygon(post), BOARDS.draw(rng), Label.WOOD, 0.4)
         step_ = long / count
         for piece in range(count):
             left, drop = x + (piece + 0.06) * step_, h * rng.uniform(0.3, 0.65)
             top = foot - h * 0.95
-            mask = canvas.polygon([(left, top), (left + 0.86 * step_, top),
-                                   (left + 0.86 * step_, top + drop), (left, top + drop)])
+            mask = canvas.polygon(
+                [
+                    (left, top),
+                    (left + 0.86 * step_, top),
+                    (left + 0.86 * step_, top + drop),
+                    (left, top + drop),
+                ]
+            )
             if mask.alpha.size:
                 canvas.paint(mask, dyed(rng), Label.CLOTH, 0.45, texture=_folds(canvas, mask, 2))
 
@@ -388,7 +270,7 @@ def paint_table(canvas: Canvas) -> None:
 def paint_fruit(canvas: Canvas, x: float, foot: float, height: float) -> None:
     """An orange, a lemon, an apple, a plum or a toy ball: all bright in NIR."""
     rng = canvas.rng
-    kinds = np.float32(
+    kinds = f32(
         [
             [0.80, 0.30, 0.03],
             [0.75, 0.58, 0.06],
@@ -400,7 +282,7 @@ def paint_fruit(canvas: Canvas, x: float, foot: float, height: float) -> None:
     if rng.random() < 0.25:
         spectrum, label = dyed(rng, (0.4, 0.7)), Label.PAINT
     else:
-        spectrum = np.float32([*kinds[rng.integers(0, len(kinds))], rng.uniform(0.5, 0.75)])
+        spectrum = f32([*kinds[rng.integers(0, len(kinds))], rng.uniform(0.5, 0.75)])
         label = Label.FRUIT
     paint_ball(canvas, x, foot, height / 2, spectrum=spectrum, label=label)
 
@@ -417,8 +299,12 @@ def paint_curtain(canvas: Canvas) -> None:
     if rng.random() < 0.6:
         left, wide = rng.uniform(-0.1, 0.8), rng.uniform(0.2, 0.6)
         cloth = canvas.polygon(
-            [(left, -0.02), (left + wide, -0.02), (left + wide, canvas.horizon),
-             (left, canvas.horizon)]
+            [
+                (left, -0.02),
+                (left + wide, -0.02),
+                (left + wide, canvas.horizon),
+                (left, canvas.horizon),
+            ]
         )
         if cloth.alpha.size:
             folds = _folds(canvas, cloth, rng.uniform(3, 8))

@@ -39,8 +39,8 @@ def draw_crown(canvas: Canvas, shape: Shape, pixels: int) -> Crown:
     """Clumps of leaves as overlapping balls with a ragged edge, lit by the scene's sun."""
     n = int(np.clip(pixels, 12, canvas.size))
     dome = cv2.resize(_dome(canvas.rng, shape), (n, n), interpolation=cv2.INTER_CUBIC)
-    leaf = fractal(canvas.grain, (n, n), max(n / 14, 3), 0.8)
-    bulk = dome + np.float32(0.07) * leaf * np.clip(dome * 6, 0, 1)
+    leaf = fractal(canvas.grain, (n, n), max(n / 20, 3), 0.85)
+    bulk = dome + np.float32(0.09) * leaf * np.clip(dome * 6, 0, 1)
     alpha = step(bulk - np.float32(0.16), 0.06 if n > 40 else 0.14)
     right, up, forward = canvas.light.direction
     # rows and columns are in thirds of the crown: a slope of 1 over a third of it
@@ -48,8 +48,8 @@ def draw_crown(canvas: Canvas, shape: Shape, pixels: int) -> Crown:
     gy = cv2.Sobel(bulk, cv2.CV_32F, 0, 1, ksize=3) * np.float32(n / 24)
     length = np.sqrt(gx * gx + gy * gy + 1)
     lambert = (-gx * right + gy * up + forward) / length
-    facing = np.clip(0.22 + 0.55 * lambert + 0.12 * leaf, 0.03, 1)
-    texture = np.clip(0.78 + 0.30 * leaf + 0.5 * (dome - 0.4), 0.12, 1.8)
+    facing = np.clip(0.22 + 0.55 * lambert + 0.15 * leaf, 0.03, 1)
+    texture = np.clip(0.78 + 0.40 * leaf + 0.5 * (dome - 0.4), 0.08, 2)
     aspect = {"round": 0.95, "poplar": 0.34, "conifer": 0.5, "bush": 1.5}[shape]
     return Crown(alpha, facing, texture, aspect * canvas.rng.uniform(0.85, 1.15))
 
@@ -129,19 +129,20 @@ def paint_tree_line(canvas: Canvas, y: float, height: float, *, conifers: bool) 
     """A row of trees across the picture, standing at row ``y``; gaps where there are any."""
     rng = canvas.rng
     pixels = int(height * canvas.size * 1.2)
-    shapes: list[Shape] = ["conifer", "conifer"] if conifers else ["round", "round"]
-    crowns = [draw_crown(canvas, shape, pixels) for shape in [*shapes, "bush"]]
+    tall: Shape = "conifer" if conifers else "round"
+    shapes: tuple[Shape, ...] = (tall, tall, "bush")
+    crowns = [draw_crown(canvas, shape, pixels) for shape in shapes]
     base = leaf_colour(rng, CONIFER if conifers else None)
     start, end = sorted(rng.uniform(-0.3, 1.3, 2)) if rng.random() < 0.4 else (-0.1, 1.1)
     spacing = height * (0.3 if conifers else 0.45)
     for x in np.arange(start, end, spacing):
         crown = crowns[rng.integers(0, 2) if rng.random() < 0.8 else 2]
-        tall = height * rng.uniform(0.6, 1.15) * (0.5 if crown is crowns[2] else 1)
+        rise = height * rng.uniform(0.6, 1.15) * (0.5 if crown is crowns[2] else 1)
         leaves = base * np.float32(rng.uniform(0.75, 1.25))
         if rng.random() < 0.15:
             leaves = leaf_colour(rng)
         x_at = x + rng.uniform(-0.5, 0.5) * spacing
-        paint_crown(canvas, crown, x_at, y + rng.uniform(0, 0.012), tall, leaves)
+        paint_crown(canvas, crown, x_at, y + rng.uniform(0, 0.012), rise, leaves)
 
 
 def paint_trunk(canvas: Canvas, x: float, width: float, foot: float) -> None:
