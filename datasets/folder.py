@@ -152,7 +152,7 @@ class _AnyFiles(Adapter):
             outside = [r.key for r, split in zip(records, foldered, strict=True) if not split]
             if outside:
                 raise DataError(
-                    f"{self.base()}: {outside[0]} is outside the folders train, validation (or val) "
+                    f"{self.base()}: {outside[0]} is outside the folders train, validation or val "
                     "and test that are there too; move it, or rename those folders"
                 )
             splits = foldered
