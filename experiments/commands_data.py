@@ -45,7 +45,7 @@ DataCommand = (
 
 
 def data(argv: list[str]) -> int:
-    """``crosschroma data check NAME`` and ``crosschroma data audit NAME``; 1 when they find fault."""
+    """``crosschroma data check|audit NAME``; the exit code is 1 when they find fault."""
     options = tyro.cli(DataCommand, prog="crosschroma data", args=argv)
     adapter = adapter_at(options.name, options.root)
     if isinstance(options, CheckOptions):

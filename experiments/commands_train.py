@@ -11,9 +11,10 @@ import tyro
 
 from ..datasets.errors import UserError, unknown
 from ..losses.terms import DivergedError
-from . import evaluate, recipe_list, tables
+from . import recipe_list, tables
 from .checkpoint import BEST, LAST, load_trained
 from .engine import StoppedError, fit
+from .evaluate_run import evaluate_run, failed_row
 from .experiment import Experiment, Hardware
 from .runfile import load_all
 
@@ -109,7 +110,7 @@ def reproduce(argv: list[str]) -> int:
             print(f"error: {row}: {error}", file=sys.stderr, flush=True)
             status = "diverged" if isinstance(error, DivergedError) else "failed"
             note = f"{type(error).__name__}: {error}"
-            evaluate.failed_row(experiment, status, note).save(results / "runs" / f"{row}.json")
+            failed_row(experiment, status, note).save(results / "runs" / f"{row}.json")
     readme = options.readme if options.budget == "full" else None
     tables.write(results, readme)
     print(f"tables: {results / 'tables'}")
@@ -146,7 +147,7 @@ def _reproduce_one(experiment: Experiment, options: ReproduceOptions, row: Path)
         for name in (LAST, BEST):
             (run / name).unlink(missing_ok=True)
     fit(experiment, run, options.hardware, resume=True)
-    evaluate.evaluate_run(load_trained(run)).save(row)
+    evaluate_run(load_trained(run)).save(row)
 
 
 def _row_name(experiment: Experiment) -> str:

@@ -16,22 +16,22 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from ..datasets.batch import Batch, collate, to_device
 from ..datasets.cache import cached
 from ..datasets.errors import UserError
-from ..datasets.loading import DrawSampler, Images, eval_loader
+from ..datasets.loading import Images, train_loader
 from ..datasets.source import Source
+from ..datasets.transforms import EvalView
 from ..losses.terms import Terms, total
 from ..models.system import require
 from . import checkpoint
 from .ema import WeightAverage
+from .evaluate import evaluate
 from .experiment import Experiment, Hardware, Training, to_plain
-from .metrics import METRICS, Scorer, gather_rows, summarize
+from .metrics import Scorer
+from .metrics_table import METRICS
 from .runlog import ProgressLine, TensorBoard
-
-VALIDATION_BATCH = 8
 
 
 class StoppedError(UserError):
@@ -88,6 +88,8 @@ class _Run:
         fabric.seed_everything(experiment.seed, verbose=False)
         self.system = experiment.method.build()
         for name, network in self.system.networks().items():
+            # twice as fast for convolutions in bfloat16, on CPU and GPU
+            network.to(memory_format=torch.channels_last)
             setattr(self.system, name, fabric.setup_module(network))
         self.system.to(fabric.device)
         self.optimizers = {
@@ -191,41 +193,42 @@ class _Run:
         """Score the validation images with the weights that would be shipped; keep the best."""
         if self.validation_source is None:
             return
-        # dropout's random stream must not depend on how often we look
-        with self._shipped_weights(), torch.random.fork_rng(), torch.no_grad():
+        view, step = self.experiment.eval_view, self.progress.step
+        # what is random in validation must not depend on how often we look
+        with self._shipped_weights(), torch.random.fork_rng():
             self.system.eval()
-            metrics, grid = self._score(self.validation_source)
+            metrics = evaluate(
+                self.system.colorize,
+                self.validation_source,
+                view,
+                metrics=self.training.metrics,
+                device=self.fabric.device,
+                processes=self.fabric,
+            ).summary["all"]
             self._note_best(metrics)
-            step = self.progress.step
             if board is not None:
-                board.scalars({f"validation/{k}": v for k, v in metrics.items()}, step)
-                board.images("validation", grid, step)
-                board.hyperparameters(
-                    to_plain(self.experiment), self.progress.best_metrics or metrics
-                )
-            shown = {name: metrics[name] for name in self.training.metrics}
-            line.say(f"step {step}: " + _shown_text(shown))
+                board.scalars({f"validation/{name}": v for name, v in metrics.items()}, step)
+                board.images("validation", self._grid(self.validation_source), step)
+                plain = to_plain(self.experiment)
+                board.hyperparameters(plain, self.progress.best_metrics or metrics)
+        shown = {name: metrics.get(name) for name in self.training.metrics}
+        line.say(f"step {step}: {_shown_text(shown)}")
 
-    def _score(self, source: Source) -> tuple[dict[str, float | None], dict[str, Tensor]]:
-        loader = eval_loader(
-            source,
-            self.experiment.eval_view,
-            batch_size=VALIDATION_BATCH if self.experiment.eval_view.size else 1,
-            workers=0,
-            rank=self.fabric.global_rank,
-            world=self.fabric.world_size,
-        )
-        scorer = Scorer(self.training.metrics)
-        grid: dict[str, Tensor] = {}
-        for batch in loader:
-            on_device = to_device(batch, self.fabric.device)
-            colored = self.system.colorize(on_device)
-            scorer.update(batch["key"], colored, on_device["rgb"])
-            if not grid:
-                given = on_device["nir" if "nir" in on_device else "gray"]
-                columns = {"input": given, "prediction": colored, "target": on_device["rgb"]}
-                grid = {name: plane[: self.training.grid] for name, plane in columns.items()}
-        return summarize(gather_rows(scorer.rows()))["all"], grid
+    @torch.no_grad()
+    def _grid(self, source: Source) -> dict[str, Tensor]:
+        """The first images of a source: what is given, what comes out, what should."""
+        own = self.experiment.eval_view
+        view = own if own.size else EvalView()  # a grid needs one size
+        images = range(min(self.training.grid, len(source)))
+        columns: dict[str, list[Tensor]] = {"input": [], "prediction": [], "target": []}
+        for image in images:
+            sample = Images(source, view)[image]
+            batch = to_device(collate([sample]), self.fabric.device)
+            given = batch["nir"] if self.system.domain != "gray" else batch["gray"]
+            columns["input"].append(given)
+            columns["prediction"].append(self.system.colorize(batch))
+            columns["target"].append(batch["rgb"])
+        return {name: torch.cat(planes) for name, planes in columns.items()}
 
     def _note_best(self, metrics: dict[str, float | None]) -> None:
         progress, monitor = self.progress, self.training.monitor
@@ -296,22 +299,15 @@ class _Run:
 
     def _batches(self) -> Iterator[Batch]:
         """The endless stream of this process's micro-batches from the present step on."""
-        dataset = Images(self.train_source, self.experiment.train_view, seed=self.experiment.seed)
-        sampler = DrawSampler(
-            len(self.train_source),
+        loader = train_loader(
+            self.train_source,
+            self.experiment.train_view,
             self.micro_batch * self.fabric.world_size,
+            workers=self.hardware.workers,
             seed=self.experiment.seed,
             start_batch=self.progress.step * self.training.accumulate,
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
-        )
-        loader = DataLoader(
-            dataset,
-            batch_sampler=sampler,
-            num_workers=self.hardware.workers,
-            collate_fn=collate,
-            pin_memory=self.fabric.device.type == "cuda",
-            generator=torch.Generator(),  # its seed draw must not touch the global stream
         )
         batches = iter(loader)
         first = next(batches)

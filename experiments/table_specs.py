@@ -61,6 +61,9 @@ SUBSETS_OF = {
 # The subset by which rows are sorted: the one that no training list of the dataset touches.
 MAIN_SUBSET_OF = {"vcip": "scene_disjoint"}
 
+# Test lists of papers that have a table of their own, beside that of the whole dataset.
+PAPER_LISTS = frozenset({"imagenet-ctest10k", "imagenet-val5k", "imagenet-val50k"})
+
 # Generated images: labelled so, and never beside a paper's numbers.
 GENERATED = "scenes"
 

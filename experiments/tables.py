@@ -34,8 +34,12 @@ _SUFFIXES = (".md", ".tex", ".csv")
 
 
 def table_of(run: RunFile) -> str:
-    """Name of the table that a run is printed in: its test dataset."""
-    return run.dataset
+    """Name of the table that a run is printed in: its dataset, or a test list that papers use.
+
+    ``imagenet`` tested on the list ``ctest10k`` is in ``imagenet-ctest10k``, with the papers.
+    """
+    listed = run.protocol.replace(" ", "-")
+    return listed if listed in specs.PAPER_LISTS else run.dataset
 
 
 def table_names(results: Path) -> list[str]:

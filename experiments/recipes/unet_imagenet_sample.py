@@ -12,7 +12,7 @@ experiment = Experiment(
     name="unet_imagenet_sample",
     method=UNet.Config(domain="gray", loss="l1", width=32, lr=1e-3),
     data=ImageNetSample(min_chroma=10.0),
-    train_view=TrainView(size=128, crop_scale=(0.5, 1.0)),
+    train_view=TrainView(size=128, crop_scale=(0.5, 0.75)),
     training=Training(
         steps=1500,
         batch_size=12,

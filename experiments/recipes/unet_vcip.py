@@ -13,7 +13,7 @@ experiment = Experiment(
     method=UNet.Config(domain="nir", loss="l1", width=32, lr=1e-3),
     data=Vcip(protocol_name="vcip-clean"),
     train_view=TrainView(
-        size=128, crop_scale=(0.5, 1.0), rotate90=False, nir_gain=0.2, nir_gamma=0.2
+        size=128, crop_scale=(0.5, 0.75), rotate90=False, nir_gain=0.2, nir_gamma=0.2
     ),
     training=Training(
         steps=1500,

@@ -1,0 +1,187 @@
+"""``crosschroma evaluate``, ``score``, ``table`` and ``list``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from ..datasets.errors import UserError
+from ..datasets.source import Adapter
+from ..datasets.transforms import EvalView
+from . import recipe_list, tables
+from .checkpoint import load_trained
+from .commands_data import adapter_at
+from .evaluate import score_folder
+from .evaluate_run import evaluate_run
+from .metrics_table import METRICS
+from .runfile import Kind, RunFile
+
+SHOWN = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "MAE", "ACC", "ab_std_ratio", "CF")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Score a trained run on its test images, or on another dataset's.
+
+    Attributes:
+        run: a run's folder or a checkpoint file.
+        weights: the run's best weights by validation, or its last.
+        dataset: test on another dataset than the run's own.
+        root: the dataset's folder.
+        json: write the run file there.
+        metrics: names of metrics, default all.
+        batch_size: images at a time.
+        workers: loading processes.
+        device: ``cpu``, ``cuda``, ...
+    """
+
+    run: tyro.conf.Positional[Path]
+    weights: Literal["best", "last"] = "best"
+    dataset: str | None = None
+    root: Path | None = None
+    json: Path | None = None
+    metrics: tuple[str, ...] = tuple(METRICS)
+    batch_size: int = 8
+    workers: int = 0
+    device: str = "cpu"
+
+
+def evaluate(argv: list[str]) -> int:
+    """``crosschroma evaluate RUN``."""
+    options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
+    trained = load_trained(options.run, options.weights)
+    own = trained.experiment.data
+    if options.dataset is None or options.dataset == own.name:
+        adapter: Adapter = replace(own, root=options.root or own.root)
+    else:
+        adapter = adapter_at(options.dataset, options.root)
+    run = evaluate_run(
+        trained,
+        adapter,
+        metrics=options.metrics,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        device=options.device,
+    )
+    _report(run, options.json)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Score pictures that anything made, one for each test image of a dataset, found by name.
+
+    Attributes:
+        folder: the pictures.
+        dataset: whose test images they are compared with.
+        root: the dataset's folder.
+        method: what made the pictures; default the folder's name.
+        kind: ``peer``: published by others; ``baseline``; ``ours``.
+        train_data: what the method was trained on, in words.
+        note: what a reader of the row must know.
+        size: side to which the test images are stretched; 0 takes their own size.
+        json: write the run file there.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    dataset: str
+    root: Path | None = None
+    method: str | None = None
+    kind: Kind = "peer"
+    train_data: str = "unknown"
+    note: str = ""
+    size: int = 256
+    json: Path | None = None
+
+
+def score(argv: list[str]) -> int:
+    """``crosschroma score DIR --dataset NAME``."""
+    options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
+    if not options.folder.is_dir():
+        raise UserError(f"no folder {options.folder} with pictures to score")
+    run = score_folder(
+        options.folder,
+        adapter_at(options.dataset, options.root),
+        EvalView(size=options.size or None),
+        method=options.method or options.folder.name,
+        kind=options.kind,
+        train_data=options.train_data,
+        note=options.note,
+    )
+    _report(run, options.json)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Write results/tables and the tables in README from the run files.
+
+    Attributes:
+        check: write nothing; exit with 1 and say what differs.
+        results: folder with runs/*.json and published.json.
+        readme: file whose table blocks are filled.
+    """
+
+    check: bool = False
+    results: Path = Path("results")
+    readme: Path | None = Path("README.md")
+
+
+def table(argv: list[str]) -> int:
+    """``crosschroma table``."""
+    options = tyro.cli(TableOptions, prog="crosschroma table", args=argv)
+    if options.check:
+        differences = tables.check(options.results, options.readme)
+        for difference in differences:
+            print(difference)
+        return 1 if differences else 0
+    for path in tables.write(options.results, options.readme):
+        print(path)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """Name every recipe with its domain, dataset and the parameters of its networks."""
+
+
+def list_recipes(argv: list[str]) -> int:
+    """``crosschroma list``."""
+    tyro.cli(ListOptions, prog="crosschroma list", args=argv)
+    shown = Table("recipe", "method", "domain", "dataset", "protocol", "parameters")
+    for name in recipe_list.names():
+        experiment = recipe_list.load(name)
+        with torch.device("meta"):
+            system = experiment.method.build()
+        counts = (f"{network} {n:,}" for network, n in system.parameter_counts().items())
+        data = experiment.data
+        parameters = ", ".join(counts)
+        shown.add_row(name, system.name, system.domain, data.name, data.protocol, parameters)
+    Console(width=None if Console().is_terminal else 160).print(shown)
+    return 0
+
+
+def _report(run: RunFile, json: Path | None) -> None:
+    """Print a run's summary, a line a subset; write the run file where asked."""
+    names = [name for name in SHOWN if name in run.summary["all"]]
+    shown = Table("subset", *names, title=f"{run.method} on {run.dataset} ({run.protocol})")
+    for subset, values in run.summary.items():
+        shown.add_row(subset, *(_text(values.get(name)) for name in names))
+    Console(width=None if Console().is_terminal else 160).print(shown)
+    for name, reason in run.unavailable.items():
+        print(f"{name}: n/a, {reason}")
+    if json is not None:
+        run.save(json)
+        print(json)
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"

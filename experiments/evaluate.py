@@ -1,0 +1,336 @@
+"""Scores on a dataset's test images, of a method or of pictures made by anything, as a run file."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from ..datasets.batch import Batch, to_device
+from ..datasets.errors import DataError
+from ..datasets.loading import eval_loader
+from ..datasets.source import Adapter, Source
+from ..datasets.transforms import EvalView
+from ..models.system import ColorizationSystem
+from .checkpoint import Trained
+from .experiment import Experiment, to_plain
+from .metrics import Processes, Scorer, summarize
+from .metrics_table import METRICS, Row, protocol_of
+from .pictures import match_pictures, read_pictures
+from .provenance import provenance
+from .runfile import Kind, RunFile, Status, Summary, canonical_sha256
+
+Domain = Literal["nir", "gray", "both"]
+
+
+class Method(Protocol):
+    """What can be evaluated: every ``ColorizationSystem``, and the baselines."""
+
+    name: ClassVar[str]
+
+    @property
+    def domain(self) -> str: ...
+
+    def colorize(self, batch: Batch) -> Tensor:
+        """B3HW sRGB in [0,1], of the batch's size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One process, with nobody to share the images with."""
+
+    global_rank: int = 0
+    world_size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Per-image rows, their summary by subset, and how they came about; see ``RunFile``."""
+
+    rows: list[Row]
+    summary: Summary
+    unavailable: Mapping[str, str]
+    metric_protocol: Mapping[str, str]
+    seconds: float
+
+
+@torch.no_grad()
+def evaluate(
+    colorize: Callable[[Batch], Tensor],
+    source: Source,
+    view: EvalView,
+    subsets: Mapping[str, Sequence[str]] | None = None,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    processes: Processes | None = None,
+) -> Evaluation:
+    """Score what ``colorize`` makes of every image of ``source``.
+
+    Args:
+        colorize: batch on ``device`` -> B3HW sRGB in [0,1] of the batch's size.
+        source: images with colour.
+        view: their geometry; at native size (``size=None``) they go one at a time.
+        subsets: name -> keys, summarized beside ``all``.
+        metrics: names of ``metrics_table.METRICS``.
+        batch_size: images at a time; does not change the rows of a method that keeps images apart.
+        workers: loading processes.
+        device: where ``colorize`` and the metrics compute.
+        processes: those that share the images (a ``Fabric``); every one gets all rows.
+
+    Raises:
+        DataError: an image without colour, or a prediction that is not finite or of another size.
+        UserError: an unknown metric.
+    """
+    scorer = Scorer(metrics)
+    shared = processes or Alone()
+    size = batch_size if view.size else 1
+    loader = eval_loader(source, view, size, workers, shared.global_rank, shared.world_size)
+    started = time.perf_counter()
+    quiet = shared.global_rank > 0 or not sys.stderr.isatty()
+    console = Console(stderr=True)
+    for batch in track(
+        loader, "scoring", len(loader), console=console, transient=True, disable=quiet
+    ):
+        batch = to_device(batch, torch.device(device))
+        if "rgb" not in batch:
+            raise DataError(f"{batch['key'][0]} has no colour picture to compare with")
+        scorer.update(batch["key"], colorize(batch), batch["rgb"])
+    rows = scorer.gather(shared)
+    return Evaluation(
+        rows=rows,
+        summary=summarize(rows, subsets),
+        unavailable=scorer.unavailable,
+        metric_protocol={"view": view.protocol, **protocol_of(metrics)},
+        seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def evaluate_system(
+    system: Method,
+    adapter: Adapter,
+    view: EvalView | None = None,
+    *,
+    kind: Kind = "ours",
+    metrics: Sequence[str] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    processes: Processes | None = None,
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """Score a method on the adapter's test images; see ``evaluate``.
+
+    Of a trained run use ``evaluate_run``: it adds what only training knows.
+    """
+    view = view or EvalView()
+    parameters = None
+    if isinstance(system, ColorizationSystem):
+        system = system.to(device).eval()
+        counts = system.parameter_counts()
+        parameters = sum(counts[name] for name in system.inference_networks)
+    source = adapter.split("test")
+    evaluation = evaluate(
+        system.colorize,
+        source,
+        view,
+        adapter.subsets(),
+        metrics=metrics,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        processes=processes,
+    )
+    return run_file(
+        evaluation,
+        adapter,
+        source,
+        kind=kind,
+        method=system.name,
+        domain=_domain(system),
+        parameters=parameters,
+        device=device,
+        command=command,
+    )
+
+
+def evaluate_run(
+    trained: Trained,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    processes: Processes | None = None,
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """Score a trained run on its experiment's test images, under its view; see ``evaluate``."""
+    experiment = trained.experiment
+    run = evaluate_system(
+        trained.system,
+        experiment.data,
+        experiment.eval_view,
+        metrics=metrics,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        processes=processes,
+        command=command,
+    )
+    config = _config(experiment)
+    return replace(
+        run,
+        recipe=experiment.name,
+        config=config,
+        config_sha256=canonical_sha256(config),
+        seed=experiment.seed,
+        steps=trained.step,
+        weights_sha256=trained.weights_sha256,
+        wall_s={**run.wall_s, "train": round(trained.train_s, 3)},
+    )
+
+
+def failed_row(
+    experiment: Experiment, status: Status, note: str, command: Sequence[str] | None = None
+) -> RunFile:
+    """The run file of an experiment that gave no result: failed and diverged runs keep a row."""
+    system = experiment.method.build()
+    config = _config(experiment)
+    return RunFile(
+        kind="ours",
+        method=system.name,
+        domain=_domain(system),
+        dataset=experiment.data.name,
+        protocol=experiment.data.protocol,
+        split={},
+        train_data=experiment.data.train_data,
+        metric_protocol={"view": experiment.eval_view.protocol, **protocol_of(METRICS)},
+        summary={"all": {}},
+        rows=[],
+        recipe=experiment.name,
+        status=status,
+        config=config,
+        config_sha256=canonical_sha256(config),
+        seed=experiment.seed,
+        note=note,
+        **provenance(command=command),
+    )
+
+
+def score_folder(
+    folder: Path,
+    adapter: Adapter,
+    view: EvalView | None = None,
+    *,
+    method: str,
+    kind: Kind = "peer",
+    domain: Domain | None = None,
+    train_data: str = "unknown",
+    note: str = "",
+    metrics: Sequence[str] = tuple(METRICS),
+    workers: int = 0,
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """Score pictures made by anything on the adapter's test images.
+
+    Args:
+        folder: one picture per test image, found by name (see ``match_pictures``), of the size
+            that the test images have under ``view``.
+        adapter: the dataset.
+        view: geometry of the test images, 256 x 256 by default.
+        method: name of what made the pictures.
+        kind: ``peer``, ``ours`` or ``baseline``.
+        domain: what the method was given; the dataset's by default.
+        train_data: what it was trained on, in words.
+        note: anything a reader of the row must know.
+        metrics: names of ``metrics_table.METRICS``.
+        workers: loading processes.
+        command: program and arguments for the run file; this process's own by default.
+
+    Raises:
+        DataError: missing, surplus, unreadable or wrongly sized pictures, by name.
+    """
+    source = adapter.split("test")
+    view = view or EvalView()
+    pictures = match_pictures(folder, source.keys)
+    evaluation = evaluate(
+        lambda batch: read_pictures(batch, pictures),
+        source,
+        view,
+        adapter.subsets(),
+        metrics=metrics,
+        workers=workers,
+    )
+    return run_file(
+        evaluation,
+        adapter,
+        source,
+        kind=kind,
+        method=method,
+        domain=domain or ("nir" if "nir" in adapter.planes else "gray"),
+        train_data=train_data,
+        note=note,
+        command=command,
+    )
+
+
+def run_file(
+    evaluation: Evaluation,
+    adapter: Adapter,
+    source: Source,
+    *,
+    kind: Kind,
+    method: str,
+    domain: Domain,
+    train_data: str | None = None,
+    parameters: int | None = None,
+    note: str = "",
+    device: torch.device | str = "cpu",
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """The run file of an evaluation on ``source``, the adapter's test images, made just now."""
+    listed = "".join(f"{key}\n" for key in source.keys)
+    return RunFile(
+        kind=kind,
+        method=method,
+        domain=domain,
+        dataset=adapter.name,
+        protocol=adapter.protocol,
+        split={
+            "name": f"{adapter.name} test",
+            "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+            "images": len(source),
+        },
+        train_data=adapter.train_data if train_data is None else train_data,
+        metric_protocol=evaluation.metric_protocol,
+        parameters=parameters,
+        summary=evaluation.summary,
+        unavailable=evaluation.unavailable,
+        rows=evaluation.rows,
+        wall_s={"train": 0.0, "evaluate": evaluation.seconds},
+        note=note,
+        **provenance(device, command),
+    )
+
+
+def _domain(method: Method) -> Domain:
+    domain = method.domain
+    assert domain in ("nir", "gray", "both"), f"{method.name} has the domain {domain}"
+    return domain
+
+
+def _config(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as plain data, less the folder of this machine's copy of the dataset."""
+    return to_plain(replace(experiment, data=replace(experiment.data, root=None)))

@@ -1,0 +1,88 @@
+"""Run files of this project's own runs: what only training knows joins what evaluation measured."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from ..datasets.source import Adapter
+from ..datasets.transforms import EvalView
+from .checkpoint import Trained
+from .evaluate import evaluate_system
+from .experiment import Experiment, to_plain
+from .metrics_table import METRICS
+from .provenance import provenance
+from .runfile import RunFile, Status, canonical_sha256
+
+
+def evaluate_run(
+    trained: Trained,
+    adapter: Adapter | None = None,
+    view: EvalView | None = None,
+    *,
+    metrics: tuple[str, ...] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: str = "cpu",
+) -> RunFile:
+    """Score a trained run on test images.
+
+    Args:
+        trained: from ``load_trained``.
+        adapter: dataset to test on; by default the one it was trained on.
+        view: geometry of the test images; by default the experiment's.
+        metrics: names of ``metrics_table.METRICS``.
+        batch_size: images at a time.
+        workers: loading processes.
+        device: where to compute.
+    """
+    experiment = trained.experiment
+    measured = evaluate_system(
+        trained.system,
+        adapter or experiment.data,
+        view or experiment.eval_view,
+        metrics=metrics,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+    )
+    return replace(
+        measured,
+        **_origin(experiment),
+        steps=trained.step,
+        weights_sha256=trained.weights_sha256,
+        wall_s={**measured.wall_s, "train": round(trained.train_s, 1)},
+    )
+
+
+def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:
+    """The row of a run that ended without a result: it stays in the table and says so."""
+    data = experiment.data
+    return RunFile(
+        kind="ours",
+        method=experiment.method.system.name,
+        domain=getattr(experiment.method, "domain", "both"),
+        dataset=data.name,
+        protocol=data.protocol,
+        split={"name": f"{data.name} test", "sha256": hashlib.sha256().hexdigest(), "images": 0},
+        metric_protocol={"view": experiment.eval_view.protocol},
+        summary={"all": {}},
+        rows=[],
+        status=status,
+        note=note,
+        **_origin(experiment),
+        **provenance(),
+    )
+
+
+def _origin(experiment: Experiment) -> dict[str, Any]:
+    """Where the weights come from; without the data's folder, which differs between machines."""
+    config = to_plain(replace(experiment, data=replace(experiment.data, root=None)))
+    return {
+        "recipe": experiment.name,
+        "train_data": experiment.data.train_data,
+        "config": config,
+        "config_sha256": canonical_sha256(config),
+        "seed": experiment.seed,
+    }
