@@ -44,7 +44,7 @@ class Row:
         numbers = [number for number in found if number is not None]
         if len(numbers) < len(found):
             return None
-        std = statistics.pstdev(numbers) if len(numbers) > 1 else None
+        std = statistics.stdev(numbers) if len(numbers) > 1 else None
         return Value(statistics.fmean(numbers), std)
 
     def reason(self, metric: str) -> str:
