@@ -89,6 +89,13 @@ class Adapter(ABC):
         """Whether the split ``validation`` holds images; without, a run keeps its last weights."""
         return True
 
+    def audit_splits(self) -> Mapping[str, Source]:
+        """The splits that ``audit`` compares, by name."""
+        names: list[SplitName] = ["train", "validation", "test"]
+        if not self.has_validation:
+            names.remove("validation")
+        return {name: self.split(name) for name in names}
+
     def subsets(self) -> Mapping[str, Sequence[str]]:
         """Named subsets of the test keys that results report beside ``all``."""
         return {}

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from crosschroma.datasets import split_lists
 from crosschroma.datasets.errors import DataError
 
