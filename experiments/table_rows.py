@@ -99,6 +99,11 @@ def _without_seed(config: Any) -> Any:
     return config
 
 
+def scored(run: RunFile) -> bool:
+    """Whether the run has any number: one that failed before its evaluation has none."""
+    return any(run.summary.values())
+
+
 def comparable_parts(runs: Mapping[str, RunFile]) -> list[dict[str, RunFile]]:
     """The runs of one dataset, parted into those that may share a table.
 
@@ -109,7 +114,7 @@ def comparable_parts(runs: Mapping[str, RunFile]) -> list[dict[str, RunFile]]:
     parts: list[tuple[str, dict[str, str], dict[str, RunFile]]] = []
 
     def widest_first(name: str) -> tuple[bool, int, str]:
-        return not runs[name].summary, -len(runs[name].metric_protocol), name
+        return not scored(runs[name]), -len(runs[name].metric_protocol), name
 
     for name in sorted(runs, key=widest_first):
         run = runs[name]
@@ -117,7 +122,7 @@ def comparable_parts(runs: Mapping[str, RunFile]) -> list[dict[str, RunFile]]:
         for test_list, protocol, part in parts:
             shared = protocol.keys() & run.metric_protocol.keys()
             agree = all(protocol[key] == run.metric_protocol[key] for key in shared)
-            if agree and (test_list == own_list or not run.summary):
+            if agree and (test_list == own_list or not scored(run)):
                 protocol.update(run.metric_protocol)
                 part[name] = run
                 break

@@ -23,7 +23,15 @@ from . import table_specs as specs
 from .published import Published, PublishedRow, load_published
 from .runfile import RunFile, load_all
 from .table_formats import Document, Grid, latex, markdown
-from .table_rows import KINDS, comparable_parts, merge_seeds, metrics_of, published_grids, run_grid
+from .table_rows import (
+    KINDS,
+    comparable_parts,
+    merge_seeds,
+    metrics_of,
+    published_grids,
+    run_grid,
+    scored,
+)
 
 _BLOCK = re.compile(
     r"^[ \t]*<!--\s*table:\s*(?P<name>\S+)\s*-->[ \t]*$.*?"
@@ -266,7 +274,7 @@ def _load(results: Path) -> _Results:
 
 
 def _require_complete(path: Path, run: RunFile) -> None:
-    lacking = {"name", "sha256", "images"} - set(run.split) if run.summary else set()
+    lacking = {"name", "sha256", "images"} - set(run.split) if scored(run) else set()
     if lacking:
         problem = f"its split has no {', '.join(sorted(lacking))}"
     elif run.kind not in KINDS:

@@ -134,7 +134,9 @@ def test_two_runs_of_one_seed_stay_two_rows(folder: Folder) -> None:
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_failed_runs_keep_a_row_with_the_reason(folder: Folder, status: str) -> None:
     folder.add("a", summary=vcip(15))
-    folder.add("b", status=status, recipe="gan_vcip", note="loss is nan\nat step 31", split={})
+    note = "loss is nan\nat step 31"
+    nothing: Any = {"summary": {"all": {}}, "split": {}}
+    folder.add("b", status=status, recipe="gan_vcip", note=note, **nothing)
     (row,) = folder.rows("gan_vcip")
     assert status in row[0]
     assert set(row[-12:]) == {"–"}
@@ -143,7 +145,7 @@ def test_failed_runs_keep_a_row_with_the_reason(folder: Folder, status: str) -> 
 
 
 def test_only_failed_runs_make_a_table_too(folder: Folder) -> None:
-    folder.add("b", status="failed", split={}, metric_protocol={})
+    folder.add("b", status="failed", summary={"all": {}}, split={}, metric_protocol={})
     assert "(failed)" in folder.rows("unet_vcip")[0][0]
 
 
