@@ -60,7 +60,7 @@ class SplitCheck:
         """Nothing is missing or broken."""
         return not (self.problem or self.missing or self.unreadable)
 
-    def text(self) -> str:
+    def __str__(self) -> str:
         """Lines for a person, at most ten of each kind."""
         if self.problem:
             return f"{self.name}: {self.problem}"
@@ -85,9 +85,9 @@ class CheckReport:
         """Nothing is missing or broken in any split."""
         return all(split.ok for split in self.splits)
 
-    def text(self) -> str:
+    def __str__(self) -> str:
         """The report for a person."""
-        lines = [f"{self.dataset} in {self.root}", *(split.text() for split in self.splits)]
+        lines = [f"{self.dataset} in {self.root}", *(str(split) for split in self.splits)]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
@@ -187,7 +187,7 @@ class AuditReport:
         """No image is in two splits, and every image was looked at."""
         return not (self.pairs or self.unreadable)
 
-    def text(self) -> str:
+    def __str__(self) -> str:
         """The report for a person."""
         lines = []
         for a, b in itertools.combinations(self.images, 2):

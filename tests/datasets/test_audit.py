@@ -96,7 +96,7 @@ def test_a_changed_copy_is_found_and_nothing_else(
         (str(n), str(20 + n), kind) for n in range(20)
     ]
     assert not report.ok
-    assert f"train (60) and test (40): 20 {kind}" in report.text()
+    assert f"train (60) and test (40): 20 {kind}" in str(report)
 
 
 def test_distance_is_the_number_of_hash_bits() -> None:
@@ -144,7 +144,7 @@ def test_unreadable_image_is_passed_over_and_told() -> None:
     assert [(p.key_a, p.key_b) for p in report.pairs] == [("1", "0")]
     assert report.unreadable == [("a", "0", "image 0 is torn"), ("empty", "0", "image 0 is torn")]
     assert not report.ok
-    assert "not read: a 0: image 0 is torn" in report.text()
+    assert "not read: a 0: image 0 is torn" in str(report)
 
 
 def test_vcip_leak_is_found(shared_data: Path) -> None:
@@ -154,7 +154,7 @@ def test_vcip_leak_is_found(shared_data: Path) -> None:
     report = audit(data.audit_splits())
     assert {frozenset((p.key_a, p.key_b)) for p in report.pairs} == {frozenset(p) for p in truth}
     assert {p.kind for p in report.pairs} == {"identical"}
-    text = report.text()
+    text = str(report)
     assert "train (372) and validation (18): none shared" in text
     assert "train (372) and test (28): 8 identical" in text
     assert "validation (18) and test (28): 15 identical" in text
@@ -198,7 +198,7 @@ def test_check_reports_broken_files_with_the_reason(broken: Path) -> None:
     assert [key for key, _ in validation.unreadable] == ["val/0.jpg"]
     assert test.ok
     assert not report.ok
-    text = report.text()
+    text = str(report)
     assert "train: 4 images (1 of 64x64, 1 of 80x80; height x width)" in text
     assert "unreadable val/0.jpg: " in text
 
@@ -213,7 +213,7 @@ def test_quick_check_reads_headers_only(broken: Path) -> None:
 def test_check_of_an_absent_dataset_tells_where_it_looked(tmp_path: Path) -> None:
     report = check(Bsds500(root=tmp_path / "nowhere"))
     assert not report.ok
-    assert str(tmp_path / "nowhere") in report.text()
+    assert str(tmp_path / "nowhere") in str(report)
     assert all("no folder" in str(split.problem) for split in report.splits)
 
 
@@ -221,5 +221,5 @@ def test_check_lists_missing_files_of_every_published_split(tmp_path: Path) -> N
     (tmp_path / "NIR").mkdir()
     report = check(Vcip(root=tmp_path, fold=None))
     assert [len(split.missing) for split in report.splits] == [744, 36, 56]
-    assert "train: 372 images, 744 files missing" in report.text()
-    assert "and 734 more" in report.text()
+    assert "train: 372 images, 744 files missing" in str(report)
+    assert "and 734 more" in str(report)

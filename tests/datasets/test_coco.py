@@ -81,10 +81,10 @@ def test_missing_images_are_named_or_left_out(made: Path) -> None:
     assert [key[-5] for key in data.split("test").keys] == ["0", "2"]
     assert len(data.split("train")) == 17
     assert list(data.split("validation").keys) == held
-    text = check(data).text()
+    text = str(check(data))
     assert "train2017: 1 of 20 listed images are not there" in text
     assert "val2017: 1 of 3 listed images are not there" in text
-    assert "1 files missing" in check(before).text()
+    assert "1 files missing" in str(check(before))
 
 
 def test_changed_annotations_are_read_again(made: Path) -> None:

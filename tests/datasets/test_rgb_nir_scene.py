@@ -85,7 +85,7 @@ def test_check_tells_what_is_absent(made: Path) -> None:
     write(made, "street/0123")
     report = check(RgbNirScene(root=made))
     assert report.ok
-    text = report.text()
+    text = str(report)
     assert "indoor: 20 of 56 photos" in text
     assert "absent categories: country, field" in text
     assert "in no split list, so not used: street/0123" in text
