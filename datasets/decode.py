@@ -57,7 +57,7 @@ def read_plane(path: Path) -> np.ndarray:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """(height, width) after EXIF orientation, from the header alone where Pillow knows the format.
+    """(height, width) after EXIF orientation, from the header alone but for TIFF.
 
     Raises:
         DataError: as ``read_rgb``, but pixels that are missing or broken go unnoticed.
@@ -84,10 +84,12 @@ def _decode(path: Path) -> np.ndarray:
 
 
 def _header(path: Path) -> tuple[int, int, int] | None:
-    """Stored (height, width), checked, and EXIF orientation; None for a TIFF new to Pillow."""
+    """Stored (height, width), checked, and EXIF orientation; None for TIFF."""
     try:
         with Image.open(path) as image:
             _check_size(image.height, image.width, path)
+            if image.format == "TIFF":  # some versions of Pillow turn its size, some do not
+                return None
             return image.height, image.width, image.getexif().get(0x0112, 1)
     except DataError:
         raise
@@ -113,34 +115,39 @@ def _read(path: Path) -> bytes:
 
 def _decode_jpeg(data: bytes, path: Path) -> np.ndarray:
     """OpenCV only warns about a JPEG that ends early and fills the rest with gray."""
-    scan, size = _jpeg_header(data)
+    scan, frame = _jpeg_header(data)
     # within the scans FFD9 cannot occur but as the end; before them a thumbnail may have its own
     end = data.rfind(_END)
     if scan < 0 or end < scan:
         raise _truncated(path)
-    if size[0] and size[1]:
-        _check_size(*size, path)
+    height, width = struct.unpack(">HH", data[frame + 5 : frame + 9])
+    if height:  # 0 when a later marker tells it
+        _check_size(height, width, path)
     image = _decode_opencv(data, cv2.IMREAD_COLOR, path)
     _check_size(image.shape[0], image.shape[1], path)
-    if _corner_is_gray(image) and not _has_all_blocks(data[:end]):
-        raise _truncated(path)
+    if _corner_is_gray(image):
+        progressive = data[frame + 1] == 0xC2
+        # the gray of a progressive picture comes from a first scan that ends early
+        whole = b"\xff\xda" in data[scan + 2 : end] if progressive else _is_whole(data[:end])
+        if not whole:
+            raise _truncated(path)
     return image
 
 
-def _jpeg_header(data: bytes) -> tuple[int, tuple[int, int]]:
-    """Where the first scan starts (-1: nowhere), and the frame's (height, width)."""
-    position, size = 2, (0, 0)
+def _jpeg_header(data: bytes) -> tuple[int, int]:
+    """Where the first scan's and the frame's marker are; (-1, -1) when the header ends early."""
+    position, frame = 2, -1
     while position + 9 < len(data) and data[position] == 0xFF:
         marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
         if marker == 0xFF:  # padding
             position += 1
             continue
         if marker == 0xDA:
-            return position, size
+            return (position, frame) if frame >= 0 else (-1, -1)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size = struct.unpack(">HH", data[position + 5 : position + 9])
+            frame = position
         position += 2 + length
-    return -1, size
+    return -1, -1
 
 
 def _corner_is_gray(image: np.ndarray) -> bool:
@@ -153,8 +160,8 @@ def _corner_is_gray(image: np.ndarray) -> bool:
     )
 
 
-def _has_all_blocks(data: bytes) -> bool:
-    """Whether a JPEG without its end marker holds every block; exact, but as slow as a decoding.
+def _is_whole(data: bytes) -> bool:
+    """Whether a baseline JPEG without its end marker holds every block; as slow as a decoding.
 
     Stuffed ones in place of the end marker pad the last byte of a whole picture. To a picture
     that lacks blocks they are a few more codes, and then Pillow finds the data to end too early.

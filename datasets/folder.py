@@ -241,8 +241,9 @@ def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = 
     """The images of ``source`` that have colour: their ab range is at least ``threshold``.
 
     The range is (max a - min a) + (max b - min b) in CIE units. Common thresholds are 5 and 10.
-    Differs: it is taken on the picture area-averaged to 64 x 64, so that a stray pixel or chroma
-    noise does not turn a gray picture into a coloured one. Images without RGB stay.
+    Differs: it is taken on the picture area-averaged to 64 x 64, between the 0.5 % and 99.5 %
+    percentiles (20 of its 4096 pixels), so that a stray pixel or chroma noise does not turn a gray
+    picture into a coloured one. Images without RGB stay.
 
     Args:
         source: any source.
@@ -286,4 +287,5 @@ def _color_range(planes: Planes) -> float:
     rgb = planes["rgb"]
     height, width = min(64, rgb.shape[0]), min(64, rgb.shape[1])
     ab = lab_from_uint8(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))[..., 1:]
-    return float((ab.max(axis=(0, 1)) - ab.min(axis=(0, 1))).sum())
+    low, high = np.percentile(ab, (0.5, 99.5), axis=(0, 1))
+    return float((high - low).sum())
