@@ -20,6 +20,7 @@ from .scene_materials import (
     Label,
     Material,
     Spectrum,
+    blend,
     f32,
     fractal,
     sample,
@@ -113,15 +114,15 @@ def _cover(
     rng = canvas.rng
     low = (CONIFER if rng.random() < 0.5 else BROADLEAF).draw(rng)
     open_land = (DRY_GRASS if rng.random() < 0.5 else BROADLEAF).draw(rng)
-    patches = step(noise[:, ::-1] - np.float32(rng.uniform(-0.5, 1.5)), 0.4)[..., None]
-    spectrum = low + (open_land - low) * patches
+    patches = step(noise[:, ::-1] - np.float32(rng.uniform(-0.5, 1.5)), 0.4)
+    spectrum = blend(low, open_land, patches)
     labels = np.full(altitude.shape, Label.FOLIAGE, np.uint8)
     if not rocky:
         return spectrum, labels
     tree_line, snow_line = rng.uniform(0.15, 0.6), rng.choice([rng.uniform(0.5, 0.9), 9.0])
     for line, material in ((tree_line, ROCK), (snow_line, SNOW)):
         above = step(altitude - np.float32(line), 0.2)
-        spectrum = spectrum + (material.draw(rng) - spectrum) * above[..., None]
+        spectrum = blend(spectrum, material.draw(rng), above)
         labels[above > 0.5] = material.label
     return spectrum, labels
 
@@ -154,9 +155,11 @@ class Plane:
     def noise(self, canvas: Canvas, zoom: float, cell: float, gain: float = 0.55) -> np.ndarray:
         """A pattern that lies on the ground; ``zoom`` texture pixels per half picture width."""
         tile = fractal(canvas.grain, (256, 256), cell, gain)
-        return sample(
-            tile, self.across * np.float32(zoom) + 128, self.ahead * np.float32(1.6 * zoom)
-        )
+        # rows of the texture in a row of pixels: where there are many they average out
+        footprint = np.float32(1.6 * zoom / (canvas.size - self.top)) * self.ahead**2
+        kept = np.minimum(np.float32(0.5 * cell) / footprint, 1)
+        u, v = self.across * np.float32(zoom) + 128, self.ahead * np.float32(1.6 * zoom)
+        return sample(tile, u, v) * kept
 
     def below(self, canvas: Canvas, alpha: np.ndarray) -> Mask:
         """The mask of a share of the ground."""
@@ -168,18 +171,18 @@ def paint_ground(
 ) -> Plane:
     """Level or rolling ground of one or more materials in patches, with ``rows`` of a crop."""
     rng, plane = canvas.rng, Plane(canvas, bumps)
-    fine = plane.noise(canvas, canvas.size / 2, 8, 0.8) * np.clip(plane.near * 2, 0.1, 1)
-    coarse = plane.noise(canvas, 40, 64) * np.clip(plane.near * 6, 0.1, 1)
-    spectrum = materials[0].draw(rng) * np.ones((*coarse.shape, 1), np.float32)
+    fine = plane.noise(canvas, canvas.size / 2, 8, 0.8)
+    coarse = plane.noise(canvas, 40, 64)
+    spectrum = materials[0].draw(rng)
     labels = np.full(coarse.shape, materials[0].label, np.uint8)
     for material in materials[1:]:
-        softness = rng.uniform(0.1, 0.6) + 0.12 * plane.ahead
+        softness = rng.uniform(0.1, 0.6) + 0.03 * plane.ahead
         share = step(_patches(canvas, plane, coarse), softness)
-        spectrum += (material.draw(rng) - spectrum) * share[..., None]
+        spectrum = blend(spectrum, material.draw(rng), share)
         labels[share > 0.5] = material.label
     second = materials[0].draw(rng)
-    blotch = 0.5 * step(coarse[:, ::-1] + 0.5 * fine, 2.0)[..., None]
-    spectrum += (second - spectrum) * (blotch * (labels == materials[0].label)[..., None])
+    blotch = 0.5 * step(coarse[:, ::-1] + 0.5 * fine, 2.0)
+    spectrum = blend(spectrum, second, blotch * (labels == materials[0].label))
     rough = 0.4 if materials[0].label in (Label.CONCRETE, Label.SNOW) else 1.0
     texture = 1 + np.float32(rough) * (0.11 * coarse + 0.17 * fine)
     if rows:
@@ -235,15 +238,15 @@ def paint_water(canvas: Canvas, *, shore: float | None = None) -> None:
     strength = rng.uniform(0.2, 1.5) * size / 256
     rows = np.arange(plane.top, size, dtype=np.float32)[:, None]
     mirror = 2 * np.float32(canvas.horizon * size) - rows
-    spread = np.float32(1 / max(1.0, 1.2 * (1 - canvas.horizon) / canvas.horizon))
-    mirror = canvas.horizon * size + (mirror - canvas.horizon * size) * spread
+    squeeze = np.float32(1 / max(1.0, 1.2 * (1 - canvas.horizon) / canvas.horizon))
+    mirror = canvas.horizon * size + (mirror - canvas.horizon * size) * squeeze
     v = (mirror + ripple * strength * (0.4 + 4 * plane.near)).astype(np.float32)
     u = np.broadcast_to(np.arange(size, dtype=np.float32), v.shape) + ripple * strength * 0.3
     reflected = sample(canvas.radiance, u, v)
     # Schlick's rule with near for the cosine: grazing rays far away mirror most
     fresnel = 0.05 + 0.8 * (1 - np.minimum(plane.near, 1)) ** 3 + 0.04 * ripple * plane.near
     body = canvas.light.on(canvas.light.direction[1]) * WATER.draw(rng)
-    radiance = body + np.clip(fresnel, 0.03, 1)[..., None] * (reflected - body)
+    radiance = blend(reflected, body, 1 - np.clip(fresnel, 0.03, 1))
     alpha = np.ones_like(v)
     if shore is not None:
         bank = plane.noise(canvas, 30, 64)

@@ -55,9 +55,11 @@ def draw_wall(
                     frame,
                     Label.WALL,
                 )
-            _patch(wall, labels, (x - w, y - h, x + w, y + h), GLASS.draw(rng), Label.GLASS)
+            _patch(
+                wall, labels, (x - w, y - h, x + w, y + h), GLASS.draw(canvas.grain), Label.GLASS
+            )
     if rng.random() < 0.7:
-        x = (rng.integers(0, bays) + 0.5) * columns / bays
+        x = (int(rng.random() * bays) + 0.5) * columns / bays
         door = (x - 0.22 * wide, rows - 0.72 * floor, x + 0.22 * wide, rows)
         _patch(wall, labels, door, dyed(rng, (0.3, 0.65)), Label.PAINT)
     return wall.astype(np.float32), labels

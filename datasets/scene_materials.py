@@ -142,9 +142,13 @@ class Light:
 
     def through(self, radiance: Spectrum, kilometres: np.ndarray | float) -> Spectrum:
         """Radiance after that much air: haze lightens the visible more than NIR."""
-        rates = f32([0.8, 1.0, 1.3, 0.33]) * self.haze
-        kept = np.exp(-rates * np.asarray(kilometres, np.float32)[..., None])
-        return self.horizon + (radiance - self.horizon) * kept
+        rates = f32([0.8, 1.0, 1.3, 0.33]) * np.float32(self.haze)
+        if isinstance(kilometres, np.ndarray) or radiance.ndim < 3 or not radiance.size:
+            kept = np.exp(-rates * np.asarray(kilometres, np.float32)[..., None])
+            return self.horizon + (radiance - self.horizon) * kept
+        kept = np.exp(-rates * np.float32(kilometres))
+        added = self.horizon * (1 - kept)
+        return cv2.transform(radiance, np.concatenate([np.diag(kept), added[:, None]], 1))
 
 
 def draw_light(rng: Generator) -> Light:
@@ -158,13 +162,13 @@ def draw_light(rng: Generator) -> Light:
     sun = f32([1.0, 0.94 - 0.20 * warm, 0.84 - 0.36 * warm, 0.86 + 0.12 * warm])
     sky = f32([0.15, 0.21, 0.33, 0.06])
     deep = rng.uniform(0.75, 1.15)
-    zenith = f32([0.055, 0.135, 0.34, 0.025]) * f32([deep, deep, 1, deep])
-    horizon = f32([0.33 + 0.22 * warm, 0.43 + 0.02 * warm, 0.54 - 0.14 * warm, 0.11])
+    zenith = f32([0.050, 0.120, 0.31, 0.032]) * f32([deep, deep, 1, deep])
+    horizon = f32([0.29 + 0.22 * warm, 0.38 + 0.04 * warm, 0.47 - 0.10 * warm, 0.15])
     haze, clouds = rng.uniform(0.01, 0.05), float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
     if kind == 2:
         sun, sky = sun * np.float32(0.8), f32([0.26, 0.31, 0.38, 0.13])
         zenith = f32([0.17, 0.27, 0.43, 0.08])
-        horizon, haze = f32([0.52, 0.55, 0.57, 0.22]), rng.uniform(0.06, 0.16)
+        horizon, haze = f32([0.48, 0.51, 0.53, 0.26]), rng.uniform(0.06, 0.16)
     elif kind == 3:
         sun, sky = sun * np.float32(0.06), f32([0.52, 0.55, 0.58, 0.44])
         zenith, horizon = sky * np.float32(0.95), sky * np.float32(1.2)
@@ -182,21 +186,23 @@ def fractal(rng: Generator, shape: tuple[int, int], cell: float, gain: float = 0
         gain: amplitude of an octave relative to the coarser one: 0.3 smooth, 0.7 rough.
     """
     octaves = max(1, round(np.log2(max(cell, 1.0))) + 1)
-    field, power, weight = None, 0.0, 1.0
-    for octave in reversed(range(octaves)):
-        rows = min(shape[0], (shape[0] >> octave) + 3)
-        columns = min(shape[1], (shape[1] >> octave) + 3)
+    weights = np.float64(gain) ** np.arange(octaves)
+    # interpolation between cells keeps about 4/9 of the variance, the last octave all of it
+    kept = np.where(np.arange(octaves) < octaves - 1, 0.45, 1.0)
+    weights /= 73.9 * np.sqrt((kept * weights**2).sum())  # 73.9: deviation of a uniform byte
+    field: np.ndarray | None = None
+    for octave, weight in enumerate(weights):
+        finer = octaves - 1 - octave
+        rows, columns = (min(side, (side >> finer) + 3) for side in shape)
         values = rng.integers(0, 256, (rows, columns), np.uint8).astype(np.float32)
-        values = (values - np.float32(127.5)) * np.float32(weight / 73.9)
+        values *= np.float32(weight)
         if field is None:
-            field = values
+            values -= np.float32(127.5 * weights.sum())  # constants pass through interpolation
         else:
-            field = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_LINEAR) + values
-        # interpolation between cells keeps about 4/9 of the variance, the last octave all of it
-        power += weight**2 * (0.45 if octave else 1.0)
-        weight *= gain
+            values += cv2.resize(field, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        field = values
     assert field is not None
-    return field * np.float32(1 / np.sqrt(power))
+    return field
 
 
 def step(values: np.ndarray, softness: np.ndarray | float = 1.0) -> np.ndarray:
@@ -221,3 +227,10 @@ def _mirror(at: np.ndarray, count: int) -> np.ndarray:
 def spread(plane: np.ndarray) -> np.ndarray:
     """H x W as H x W x 4; NumPy's own broadcast over a last axis of 4 takes ten times as long."""
     return cv2.merge([plane] * 4) if plane.size else np.zeros((*plane.shape, 4), np.float32)
+
+
+def blend(below: Spectrum, above: Spectrum, share: np.ndarray) -> Spectrum:
+    """``share`` (H x W) of a spectrum ``above`` (4,) over ``below`` (4,) or H x W x 4; H x W x 4."""
+    if below.ndim == 1:
+        return cv2.transform(share, np.stack([above - below, below], 1))
+    return below * spread(1 - share) + cv2.transform(share, above[:, None])

@@ -48,7 +48,8 @@ def draw_crown(canvas: Canvas, shape: Shape, pixels: int) -> Crown:
     gy = cv2.Sobel(bulk, cv2.CV_32F, 0, 1, ksize=3) * np.float32(n / 24)
     length = np.sqrt(gx * gx + gy * gy + 1)
     lambert = (-gx * right + gy * up + forward) / length
-    facing = np.clip(0.22 + 0.55 * lambert + 0.15 * leaf, 0.03, 1)
+    # leaves let half of the light through: a crown against the sun is not black
+    facing = np.clip(0.30 + 0.50 * lambert + 0.15 * leaf, 0.12, 1)
     texture = np.clip(0.78 + 0.40 * leaf + 0.5 * (dome - 0.4), 0.08, 2)
     aspect = {"round": 0.95, "poplar": 0.34, "conifer": 0.5, "bush": 1.5}[shape]
     return Crown(alpha, facing, texture, aspect * canvas.rng.uniform(0.85, 1.15))
@@ -95,9 +96,10 @@ def paint_crown(
     sprite = cv2.resize(planes, (columns, rows), interpolation=cv2.INTER_AREA)
     top, left = round(foot * canvas.size) - rows, round(x * canvas.size - columns / 2)
     mask = Mask(top, left, np.ascontiguousarray(sprite[..., 0]))
-    # leaves scatter NIR among each other: shade between them is half as deep there
+    # leaves scatter NIR among each other: shade between them is half as deep there, and light
+    # that went through several leaves adds about a fifth
     shade = sprite[..., 2]
-    factor = np.stack([shade, shade, shade, np.sqrt(shade)], -1)
+    factor = np.stack([shade, shade, shade, 1.2 * np.sqrt(shade)], -1)
     kilometres = canvas.kilometres(foot)
     canvas.paint(
         mask, leaves * factor, Label.FOLIAGE, sprite[..., 1], openness=0.55, kilometres=kilometres
