@@ -54,12 +54,13 @@ def _on_ground(canvas: Canvas, low: float = 0.04, high: float = 0.5) -> tuple[fl
 
 
 def _backdrop(canvas: Canvas) -> None:
-    """Sky, and sometimes hills and a line of trees at the horizon."""
+    """Sky, and hills or a line of trees at the horizon or both."""
     rng = canvas.rng
     paint_sky(canvas)
-    if rng.random() < 0.7:
+    hills = rng.random() < 0.7
+    if hills:
         paint_mountains(canvas, int(rng.integers(1, 4)), alpine=rng.random() < 0.35)
-    if rng.random() < 0.7:
+    if not hills or rng.random() < 0.6:
         height = rng.uniform(0.03, 0.13)
         paint_tree_line(canvas, canvas.horizon + 0.01, height, conifers=rng.random() < 0.3)
 
@@ -89,6 +90,9 @@ def _country(canvas: Canvas) -> None:
         paint_balloon(canvas, rng.uniform(0.1, 0.9), rng.uniform(0.2, canvas.horizon - 0.05), 0.2)
 
 
+_SLOPES = ([GRASS, DRY_GRASS], [DRY_GRASS, GRASS], [DRY_GRASS, SOIL], [SNOW, DRY_GRASS], [SNOW])
+
+
 def _mountain(canvas: Canvas) -> None:
     """High ridges above a slope of grass, scree or snow with conifers and boulders."""
     rng = canvas.rng
@@ -97,7 +101,7 @@ def _mountain(canvas: Canvas) -> None:
     paint_mountains(canvas, int(rng.integers(2, 5)), alpine=True)
     if rng.random() < 0.6:
         paint_tree_line(canvas, canvas.horizon + 0.01, rng.uniform(0.03, 0.08), conifers=True)
-    ground = ([GRASS, DRY_GRASS], [DRY_GRASS, SOIL], [SNOW, DRY_GRASS], [SNOW])[rng.integers(0, 4)]
+    ground = _SLOPES[rng.integers(0, len(_SLOPES))]
     paint_ground(canvas, ground, bumps=0.05)
     things: list[Callable] = [_conifer] * int(rng.integers(0, 6))
     things += [_rock] * int(rng.integers(0, 4))

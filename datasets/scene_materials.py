@@ -230,7 +230,7 @@ def spread(plane: np.ndarray) -> np.ndarray:
 
 
 def blend(below: Spectrum, above: Spectrum, share: np.ndarray) -> Spectrum:
-    """``share`` (H x W) of a spectrum ``above`` (4,) over ``below`` (4,) or H x W x 4; H x W x 4."""
+    """``share`` (H x W) of one spectrum ``above`` over ``below``, (4,) or H x W x 4."""
     if below.ndim == 1:
         return cv2.transform(share, np.stack([above - below, below], 1))
     return below * spread(1 - share) + cv2.transform(share, above[:, None])

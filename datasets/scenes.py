@@ -21,10 +21,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from .errors import UserError
 from .scene_canvas import Canvas
 from .scene_kinds import KINDS
-from .scene_materials import (
-    draw_light,
-    spread,
-)
+from .scene_materials import draw_light, spread
 from .source import Adapter, Planes, Source, SplitName
 
 PROTOCOL = "scenes-v1"  # to be counted up whenever the pictures change
@@ -165,8 +162,14 @@ class Scenes(Adapter):
 
     @property
     def protocol(self) -> str:
-        """The version of the pictures."""
-        return PROTOCOL
+        """The version of the pictures, then what of the test scenes is not the default.
+
+        Scores at other sizes, seeds or counts are not comparable and must not share a name.
+        """
+        size = "" if self.size == Scenes.size else f"-{self.size}px"
+        seed = "" if self.scene_seed == Scenes.scene_seed else f"-seed{self.scene_seed}"
+        count = "" if self.count_test == Scenes.count_test else f"-n{self.count_test}"
+        return PROTOCOL + size + seed + count
 
     def __post_init__(self) -> None:
         if self.size < _SMALLEST:
