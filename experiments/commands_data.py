@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import rich
 import tyro
 
 from ..datasets import audit, registry
@@ -54,7 +55,7 @@ def data(argv: list[str]) -> int:
         return 0 if checked.ok else 1
     audited = audit.audit(adapter.audit_splits())
     print(audited)
-    return 1 if audited.pairs else 0
+    return 0 if audited.ok else 1
 
 
 def adapter_at(name: str, root: Path | None) -> Adapter:
@@ -82,5 +83,5 @@ def bench(argv: list[str]) -> int:
         prog="crosschroma bench",
         args=argv,
     )
-    print(benchmark.bench_data(options.out))
+    rich.print(benchmark.bench_data(options.out))
     return 0

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from torch import Tensor
 
+from ..datasets.errors import UserError
+
 LINE_EVERY_S = 15.0  # without a terminal: a line in a log file, not a bar
 
 
@@ -28,12 +30,18 @@ class TensorBoard:
     Args:
         folder: the run's folder.
         step: first step to come; later events of a killed run are hidden.
+
+    Raises:
+        UserError: the folder cannot be made or written.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step)
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=step)
+        except OSError as error:
+            raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
         """Named values; ``None`` (not available) leaves a gap."""

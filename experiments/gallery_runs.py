@@ -1,0 +1,63 @@
+"""Test images of a dataset as a gallery: what is given, what each run makes of it, the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..datasets.batch import collate
+from ..datasets.errors import UserError
+from ..datasets.loading import Images
+from .checkpoint import Trained, load_trained
+from .gallery import GalleryRow, gallery
+
+TARGET = "target"
+GIVEN = {"nir": "NIR", "gray": "gray"}
+
+
+@torch.no_grad()
+def write_gallery(
+    runs: Sequence[Path], out: Path, images: int = 4, root: Path | None = None
+) -> None:
+    """Colour test images with every run and draw them side by side into a PNG file.
+
+    Args:
+        runs: run folders or checkpoint files; the dataset and view are those of the first.
+        out: the file.
+        images: test images, spread evenly over the split.
+        root: the dataset's folder; default the first run's.
+
+    Raises:
+        UserError: no run, a run that cannot be loaded, or one for a plane the dataset lacks.
+    """
+    if not runs:
+        raise UserError("gallery: name at least one run")
+    methods = [load_trained(run) for run in runs]
+    experiment = methods[0].experiment
+    data = replace(experiment.data, root=root or experiment.data.root)
+    test = Images(data.split("test"), experiment.eval_view)
+    count = min(images, len(test))
+    rows = [_row(test, index * len(test) // count, methods) for index in range(count)]
+    gallery(rows, out)
+
+
+def _row(test: Images, index: int, methods: Sequence[Trained]) -> GalleryRow:
+    batch = collate([test[index]])
+    given: dict[str, Tensor] = {}
+    made: dict[str, Tensor] = {}
+    for method in methods:
+        domain = method.system.domain
+        for plane in GIVEN if domain == "both" else (domain,):
+            if plane not in batch:
+                raise UserError(f"{method.experiment.name} needs {plane}, which the data lacks")
+            given[GIVEN[plane]] = batch[plane][0]
+        name = method.experiment.name
+        if name in made:
+            name = f"{name} {method.path.parent.name}"
+        made[name] = method.system.colorize(batch)[0]
+    pictures = {**given, **made, TARGET: batch["rgb"][0]}
+    return GalleryRow(key=batch["key"][0], images=pictures, target=TARGET)
