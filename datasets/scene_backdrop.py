@@ -157,7 +157,7 @@ class Plane:
         tile = fractal(canvas.grain, (256, 256), cell, gain)
         # rows of the texture in a row of pixels: where there are many they average out
         footprint = np.float32(1.6 * zoom / (canvas.size - self.top)) * self.ahead**2
-        kept = np.minimum(np.float32(0.5 * cell) / footprint, 1)
+        kept = np.minimum(np.float32(0.2 * cell) / footprint, 1)
         u, v = self.across * np.float32(zoom) + 128, self.ahead * np.float32(1.6 * zoom)
         return sample(tile, u, v) * kept
 

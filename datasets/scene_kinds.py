@@ -75,6 +75,8 @@ def _country(canvas: Canvas) -> None:
     rng = canvas.rng
     canvas.horizon, canvas.eye = rng.uniform(0.3, 0.6), rng.uniform(2.5, 7)
     _backdrop(canvas)
+    if rng.random() < 0.12:
+        paint_balloon(canvas, rng.uniform(0.1, 0.9), rng.uniform(0.2, canvas.horizon - 0.05), 0.2)
     field = rng.random() < 0.3
     materials = [[SOIL], [GRASS, SOIL], [SOIL, GRASS]][rng.integers(0, 3)]
     plane = paint_ground(canvas, materials if field else _meadow(canvas), rows=field)
@@ -86,8 +88,6 @@ def _country(canvas: Canvas) -> None:
     _stand(canvas, things, 0.03, 0.45)
     if not field and rng.random() < 0.3:
         paint_flowers(canvas, rng.uniform(canvas.horizon + 0.15, 0.85), rng.uniform(0.08, 0.2))
-    if rng.random() < 0.12:
-        paint_balloon(canvas, rng.uniform(0.1, 0.9), rng.uniform(0.2, canvas.horizon - 0.05), 0.2)
 
 
 _SLOPES = ([GRASS, DRY_GRASS], [DRY_GRASS, GRASS], [DRY_GRASS, SOIL], [SNOW, DRY_GRASS], [SNOW])

@@ -17,7 +17,7 @@ from .scene_materials import (
     Label,
     Material,
     Spectrum,
-    dyed,
+    f32,
     fractal,
     step,
 )
@@ -174,8 +174,18 @@ def paint_trunk(canvas: Canvas, x: float, width: float, foot: float) -> None:
         canvas.paint(mask, BARK.draw(rng), Label.WOOD, facing, texture=texture, openness=0.6)
 
 
+# visible reflectance of poppies, buttercups, daisies, lavender and clover
+_PETALS = (
+    (0.50, 0.03, 0.02),
+    (0.65, 0.48, 0.03),
+    (0.65, 0.65, 0.60),
+    (0.20, 0.13, 0.45),
+    (0.50, 0.16, 0.30),
+)
+
+
 def paint_flowers(canvas: Canvas, y: float, depth: float) -> None:
-    """A bed of flowers on a meadow, from row ``y`` on: petals of one or two hues."""
+    """A bed of flowers on a meadow, from row ``y`` on, all of one kind."""
     rng, size = canvas.rng, canvas.size
     x, wide = rng.uniform(0, 1), rng.uniform(0.15, 0.6)
     top, bottom = int(y * size), min(int((y + depth) * size), size)
@@ -189,5 +199,5 @@ def paint_flowers(canvas: Canvas, y: float, depth: float) -> None:
     spots += 1.2 * np.clip(1 - rows**2 - columns**2, -1, 1)
     alpha = step(spots - np.float32(1.45), 0.5)
     texture = 1 + 0.2 * fractal(canvas.grain, shape, 2)
-    petals = dyed(rng, (0.5, 0.7))
+    petals = f32([*_PETALS[rng.integers(0, len(_PETALS))], rng.uniform(0.5, 0.7)])
     canvas.paint(Mask(top, left, alpha), petals, Label.FOLIAGE, 0.6, texture=texture)
