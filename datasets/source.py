@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, runtime_checkable
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, UserError, unknown
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -74,6 +74,12 @@ class Adapter(ABC):
     def protocol(self) -> str:
         """Name of the split protocol, as results rows print it."""
         return self.name
+
+    def with_protocol(self, name: str) -> Self:
+        """The same dataset under another protocol; ``UserError`` for one it does not have."""
+        if name != self.protocol:
+            raise UserError(unknown(f"protocol of {self.name}", name, [self.protocol]))
+        return self
 
     @property
     def train_data(self) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, get_args
 
 from . import split_lists
-from .errors import DataError, UserError
+from .errors import DataError, UserError, unknown
 from .file_adapter import FileAdapter
 from .source import Record, Source, SplitName
 
+Protocol = Literal["vcip-clean", "vcip-official"]
 _SUBSETS = ("leaked", "not-leaked", "scene-disjoint")
 
 
@@ -39,7 +40,7 @@ class Vcip(FileAdapter):
         folds: number of parts.
     """
 
-    protocol_name: Literal["vcip-clean", "vcip-official"] = "vcip-clean"
+    protocol_name: Protocol = "vcip-clean"
     fold: int | None = 0
     folds: int = 5
 
@@ -64,6 +65,13 @@ class Vcip(FileAdapter):
     def protocol(self) -> str:
         """``vcip-clean`` or ``vcip-official``."""
         return self.protocol_name
+
+    def with_protocol(self, name: str) -> Vcip:
+        """The same folder under ``vcip-clean`` or ``vcip-official``."""
+        for known in get_args(Protocol):
+            if name == known:
+                return replace(self, protocol_name=known)
+        raise UserError(unknown("protocol of vcip", name, get_args(Protocol)))
 
     @property
     def train_data(self) -> str:

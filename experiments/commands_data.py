@@ -12,50 +12,30 @@ import tyro
 from ..datasets import audit, registry
 from ..datasets.source import Adapter
 
+_DATA_HELP = """usage: crosschroma data {{check,audit}} NAME [--root DIR] [the dataset's settings]
 
-@dataclass(frozen=True, kw_only=True)
-class CheckOptions:
-    """Report what a dataset's folder holds, and what is missing or unreadable.
+check: what the dataset's folder holds, and what is missing or unreadable.
+audit: images that two splits share, byte-identical or near-identical.
 
-    Attributes:
-        name: the dataset.
-        root: its folder; default $CROSSCHROMA_DATA/<its usual name>.
-    """
-
-    name: tyro.conf.Positional[str]
-    root: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditOptions:
-    """Find images that two splits of a dataset share, byte-identical or near-identical.
-
-    Attributes:
-        name: the dataset.
-        root: its folder; default $CROSSCHROMA_DATA/<its usual name>.
-    """
-
-    name: tyro.conf.Positional[str]
-    root: Path | None = None
-
-
-DataCommand = (
-    Annotated[CheckOptions, tyro.conf.subcommand("check", prefix_name=False)]
-    | Annotated[AuditOptions, tyro.conf.subcommand("audit", prefix_name=False)]
-)
+datasets: {names}"""
 
 
 def data(argv: list[str]) -> int:
     """``crosschroma data check|audit NAME``; the exit code is 1 when they find fault."""
-    options = tyro.cli(DataCommand, prog="crosschroma data", args=argv)
-    adapter = adapter_at(options.name, options.root)
-    if isinstance(options, CheckOptions):
-        checked = audit.check(adapter)
-        print(checked)
-        return 0 if checked.ok else 1
-    audited = audit.audit(adapter.audit_splits())
-    print(audited)
-    return 0 if audited.ok else 1
+    if len(argv) < 2 or argv[0] not in ("check", "audit"):
+        print(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))))
+        return 0 if argv in (["-h"], ["--help"]) else 2
+    task, name, *rest = argv
+    adapter = registry.get(name)
+    options = tyro.cli(
+        adapter,
+        prog=f"crosschroma data {task} {name}",
+        args=rest,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    report = audit.check(options) if task == "check" else audit.audit(options.audit_splits())
+    print(report)
+    return 0 if report.ok else 1
 
 
 def adapter_at(name: str, root: Path | None) -> Adapter:

@@ -81,6 +81,7 @@ class ScoreOptions:
         folder: the pictures.
         dataset: whose test images they are compared with.
         root: the dataset's folder.
+        protocol: split protocol that the method was trained under; default the dataset's own.
         method: what made the pictures; default the folder's name.
         kind: ``peer``: published by others; ``baseline``; ``ours``.
         train_data: what the method was trained on, in words.
@@ -92,6 +93,7 @@ class ScoreOptions:
     folder: tyro.conf.Positional[Path]
     dataset: str
     root: Path | None = None
+    protocol: str | None = None
     method: str | None = None
     kind: Kind = "peer"
     train_data: str = "unknown"
@@ -105,9 +107,10 @@ def score(argv: list[str]) -> int:
     options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
     if not options.folder.is_dir():
         raise UserError(f"no folder {options.folder} with pictures to score")
+    adapter = adapter_at(options.dataset, options.root)
     run = score_folder(
         options.folder,
-        adapter_at(options.dataset, options.root),
+        adapter.with_protocol(options.protocol) if options.protocol else adapter,
         EvalView(size=options.size or None),
         method=options.method or options.folder.name,
         kind=options.kind,
