@@ -6,9 +6,9 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from rich.console import Console
@@ -21,13 +21,11 @@ from ..datasets.loading import eval_loader
 from ..datasets.source import Adapter, Source
 from ..datasets.transforms import EvalView
 from ..models.system import ColorizationSystem
-from .checkpoint import Trained
-from .experiment import Experiment, to_plain
 from .metrics import Processes, Scorer, summarize
 from .metrics_table import METRICS, Row, protocol_of
 from .pictures import match_pictures, read_pictures
 from .provenance import provenance
-from .runfile import Kind, RunFile, Status, Summary, canonical_sha256
+from .runfile import Kind, RunFile, Summary
 
 Domain = Literal["nir", "gray", "both"]
 
@@ -76,6 +74,7 @@ def evaluate(
     workers: int = 0,
     device: torch.device | str = "cpu",
     processes: Processes | None = None,
+    title: str = "",
 ) -> Evaluation:
     """Score what ``colorize`` makes of every image of ``source``.
 
@@ -89,6 +88,7 @@ def evaluate(
         workers: loading processes.
         device: where ``colorize`` and the metrics compute.
         processes: those that share the images (a ``Fabric``); every one gets all rows.
+        title: of a progress bar, shown in a terminal; without one there is no bar.
 
     Raises:
         DataError: an image without colour, or a prediction that is not finite or of another size.
@@ -99,11 +99,9 @@ def evaluate(
     size = batch_size if view.size else 1
     loader = eval_loader(source, view, size, workers, shared.global_rank, shared.world_size)
     started = time.perf_counter()
-    quiet = shared.global_rank > 0 or not sys.stderr.isatty()
-    console = Console(stderr=True)
-    for batch in track(
-        loader, "scoring", len(loader), console=console, transient=True, disable=quiet
-    ):
+    hidden = not title or shared.global_rank > 0 or not sys.stderr.isatty()
+    bar = {"console": Console(stderr=True), "transient": True, "disable": hidden}
+    for batch in track(loader, title, len(loader), **bar):
         batch = to_device(batch, torch.device(device))
         if "rgb" not in batch:
             raise DataError(f"{batch['key'][0]} has no colour picture to compare with")
@@ -133,7 +131,7 @@ def evaluate_system(
 ) -> RunFile:
     """Score a method on the adapter's test images; see ``evaluate``.
 
-    Of a trained run use ``evaluate_run``: it adds what only training knows.
+    What only training knows is added by ``evaluate_run``.
     """
     view = view or EvalView()
     parameters = None
@@ -152,6 +150,7 @@ def evaluate_system(
         workers=workers,
         device=device,
         processes=processes,
+        title=f"scoring {system.name}",
     )
     return run_file(
         evaluation,
@@ -163,69 +162,6 @@ def evaluate_system(
         parameters=parameters,
         device=device,
         command=command,
-    )
-
-
-def evaluate_run(
-    trained: Trained,
-    *,
-    metrics: Sequence[str] = tuple(METRICS),
-    batch_size: int = 8,
-    workers: int = 0,
-    device: torch.device | str = "cpu",
-    processes: Processes | None = None,
-    command: Sequence[str] | None = None,
-) -> RunFile:
-    """Score a trained run on its experiment's test images, under its view; see ``evaluate``."""
-    experiment = trained.experiment
-    run = evaluate_system(
-        trained.system,
-        experiment.data,
-        experiment.eval_view,
-        metrics=metrics,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        processes=processes,
-        command=command,
-    )
-    config = _config(experiment)
-    return replace(
-        run,
-        recipe=experiment.name,
-        config=config,
-        config_sha256=canonical_sha256(config),
-        seed=experiment.seed,
-        steps=trained.step,
-        weights_sha256=trained.weights_sha256,
-        wall_s={**run.wall_s, "train": round(trained.train_s, 3)},
-    )
-
-
-def failed_row(
-    experiment: Experiment, status: Status, note: str, command: Sequence[str] | None = None
-) -> RunFile:
-    """The run file of an experiment that gave no result: failed and diverged runs keep a row."""
-    system = experiment.method.build()
-    config = _config(experiment)
-    return RunFile(
-        kind="ours",
-        method=system.name,
-        domain=_domain(system),
-        dataset=experiment.data.name,
-        protocol=experiment.data.protocol,
-        split={},
-        train_data=experiment.data.train_data,
-        metric_protocol={"view": experiment.eval_view.protocol, **protocol_of(METRICS)},
-        summary={"all": {}},
-        rows=[],
-        recipe=experiment.name,
-        status=status,
-        config=config,
-        config_sha256=canonical_sha256(config),
-        seed=experiment.seed,
-        note=note,
-        **provenance(command=command),
     )
 
 
@@ -272,6 +208,7 @@ def score_folder(
         adapter.subsets(),
         metrics=metrics,
         workers=workers,
+        title=f"scoring {method}",
     )
     return run_file(
         evaluation,
@@ -329,8 +266,3 @@ def _domain(method: Method) -> Domain:
     domain = method.domain
     assert domain in ("nir", "gray", "both"), f"{method.name} has the domain {domain}"
     return domain
-
-
-def _config(experiment: Experiment) -> dict[str, Any]:
-    """The experiment as plain data, less the folder of this machine's copy of the dataset."""
-    return to_plain(replace(experiment, data=replace(experiment.data, root=None)))

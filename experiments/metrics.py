@@ -105,7 +105,8 @@ def eight_bits(image: Tensor) -> Tensor:
     """The image as a PNG would keep it: cut to [0,1], in steps of 1/255; float64."""
     if image.device.type == "mps":  # has no float64
         image = image.cpu()
-    return (image.double().clamp(0, 1) * 255).round() / 255
+    # in float32, as the picture would be written: a tie of half a level falls to the same side
+    return image.float().clamp(0, 1).mul(255).round().double() / 255
 
 
 def merge_rows(parts: Iterable[Sequence[Row]]) -> list[Row]:

@@ -54,7 +54,8 @@ def lpips(prediction: Tensor, target: Tensor, net: str) -> Tensor:
             the published ones; never computed on random weights.
     """
     model = load(net, prediction.device)
-    with torch.no_grad():
+    # TF32 would leave three digits
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         return model(prediction.float(), target.float(), normalize=True).flatten()
 
 
