@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,15 +12,20 @@ from torch import Tensor
 
 from ..datasets.batch import Batch
 from ..datasets.color import lab_to_rgb
-from ..datasets.errors import DataError
-from ..datasets.source import Source
+from ..datasets.errors import DataError, UserError, unknown
+from ..datasets.source import Adapter, Source
+from ..datasets.transforms import EvalView
+from .evaluate import evaluate_system
+from .metrics_table import METRICS
+from .runfile import RunFile
 
 
 class NirCopy:
     """The NIR plane as R, G and B."""
 
     name: ClassVar[str] = "nir_copy"
-    domain: ClassVar[str] = "nir"
+    domain: str = "nir"
+    note: ClassVar[str] = "The NIR plane as R, G and B."
 
     def colorize(self, batch: Batch) -> Tensor:
         """B3HW sRGB in [0,1]."""
@@ -33,7 +40,8 @@ class NirLookup:
     """
 
     name: ClassVar[str] = "nir_lut"
-    domain: ClassVar[str] = "nir"
+    domain: str = "nir"
+    note: ClassVar[str] = "Mean RGB of the training pixels of the same 8-bit NIR level."
 
     def __init__(self, table: Tensor) -> None:
         self.table = table
@@ -70,9 +78,55 @@ class Gray:
     """The gray picture itself: L* kept, a = b = 0."""
 
     name: ClassVar[str] = "gray"
-    domain: ClassVar[str] = "gray"
+    domain: str = "gray"
+    note: ClassVar[str] = "The gray picture itself: L* kept, a = b = 0."
 
     def colorize(self, batch: Batch) -> Tensor:
         """B3HW sRGB in [0,1]."""
         lightness = 100 * batch["gray"]
         return lab_to_rgb(torch.cat([lightness, torch.zeros_like(lightness).repeat(1, 2, 1, 1)], 1))
+
+
+BASELINES: dict[str, Callable[[Adapter], NirCopy | NirLookup | Gray]] = {
+    NirCopy.name: lambda _: NirCopy(),
+    NirLookup.name: lambda adapter: NirLookup.fit(adapter.split("train")),
+    Gray.name: lambda _: Gray(),
+}
+
+
+def score_baseline(
+    name: str,
+    adapter: Adapter,
+    view: EvalView | None = None,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    workers: int = 0,
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """The run file of a baseline; the look-up table is of the adapter's training split.
+
+    Args:
+        name: ``nir_copy``, ``nir_lut`` or ``gray``.
+        adapter: the dataset; for VCIP ``fold=None`` makes its whole training list the split.
+        view: geometry of the test images, 256 x 256 by default.
+        metrics: names of ``metrics_table.METRICS``.
+        workers: loading processes.
+        command: program and arguments for the run file; this process's own by default.
+
+    Raises:
+        UserError: another name.
+    """
+    if name not in BASELINES:
+        raise UserError(unknown("baseline", name, BASELINES))
+    baseline = BASELINES[name](adapter)
+    run = evaluate_system(
+        baseline,
+        adapter,
+        view,
+        kind="baseline",
+        metrics=metrics,
+        workers=workers,
+        command=command,
+    )
+    train_data = adapter.train_data if isinstance(baseline, NirLookup) else "none"
+    return replace(run, train_data=train_data, note=baseline.note)

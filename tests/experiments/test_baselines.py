@@ -8,11 +8,11 @@ import pytest
 import torch
 from crosschroma.datasets.batch import Batch
 from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import DataError
+from crosschroma.datasets.errors import DataError, UserError
 from crosschroma.datasets.source import Planes
 from crosschroma.datasets.vcip import Vcip
-from crosschroma.experiments.baselines import Gray, NirCopy, NirLookup
-from crosschroma.experiments.evaluate import evaluate_system
+from crosschroma.experiments.baselines import Gray, NirCopy, NirLookup, score_baseline
+from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.metrics_color import angular_error
 from crosschroma.experiments.metrics_image import psnr, ssim7
 
@@ -62,9 +62,20 @@ def test_gray_keeps_the_lightness() -> None:
     assert lab[:, 1:].abs().max() < 0.1
 
 
+def test_row_says_what_it_is(unet: Experiment) -> None:
+    data, view = unet.data, unet.eval_view
+    fitted = score_baseline("nir_lut", data, view, metrics=("PSNR",))
+    assert (fitted.kind, fitted.method, fitted.domain) == ("baseline", "nir_lut", "nir")
+    assert fitted.train_data == data.train_data
+    plain = score_baseline("gray", data, view, metrics=("PSNR",))
+    assert (plain.domain, plain.train_data) == ("gray", "none")
+    with pytest.raises(UserError, match="unknown baseline 'nir_lot'; did you mean nir_lut"):
+        score_baseline("nir_lot", data)
+
+
 def test_nir_copy_gives_the_figures_known_for_it(shared_data: Path) -> None:
     vcip = Vcip(root=shared_data / "vcip2020")
-    summary = evaluate_system(NirCopy(), vcip, metrics=("PSNR", "SSIM7", "AE")).summary
+    summary = score_baseline("nir_copy", vcip, metrics=("PSNR", "SSIM7", "AE")).summary
     assert summary["all"] == pytest.approx({"PSNR": 11.81, "SSIM7": 0.523, "AE": 6.46}, abs=5e-3)
     expected = {"PSNR": 12.41, "SSIM7": 0.554, "AE": 6.37}
     assert summary["not_leaked"] == pytest.approx(expected, abs=5e-3)
