@@ -7,7 +7,7 @@ import pickle
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -106,13 +106,17 @@ def weights_sha256(networks: dict[str, dict[str, torch.Tensor]]) -> str:
     for network, weights in sorted(networks.items()):
         for name, tensor in sorted(weights.items()):
             digest.update(f"{network}.{name}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(
+                tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+            )
     return digest.hexdigest()
 
 
 def random_state() -> dict[str, Any]:
     """The random states of this process as tensors and plain values."""
-    algorithm, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    algorithm, keys, position, has_gauss, cached = cast(
+        tuple[str, np.ndarray, int, int, float], np.random.get_state(legacy=True)
+    )
     return {
         "python": random.getstate(),
         "numpy": [algorithm, keys.tolist(), position, has_gauss, cached],

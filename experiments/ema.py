@@ -57,7 +57,7 @@ class WeightAverage:
         n = int(count)
         decay = min(self._decay, (1 + n) / (10 + n))
         if torch.is_floating_point(averages[0]):
-            torch._foreach_lerp_(averages, present, 1 - decay)
+            torch._foreach_lerp_(averages, present, 1 - decay)  # pyright: ignore
         else:
             for average, value in zip(averages, present, strict=True):
                 average.copy_(value)

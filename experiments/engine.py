@@ -1,20 +1,18 @@
-"""The training loop: devices, order, checkpoints and logs, for any ``ColorizationSystem``."""
+"""The training loop: order, checkpoints, validation and logs, for any ``ColorizationSystem``."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 
 from ..datasets.batch import Batch, collate, to_device
@@ -26,9 +24,16 @@ from ..datasets.transforms import EvalView
 from ..losses.terms import Terms, total
 from ..models.system import require
 from . import checkpoint
+from .devices import (
+    StopRequest,
+    close_processes,
+    make_fabric,
+    micro_batch_size,
+    stop_on_signal,
+)
 from .ema import WeightAverage
 from .evaluate import evaluate
-from .experiment import Experiment, Hardware, Training, to_plain
+from .experiment import Experiment, Hardware, Training, differences, to_plain
 from .metrics import Scorer
 from .metrics_table import METRICS
 from .runlog import ProgressLine, TensorBoard
@@ -67,12 +72,12 @@ def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = Fa
         raise UserError(
             f"{run} holds a run already; add --resume to go on, or choose another --run-dir"
         )
-    fabric = _fabric(experiment, hardware)
+    fabric = make_fabric(experiment, hardware)
     fabric.launch()
     try:
         _Run(experiment, run, hardware, fabric).train(resume)
     finally:
-        _close_processes(fabric)
+        close_processes(fabric)
 
 
 class _Run:
@@ -81,31 +86,30 @@ class _Run:
     ) -> None:
         self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
         self.training = experiment.training
-        self.micro_batch = _micro_batch(experiment, fabric.world_size)
+        self.micro_batch = micro_batch_size(experiment, fabric.world_size)
         _check_monitor(self.training)
         self.train_source, self.validation_source = self._sources()
 
         fabric.seed_everything(experiment.seed, verbose=False)
-        self.system = experiment.method.build()
+        self.system = experiment.method.build().to(fabric.device)
+        self.networks: dict[str, _FabricModule] = {}
         for name, network in self.system.networks().items():
             # twice as fast for convolutions in bfloat16, on CPU and GPU
-            network.to(memory_format=torch.channels_last)
-            setattr(self.system, name, fabric.setup_module(network))
-        self.system.to(fabric.device)
-        self.optimizers = {
-            name: fabric.setup_optimizers(optimizer)
+            network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+            self.networks[name] = fabric.setup_module(network)
+            setattr(self.system, name, self.networks[name])
+        self.optimizers: dict[str, _FabricOptimizer] = {
+            name: cast(_FabricOptimizer, fabric.setup_optimizers(optimizer))
             for name, optimizer in self.system.optimizers().items()
         }
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]
-        self.inference = {n: self.system.networks()[n] for n in self.system.inference_networks}
-        self.average = (
-            WeightAverage({name: net.module for name, net in self.inference.items()}, decay)
-            if (decay := self.training.ema_decay)
-            else None
-        )
+        self.inference = {n: self.networks[n].module for n in self.system.inference_networks}
+        decay = self.training.ema_decay
+        self.average = WeightAverage(self.inference, decay) if decay else None
         self.progress = Progress()
+        self.saved_step = -1
 
     def train(self, resume: bool) -> None:
         state = self._resume() if resume and (self.folder / checkpoint.LAST).exists() else None
@@ -125,7 +129,7 @@ class _Run:
             shown=main,
         )
         try:
-            with _stop_signal() as stop:
+            with stop_on_signal() as stop:
                 self._loop(batches, board, line, stop)
         finally:
             line.close()
@@ -133,33 +137,35 @@ class _Run:
                 board.close()
 
     def _loop(
-        self, batches: Iterator[Batch], board: TensorBoard | None, line: ProgressLine, stop: _Stop
+        self,
+        batches: Iterator[Batch],
+        board: TensorBoard | None,
+        line: ProgressLine,
+        stop: StopRequest,
     ) -> None:
         training, progress = self.training, self.progress
-        clock, logged = time.monotonic(), progress.step
         while progress.step < training.steps and not self._out_of_patience():
+            started = time.monotonic()
             scalars = self._step(batches)
+            seconds = time.monotonic() - started
             progress.step += 1
-            now = time.monotonic()
-            if progress.step % training.log_every == 0 or progress.step == training.steps:
-                progress.train_s += now - clock
-                if board is not None:
-                    images = (progress.step - logged) * training.batch_size
-                    rate = {"throughput/images_per_s": images / max(now - clock, 1e-9)}
-                    board.scalars({**self._floats(scalars), **self._rates(), **rate}, progress.step)
-                clock, logged = now, progress.step
+            progress.train_s += seconds
+            if board is not None and self._due(training.log_every):
+                rate = {"throughput/images_per_s": training.batch_size / max(seconds, 1e-9)}
+                values = {name: value.item() for name, value in scalars.items()}
+                board.scalars({**values, **self._rates(), **rate}, progress.step)
             line.update(progress.step, _shown(scalars))
             if self._due(training.validate_every):
                 self._validate(board, line)
-                clock = time.monotonic()
             stopping = self._agree(stop.asked)
             if self._due(training.checkpoint_every) or stopping:
                 self._save()
-                clock = time.monotonic()
             if stopping:
                 raise StoppedError(
                     f"stopped at step {progress.step}, saved in {self.folder}; --resume goes on"
                 )
+        if self.saved_step != progress.step and progress.step > 0:
+            self._save()
 
     def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
@@ -175,7 +181,7 @@ class _Run:
             batch = to_device(next(batches), self.fabric.device)
             with contextlib.ExitStack() as stack:
                 if not closes:
-                    self._without_sync(stack, *self.system.networks())
+                    self._without_sync(stack, *self.networks)
                 self.system.training_step(batch, step)
             logged.append(step.scalars)
         if self.average is not None:
@@ -187,7 +193,7 @@ class _Run:
     def _without_sync(self, stack: contextlib.ExitStack, *networks: str) -> None:
         if self.fabric.world_size > 1:
             for name in networks:
-                stack.enter_context(self.fabric.no_backward_sync(getattr(self.system, name)))
+                stack.enter_context(self.fabric.no_backward_sync(self.networks[name]))
 
     def _validate(self, board: TensorBoard | None, line: ProgressLine) -> None:
         """Score the validation images with the weights that would be shipped; keep the best."""
@@ -259,7 +265,7 @@ class _Run:
                     for name, weights in self._weights().items()
                 }
             state = {
-                "networks": {n: net.state_dict() for n, net in self.system.networks().items()},
+                "networks": {n: net.state_dict() for n, net in self.networks.items()},
                 "average": self.average.state_dict() if self.average else None,
                 "optimizers": {n: opt.state_dict() for n, opt in self.optimizers.items()},
                 "precision": self.fabric.strategy.precision.state_dict(),
@@ -268,6 +274,7 @@ class _Run:
                 **self._header(),
             }
             checkpoint.save(self.folder / checkpoint.LAST, state)
+        self.saved_step = self.progress.step
         self.fabric.barrier()
 
     def _header(self) -> dict[str, Any]:
@@ -277,7 +284,7 @@ class _Run:
     def _resume(self) -> dict[str, Any]:
         state = checkpoint.load(self.folder / checkpoint.LAST)
         _same_experiment(state["experiment"], to_plain(self.experiment), self.folder)
-        for name, network in self.system.networks().items():
+        for name, network in self.networks.items():
             checkpoint.load_strictly(network, state["networks"][name], f"{self.folder}: {name}")
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
@@ -285,6 +292,7 @@ class _Run:
             self.average.load_state_dict(state["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.progress = Progress(**{name: state[name] for name in vars(Progress())})
+        self.saved_step = self.progress.step
         return state
 
     def _sources(self) -> tuple[Source, Source | None]:
@@ -315,7 +323,7 @@ class _Run:
         return itertools.chain([first], batches)
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
-        return {name: net.module.state_dict() for name, net in self.inference.items()}
+        return {name: network.state_dict() for name, network in self.inference.items()}
 
     def _shipped_weights(self) -> contextlib.AbstractContextManager[None]:
         return self.average.applied() if self.average is not None else contextlib.nullcontext()
@@ -333,10 +341,7 @@ class _Run:
         if self.fabric.world_size == 1:
             return asked
         votes = self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum")
-        return bool(votes > 0)
-
-    def _floats(self, scalars: dict[str, Tensor]) -> dict[str, float]:
-        return {name: value.item() for name, value in scalars.items()}
+        return bool(cast(Tensor, votes) > 0)
 
     def _rates(self) -> dict[str, float]:
         return {f"lr/{n}": opt.param_groups[0]["lr"] for n, opt in self.optimizers.items()}
@@ -372,7 +377,7 @@ class _Step:
 
     @contextlib.contextmanager
     def frozen(self, *networks: str) -> Iterator[None]:
-        modules = [getattr(self._run.system, name) for name in networks]
+        modules = [self._run.networks[name] for name in networks]
         with contextlib.ExitStack() as stack:
             self._run._without_sync(stack, *networks)
             for module in modules:
@@ -382,62 +387,6 @@ class _Step:
             finally:
                 for module in modules:
                     module.requires_grad_(True)
-
-
-class _Stop:
-    asked = False
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[_Stop]:
-    """SIGTERM and the first Ctrl-C ask for a stop at the next step instead of ending at once."""
-    stop = _Stop()
-
-    def ask(number: int, frame: object) -> None:
-        stop.asked = True
-        signal.signal(number, previous[number])
-
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    try:
-        previous = {number: signal.signal(number, ask) for number in numbers}
-    except ValueError:  # not in the main thread: signals are the caller's business
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
-    several = hardware.devices * hardware.nodes > 1
-    # buffers broadcast in place between two discriminator passes break autograd (pytorch#175024)
-    strategy = DDPStrategy(broadcast_buffers=False) if several else "auto"
-    try:
-        return Fabric(
-            accelerator=hardware.accelerator,
-            devices=hardware.devices,
-            num_nodes=hardware.nodes,
-            strategy=strategy,
-            precision=experiment.training.precision,
-        )
-    except (RuntimeError, ValueError) as error:
-        raise UserError(
-            f"cannot use accelerator '{hardware.accelerator}' with {hardware.devices} device(s): "
-            f"{error} --hardware.accelerator cpu runs everywhere"
-        ) from error
-
-
-def _micro_batch(experiment: Experiment, world: int) -> int:
-    training = experiment.training
-    parts = world * training.accumulate
-    if training.batch_size % parts:
-        raise UserError(
-            f"batch size {training.batch_size} cannot be cut into {world} process(es) x "
-            f"{training.accumulate} micro-batch(es); choose a multiple of {parts}"
-        )
-    return training.batch_size // parts
 
 
 def _check_monitor(training: Training) -> None:
@@ -450,7 +399,7 @@ def _check_monitor(training: Training) -> None:
 
 
 def _same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
-    different = sorted(_differences(saved, present))
+    different = differences(saved, present)
     # a longer schedule, another data folder or more frequent looks leave the steps done valid
     free = ("training.steps", "training.checkpoint_every", "training.log_every", "data.root")
     refused = [name for name in different if name not in free]
@@ -459,17 +408,6 @@ def _same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Pat
             f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
             "same, or choose another --run-dir"
         )
-
-
-def _differences(one: Any, other: Any, prefix: str = "") -> list[str]:
-    if isinstance(one, dict) and isinstance(other, dict):
-        names = one.keys() | other.keys()
-        return [
-            difference
-            for name in names
-            for difference in _differences(one.get(name), other.get(name), f"{prefix}{name}.")
-        ]
-    return [] if one == other else [prefix.removesuffix(".")]
 
 
 def _shown(scalars: dict[str, Tensor]) -> dict[str, float]:
@@ -482,11 +420,3 @@ def _shown(scalars: dict[str, Tensor]) -> dict[str, float]:
 
 def _shown_text(metrics: dict[str, float | None]) -> str:
     return "  ".join(f"{k} {'n/a' if v is None else format(v, '.4g')}" for k, v in metrics.items())
-
-
-def _close_processes(fabric: Fabric) -> None:
-    """End a process group in the order that does not crash at exit (gloo: 4 of 15 runs did)."""
-    if fabric.world_size > 1 and torch.distributed.is_initialized():
-        fabric.barrier()
-        gc.collect()
-        torch.distributed.destroy_process_group()

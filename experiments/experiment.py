@@ -169,6 +169,18 @@ def from_plain(data: Any) -> Any:
         raise UserError(f"{data['type']}: {error}") from error
 
 
+def differences(one: Any, other: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the settings in which two plain experiments differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = sorted(one.keys() | other.keys())
+        return [
+            name
+            for key in names
+            for name in differences(one.get(key), other.get(key), f"{prefix}{key}.")
+        ]
+    return [] if one == other else [prefix.removesuffix(".")]
+
+
 def _find_class(tag: str) -> type:
     module_name, _, qualname = tag.partition(":")
     try:
