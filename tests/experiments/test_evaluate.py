@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from crosschroma.datasets import registry
 from crosschroma.datasets.batch import Batch
 from crosschroma.datasets.errors import DataError
 from crosschroma.datasets.source import Adapter, Planes, Source, SplitName
@@ -218,6 +219,17 @@ PUBLISHED = {
         "scene_disjoint": (22.07, 0.671, 3.08),
     },
 }
+
+
+ROWS = sorted((Path(__file__).parents[2] / "results" / "runs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", ROWS, ids=[path.stem for path in ROWS])
+def test_committed_rows_give_the_committed_summary(path: Path) -> None:
+    run = runfile.load(path)
+    if run.status == "ok":
+        assert summarize(run.rows, registry.get(run.dataset)().subsets()) == run.summary
+        assert len(run.rows) == run.split["images"]
 
 
 def printed(values: dict[str, float | None]) -> tuple[float, ...]:
