@@ -67,10 +67,10 @@ class Vcip(FileAdapter):
         return self.protocol_name
 
     def with_protocol(self, name: str) -> Vcip:
-        """The same folder under ``vcip-clean`` or ``vcip-official``."""
+        """The same folder under ``vcip-clean`` or ``vcip-official``, its whole training list."""
         for known in get_args(Protocol):
             if name == known:
-                return replace(self, protocol_name=known)
+                return replace(self, protocol_name=known, fold=None)
         raise UserError(unknown("protocol of vcip", name, get_args(Protocol)))
 
     @property

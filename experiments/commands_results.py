@@ -15,6 +15,7 @@ from ..datasets.errors import UserError
 from ..datasets.source import Adapter
 from ..datasets.transforms import EvalView
 from . import recipe_list, tables
+from .baselines import score_baseline
 from .checkpoint import load_trained
 from .commands_data import adapter_at
 from .evaluate import score_folder
@@ -79,6 +80,8 @@ class ScoreOptions:
 
     Attributes:
         folder: the pictures.
+        baseline: instead of pictures: ``nir_copy`` (R=G=B=NIR), ``nir_lut`` (mean RGB of each NIR
+            level in the training images) or ``gray`` (no colour).
         dataset: whose test images they are compared with.
         root: the dataset's folder.
         protocol: split protocol that the method was trained under; default the dataset's own.
@@ -90,7 +93,8 @@ class ScoreOptions:
         json: write the run file there.
     """
 
-    folder: tyro.conf.Positional[Path]
+    folder: tyro.conf.Positional[Path | None] = None
+    baseline: str | None = None
     dataset: str
     root: Path | None = None
     protocol: str | None = None
@@ -105,20 +109,31 @@ class ScoreOptions:
 def score(argv: list[str]) -> int:
     """``crosschroma score DIR --dataset NAME``."""
     options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
-    if not options.folder.is_dir():
-        raise UserError(f"no folder {options.folder} with pictures to score")
     adapter = adapter_at(options.dataset, options.root)
-    run = score_folder(
-        options.folder,
-        adapter.with_protocol(options.protocol) if options.protocol else adapter,
-        EvalView(size=options.size or None),
-        method=options.method or options.folder.name,
+    if options.protocol is not None:
+        adapter = adapter.with_protocol(options.protocol)
+    view = EvalView(size=options.size or None)
+    if options.baseline is not None:
+        run = score_baseline(options.baseline, adapter, view)
+    else:
+        run = _score_pictures(options, adapter, view)
+    _report(run, options.json)
+    return 0
+
+
+def _score_pictures(options: ScoreOptions, adapter: Adapter, view: EvalView) -> RunFile:
+    folder = options.folder
+    if folder is None or not folder.is_dir():
+        raise UserError(f"no folder {folder or ''} with pictures to score".replace("  ", " "))
+    return score_folder(
+        folder,
+        adapter,
+        view,
+        method=options.method or folder.name,
         kind=options.kind,
         train_data=options.train_data,
         note=options.note,
     )
-    _report(run, options.json)
-    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
