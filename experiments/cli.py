@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 import sys
 from importlib.metadata import version
 
@@ -25,33 +27,56 @@ COMMANDS = {
 }
 
 
+class UsageError(UserError):
+    """The command line itself is wrong: exit code 2."""
+
+
 def main() -> None:
     """Entry point; exits with 0, 1 (failed) or 2 (usage)."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader (`| head`) has gone; without this the flush at exit complains once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
     """Run one command; returns the exit code. Errors that a user can mend print as one line."""
+    try:
+        return _run(argv)
+    except UserError as error:
+        text = re.sub(r"\s*\n\s*", " ", str(error))
+        print(f"error: {text}", file=sys.stderr)
+        return USAGE_ERROR if isinstance(error, UsageError) else FAILED
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return FAILED
+    except SystemExit as end:  # the parser's way out, after --help as after a usage error
+        return end.code if isinstance(end.code, int) else FAILED
+
+
+def usage(text: str, argv: list[str]) -> int:
+    """Print a usage text: as the answer to ``--help``, else as what is wrong; the exit code."""
+    asked = argv[:1] in (["-h"], ["--help"])
+    print(text, file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else USAGE_ERROR
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        print(_help())
-        return 0 if argv else USAGE_ERROR
+        return usage(_help(), argv)
     if argv[0] == "--version":
         print(f"crosschroma {version('crosschroma')}")
         return 0
     name, *rest = argv
     if name not in COMMANDS:
-        print(f"error: {unknown('command', name, COMMANDS)}", file=sys.stderr)
-        return USAGE_ERROR
+        raise UsageError(unknown("command", name, COMMANDS))
     module_name, function, _ = COMMANDS[name]
     module = importlib.import_module(f".{module_name}", __package__)
-    try:
-        return getattr(module, function)(rest) or 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return FAILED
+    return getattr(module, function)(rest)
 
 
 def _help() -> str:
@@ -59,7 +84,7 @@ def _help() -> str:
     lines = [f"  {name:<{width}}  {text}" for name, (_, _, text) in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: crosschroma COMMAND ... [--help]",
+            "usage: crosschroma COMMAND ... [--help]    (also: crosschroma --version)",
             "",
             "Colorize grayscale and near-infrared images; train, compare and report methods.",
             "",

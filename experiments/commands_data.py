@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import rich
 import tyro
 
 from ..datasets import audit, registry
+from ..datasets.errors import unknown
 from ..datasets.source import Adapter
+from .cli import UsageError, usage
 
+_TASKS = ("check", "audit")
 _DATA_HELP = """usage: crosschroma data {{check,audit}} NAME [--root DIR] [the dataset's settings]
 
 check: what the dataset's folder holds, and what is missing or unreadable.
 audit: images that two splits share, byte-identical or near-identical.
 
-datasets: {names}"""
+datasets: {names}
+`crosschroma data check NAME --help` names the settings of one."""
+_BENCH_HELP = """usage: crosschroma bench data [--help] [options]
+
+data: loading of images beside PIL + scikit-image."""
 
 
 def data(argv: list[str]) -> int:
     """``crosschroma data check|audit NAME``; the exit code is 1 when they find fault."""
-    if len(argv) < 2 or argv[0] not in ("check", "audit"):
-        print(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))))
-        return 0 if argv in (["-h"], ["--help"]) else 2
+    if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
+        return usage(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))), argv[-1:])
     task, name, *rest = argv
+    if task not in _TASKS:
+        raise UsageError(unknown("data command", task, _TASKS))
     adapter = registry.get(name)
     options = tyro.cli(
         adapter,
@@ -33,6 +40,7 @@ def data(argv: list[str]) -> int:
         args=rest,
         config=(tyro.conf.OmitArgPrefixes,),
     )
+    options.base()  # a missing folder is one error, not one for each split
     report = audit.check(options) if task == "check" else audit.audit(options.audit_splits())
     print(report)
     return 0 if report.ok else 1
@@ -49,19 +57,24 @@ class BenchDataOptions:
 
     Attributes:
         out: JSON file to write.
+        images: pictures that are made and loaded.
+        repeats: how often each way runs.
     """
 
     out: Path = Path("results/benchmarks/data.json")
+    images: int = 64
+    repeats: int = 9
 
 
 def bench(argv: list[str]) -> int:
     """``crosschroma bench data``."""
     from . import benchmark
 
-    options = tyro.cli(
-        Annotated[BenchDataOptions, tyro.conf.subcommand("data", prefix_name=False)],
-        prog="crosschroma bench",
-        args=argv,
-    )
-    rich.print(benchmark.bench_data(options.out))
+    if not argv or argv[0].startswith("-"):
+        return usage(_BENCH_HELP, argv)
+    if argv[0] != "data":
+        raise UsageError(unknown("benchmark", argv[0], ["data"]))
+    options = tyro.cli(BenchDataOptions, prog="crosschroma bench data", args=argv[1:])
+    rich.print(benchmark.bench_data(options.out, images=options.images, repeats=options.repeats))
+    print(options.out)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -16,8 +16,9 @@ from .infer import Colorizer, colorize_files
 class ColorizeOptions:
     """Colour a picture, or all pictures below a folder into the same tree of PNG files.
 
-    What is there already is skipped; after a broken picture the others go on, and the exit code
-    is 1. The input is read as gray levels for a gray method, as NIR for a NIR method.
+    What is there already is skipped; after a broken one the others go on (exit code 1).
+
+    A picture is read as gray levels for a gray method, as NIR for a NIR method.
 
     Attributes:
         source: a picture or a folder.
@@ -28,11 +29,11 @@ class ColorizeOptions:
         device: ``cpu``, ``cuda``, ...
     """
 
-    source: tyro.conf.Positional[Path]
-    run: Path
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
+    run: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     out: Path = Path("colorized")
     weights: Literal["best", "last"] = "best"
-    overwrite: bool = False
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "cpu"
 
 
@@ -61,10 +62,10 @@ class GalleryOptions:
         root: the dataset's folder.
     """
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
     out: Path = Path("gallery.png")
     images: int = 4
-    root: Path | None = None
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
 
 
 def gallery(argv: list[str]) -> int:

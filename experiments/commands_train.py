@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +14,21 @@ from ..datasets.errors import UserError, unknown
 from ..losses.terms import DivergedError
 from . import recipe_list, tables
 from .checkpoint import BEST, LAST, load_trained
+from .cli import usage
 from .engine import StoppedError, fit
 from .evaluate_run import evaluate_run, failed_row
 from .experiment import Experiment, Hardware
 from .runfile import load_all
 
 RUNS = Path("runs")
+_TRAIN_HELP = """usage: crosschroma train RECIPE [--help] [overrides]
+
+Train a recipe: one of those below, or a Python file (a path ending in .py) that sets `experiment`.
+`crosschroma train RECIPE --help` names all its settings; each can be overridden.
+
+recipes:
+  {names}"""
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +46,14 @@ class TrainOptions:
     experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     hardware: Hardware = field(default_factory=Hardware)
     run_dir: Path | None = None
-    resume: bool = False
-    smoke: bool = False
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    smoke: tyro.conf.FlagCreatePairsOff[bool] = False
 
 
 def train(argv: list[str]) -> int:
     """``crosschroma train RECIPE [overrides]``."""
     if not argv or argv[0].startswith("-"):
-        print("usage: crosschroma train RECIPE [--help] [overrides]\n\nrecipes:")
-        print("\n".join(f"  {name}" for name in recipe_list.names()))
-        return 0 if argv and argv[0] in ("-h", "--help") else 2
+        return usage(_TRAIN_HELP.format(names="\n  ".join(recipe_list.names())), argv)
     options = tyro.cli(
         TrainOptions,
         prog=f"crosschroma train {argv[0]}",
@@ -74,18 +82,18 @@ class ReproduceOptions:
         root: the dataset's folder.
         runs: folder for the runs; a run that was stopped goes on where it was.
         results: folder with runs/*.json and tables/.
-        readme: file whose table blocks are rewritten.
+        readme: file whose table blocks are rewritten; ``None`` rewrites none.
         hardware: where to compute.
     """
 
-    table: tyro.conf.Positional[str]
+    table: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TABLE")]
     budget: Literal["smoke", "full"] = "full"
     only: tuple[str, ...] = ()
     seed: tuple[int, ...] = (0,)
-    root: Path | None = None
-    runs: Path = RUNS
-    results: Path = Path("results")
-    readme: Path = Path("README.md")
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = RUNS
+    results: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results")
+    readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = Path("README.md")
     hardware: Hardware = field(default_factory=Hardware)
 
 
@@ -93,26 +101,33 @@ def reproduce(argv: list[str]) -> int:
     """``crosschroma reproduce TABLE``."""
     options = tyro.cli(ReproduceOptions, prog="crosschroma reproduce", args=argv)
     experiments = _experiments(options)
-    results = options.runs / "smoke-results" if options.budget == "smoke" else options.results
+    smoke = options.budget == "smoke"
+    results = options.runs / "smoke-results" if smoke else options.results
+    readme = None if smoke else options.readme
+    if readme is not None and not readme.is_file():  # said before hours of training, not after
+        raise UserError(f"no file {readme} to write the tables into; set --readme, or None")
     rows = load_all(results / "runs")
     failed: list[str] = []
     for experiment in experiments:
         row = _row_name(experiment)
-        if options.budget == "full" and row in rows and rows[row].status == "ok":
+        if not smoke and row in rows and rows[row].status == "ok":
             print(f"{row}: has its row", flush=True)
             continue
         try:
             _reproduce_one(experiment, options, results / "runs" / f"{row}.json")
-        except StoppedError:
+        except (StoppedError, BrokenPipeError):  # the user's doing, not the recipe's
             raise
         except Exception as error:  # any failure becomes a row, and the others still run
             failed.append(row)
             print(f"error: {row}: {error}", file=sys.stderr, flush=True)
             status = "diverged" if isinstance(error, DivergedError) else "failed"
-            note = f"{type(error).__name__}: {error}"
+            # rows are published: the folders of this machine are left out
+            note = f"{type(error).__name__}: {_FOLDERS.sub('', str(error))}"
             failed_row(experiment, status, note).save(results / "runs" / f"{row}.json")
-    readme = options.readme if options.budget == "full" else None
     tables.write(results, readme)
+    table = results / "tables" / f"{options.table}.md"
+    if table.exists():
+        print(table.read_text())
     print(f"tables: {results / 'tables'}")
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
@@ -133,6 +148,7 @@ def _experiments(options: ReproduceOptions) -> list[Experiment]:
         if options.only and recipe.name not in options.only:
             continue
         data = replace(recipe.data, root=options.root or recipe.data.root)
+        data.base()  # without the data nothing has run, and nothing gets a row
         for seed in options.seed:
             experiment = replace(recipe, data=data, seed=seed)
             experiments.append(experiment.smoke() if options.budget == "smoke" else experiment)
