@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from .devices import usable_device
 from .infer import Colorizer, colorize_files
 
 
@@ -40,7 +41,8 @@ class ColorizeOptions:
 def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE --run RUN``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
-    colorizer = Colorizer.load(options.run, options.weights, options.device)
+    device = usable_device(options.device)
+    colorizer = Colorizer.load(options.run, options.weights, device)
     report = colorize_files(colorizer, options.source, options.out, options.overwrite, print)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import tyro
@@ -18,6 +18,7 @@ from . import recipe_list, tables
 from .baselines import score_baseline
 from .checkpoint import load_trained
 from .commands_data import adapter_at
+from .devices import usable_device
 from .evaluate import score_folder
 from .evaluate_run import evaluate_run
 from .metrics_table import METRICS
@@ -36,18 +37,20 @@ class EvaluateOptions:
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
         json: write the run file there.
-        metrics: names of metrics, default all.
+        metrics: what to measure, default everything.
         batch_size: images at a time.
         workers: loading processes.
         device: ``cpu``, ``cuda``, ...
     """
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     weights: Literal["best", "last"] = "best"
-    dataset: str | None = None
-    root: Path | None = None
-    json: Path | None = None
-    metrics: tuple[str, ...] = tuple(METRICS)
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...", help_behavior_hint="")] = (
+        tuple(METRICS)
+    )
     batch_size: int = 8
     workers: int = 0
     device: str = "cpu"
@@ -68,7 +71,7 @@ def evaluate(argv: list[str]) -> int:
         metrics=options.metrics,
         batch_size=options.batch_size,
         workers=options.workers,
-        device=options.device,
+        device=usable_device(options.device),
     )
     _report(run, options.json)
     return 0
@@ -93,17 +96,17 @@ class ScoreOptions:
         json: write the run file there.
     """
 
-    folder: tyro.conf.Positional[Path | None] = None
-    baseline: str | None = None
-    dataset: str
-    root: Path | None = None
-    protocol: str | None = None
-    method: str | None = None
+    folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
+    baseline: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    dataset: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     kind: Kind = "peer"
     train_data: str = "unknown"
     note: str = ""
     size: int = 256
-    json: Path | None = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
 
 
 def score(argv: list[str]) -> int:
@@ -123,8 +126,10 @@ def score(argv: list[str]) -> int:
 
 def _score_pictures(options: ScoreOptions, adapter: Adapter, view: EvalView) -> RunFile:
     folder = options.folder
-    if folder is None or not folder.is_dir():
-        raise UserError(f"no folder {folder or ''} with pictures to score".replace("  ", " "))
+    if folder is None:
+        raise UserError("name a folder with pictures to score, or a --baseline")
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder} with pictures to score")
     return score_folder(
         folder,
         adapter,
@@ -143,12 +148,12 @@ class TableOptions:
     Attributes:
         check: write nothing; exit with 1 and say what differs.
         results: folder with runs/*.json and published.json.
-        readme: file whose table blocks are filled.
+        readme: file whose table blocks are filled; ``None`` fills none.
     """
 
-    check: bool = False
-    results: Path = Path("results")
-    readme: Path | None = Path("README.md")
+    check: tyro.conf.FlagCreatePairsOff[bool] = False
+    results: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results")
+    readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = Path("README.md")
 
 
 def table(argv: list[str]) -> int:
@@ -156,11 +161,10 @@ def table(argv: list[str]) -> int:
     options = tyro.cli(TableOptions, prog="crosschroma table", args=argv)
     if options.check:
         differences = tables.check(options.results, options.readme)
-        for difference in differences:
-            print(difference)
+        print("\n".join(differences) or "the tables equal the run files")
         return 1 if differences else 0
-    for path in tables.write(options.results, options.readme):
-        print(path)
+    written = tables.write(options.results, options.readme)
+    print("\n".join(map(str, written)) or "the tables are up to date")
     return 0
 
 

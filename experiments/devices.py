@@ -39,6 +39,22 @@ def make_fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
         ) from error
 
 
+def usable_device(name: str) -> str:
+    """The name of a device (``cpu``, ``cuda:1``, ...), tried out.
+
+    Raises:
+        UserError: it is not there.
+    """
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"cannot use device '{name}': {reason}; --device cpu runs everywhere"
+        ) from error
+    return name
+
+
 def micro_batch_size(experiment: Experiment, world: int) -> int:
     """Images that one of ``world`` processes takes at a time.
 
