@@ -37,7 +37,7 @@ class EvaluateOptions:
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
         json: write the run file there.
-        metrics: what to measure, default everything.
+        metrics: what to measure; all by default.
         batch_size: images at a time.
         workers: loading processes.
         device: ``cpu``, ``cuda``, ...
@@ -48,9 +48,7 @@ class EvaluateOptions:
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...", help_behavior_hint="")] = (
-        tuple(METRICS)
-    )
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = tuple(METRICS)
     batch_size: int = 8
     workers: int = 0
     device: str = "cpu"
