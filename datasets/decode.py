@@ -28,25 +28,27 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _END = b"\xff\xd9"
 
 
-def read_rgb(path: Path) -> np.ndarray:
+def read_rgb(path: Path | str) -> np.ndarray:
     """An image file as H x W x 3 uint8 sRGB; one-channel pictures as R = G = B.
 
     Raises:
         DataError: when the file is missing, empty, truncated, no image, not finite, smaller than
             8 x 8 or larger than 179 million pixels; the text names it.
     """
+    path = Path(path)
     image = _to_uint8(_decode(path), path)
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2)
     return image
 
 
-def read_plane(path: Path) -> np.ndarray:
+def read_plane(path: Path | str) -> np.ndarray:
     """An image file as one H x W uint8 plane, such as NIR.
 
     Three equal channels give the first of them, three unequal ones their rounded mean. Levels are
     as stored: no colour curve is undone. Raises as ``read_rgb``.
     """
+    path = Path(path)
     image = _to_uint8(_decode(path), path)
     if image.ndim == 2:
         return image
@@ -56,12 +58,13 @@ def read_plane(path: Path) -> np.ndarray:
     return np.rint(image.mean(axis=2)).astype(np.uint8)
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(path: Path | str) -> tuple[int, int]:
     """(height, width) after EXIF orientation, from the header alone but for TIFF.
 
     Raises:
         DataError: as ``read_rgb``, but pixels that are missing or broken go unnoticed.
     """
+    path = Path(path)
     header = _header(path)
     if header is None:
         height, width = _decode(path).shape[:2]

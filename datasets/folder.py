@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -145,19 +146,19 @@ class _AnyFiles(Adapter):
                 "negative and must add up to 1 at most"
             )
 
-    def _select(self, records: Iterable[Record], name: SplitName) -> FileSource:
-        records = list(records)
-        foldered = [_SPLIT_FOLDERS.get(record.key.split("/")[0]) for record in records]
-        if any(foldered):
-            outside = [r.key for r, split in zip(records, foldered, strict=True) if not split]
-            if outside:
-                raise DataError(
-                    f"{self.base()}: {outside[0]} is outside the folders train, validation or val "
-                    "and test that are there too; move it, or rename those folders"
-                )
-            splits = foldered
-        else:
-            splits = [self._hashed(record.key) for record in records]
+    @abstractmethod
+    def _records(self) -> list[Record]:
+        """All images of the folder."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a folder, or the hash, gives any image to validation."""
+        return "validation" in self._splits(self._records())
+
+    def split(self, name: SplitName) -> Source:
+        """The images of one split; raises ``DataError`` when it has none."""
+        records = self._records()
+        splits = self._splits(records)
         chosen = [r for r, split in zip(records, splits, strict=True) if split == name]
         if not chosen:
             raise DataError(
@@ -165,6 +166,18 @@ class _AnyFiles(Adapter):
                 f"expected {self.layout}, or a larger --data.validation / --data.test"
             )
         return FileSource(chosen)
+
+    def _splits(self, records: Sequence[Record]) -> list[SplitName]:
+        foldered = [_SPLIT_FOLDERS.get(record.key.split("/")[0]) for record in records]
+        if not any(foldered):
+            return [self._hashed(record.key) for record in records]
+        outside = [r.key for r, split in zip(records, foldered, strict=True) if not split]
+        if outside:
+            raise DataError(
+                f"{self.base()}: {outside[0]} is outside the folders train, validation or val "
+                "and test that are there too; move it, or rename those folders"
+            )
+        return [split for split in foldered if split]
 
     def _hashed(self, key: str) -> SplitName:
         fraction = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
@@ -182,18 +195,16 @@ class Folder(_AnyFiles):
     planes: ClassVar[frozenset[str]] = frozenset({"rgb"})
     layout: ClassVar[str] = "pictures at any depth, or train/, validation/ (or val/), test/"
 
-    def split(self, name: SplitName) -> Source:
-        """The pictures of one split."""
+    def _records(self) -> list[Record]:
         base = self.base()
-        files = image_files(base)
-        return self._select(
-            (Record(path.relative_to(base).as_posix(), rgb=path) for path in files), name
-        )
+        return [Record(path.relative_to(base).as_posix(), rgb=path) for path in image_files(base)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs(_AnyFiles):
     """Two folders of pictures that match by name: NIR and registered RGB.
+
+    A picture without a partner is a ``DataError`` that names it.
 
     Attributes:
         nir_dir: folder of the NIR pictures, relative to the root.
@@ -209,8 +220,7 @@ class Pairs(_AnyFiles):
     planes: ClassVar[frozenset[str]] = frozenset({"rgb", "nir"})
     layout: ClassVar[str] = "nir/NAME_nir.png and rgb/NAME_rgb.png (see nir_dir and rgb_dir)"
 
-    def split(self, name: SplitName) -> Source:
-        """The pairs of one split; raises ``DataError`` that names pictures without a partner."""
+    def _records(self) -> list[Record]:
         base = self.base()
         nir = _by_stem(base / self.nir_dir, ("_nir",))
         rgb = _by_stem(base / self.rgb_dir, ("_rgb_reg", "_rgb"))
@@ -221,7 +231,7 @@ class Pairs(_AnyFiles):
                 f"without a partner: {', '.join(alone[:3])}{more}; add the other picture of each "
                 "pair, or move these away"
             )
-        return self._select((Record(key, rgb=rgb[key], nir=nir[key]) for key in sorted(nir)), name)
+        return [Record(key, rgb=rgb[key], nir=nir[key]) for key in sorted(nir)]
 
 
 def _by_stem(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
