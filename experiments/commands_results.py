@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -187,13 +188,18 @@ def list_recipes(argv: list[str]) -> int:
     return 0
 
 
+def print_scores(title: str, of: str, scores: Mapping[str, Mapping[str, float | None]]) -> None:
+    """Print {row: {metric: value}} as a table; ``of`` says what a row is."""
+    names = [name for name in SHOWN if any(name in values for values in scores.values())]
+    shown = Table(of, *names, title=title)
+    for row, values in scores.items():
+        shown.add_row(row, *(_text(values.get(name)) for name in names))
+    Console(width=None if Console().is_terminal else 160).print(shown)
+
+
 def _report(run: RunFile, json: Path | None) -> None:
     """Print a run's summary, a line a subset; write the run file where asked."""
-    names = [name for name in SHOWN if name in run.summary["all"]]
-    shown = Table("subset", *names, title=f"{run.method} on {run.dataset} ({run.protocol})")
-    for subset, values in run.summary.items():
-        shown.add_row(subset, *(_text(values.get(name)) for name in names))
-    Console(width=None if Console().is_terminal else 160).print(shown)
+    print_scores(f"{run.method} on {run.dataset} ({run.protocol})", "subset", run.summary)
     for name, reason in run.unavailable.items():
         print(f"{name}: n/a, {reason}")
     if json is not None:

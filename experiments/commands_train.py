@@ -15,6 +15,7 @@ from ..losses.terms import DivergedError
 from . import recipe_list, tables
 from .checkpoint import BEST, LAST, load_trained
 from .cli import usage
+from .commands_results import print_scores
 from .engine import StoppedError, fit
 from .evaluate_run import evaluate_run, failed_row
 from .experiment import Experiment, Hardware
@@ -125,9 +126,9 @@ def reproduce(argv: list[str]) -> int:
             note = f"{type(error).__name__}: {_FOLDERS.sub('', str(error))}"
             failed_row(experiment, status, note).save(results / "runs" / f"{row}.json")
     tables.write(results, readme)
-    table = results / "tables" / f"{options.table}.md"
-    if table.exists():
-        print(table.read_text())
+    rows = load_all(results / "runs")
+    scores = {row: rows[row].summary["all"] for row in map(_row_name, experiments)}
+    print_scores(f"table {options.table}, test images", "recipe", scores)
     print(f"tables: {results / 'tables'}")
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
