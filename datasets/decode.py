@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from .errors import DataError
 
-DECODE_VERSION = 1  # raised whenever the same file decodes to other pixels; caches hold it
+DECODE_VERSION = 2  # raised whenever the same file decodes to other pixels; caches hold it
 MAX_PIXELS = 178_956_970  # where Pillow refuses too; a larger picture is an attack or a mosaic
 MIN_SIDE = 8  # below it neither SSIM's 7 x 7 window nor any network has something to see
 
@@ -79,7 +79,8 @@ def _decode(path: Path) -> np.ndarray:
         return _decode_jpeg(data, path)
     _header(path)
     deep_png = data.startswith(_PNG) and data[24:25] == b"\x10"
-    if deep_png or data.startswith(_TIFF):
+    # OpenCV multiplies the colours of a TIFF by its alpha
+    if deep_png or (data.startswith(_TIFF) and not _has_alpha(path)):
         image = _decode_opencv(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR, path)
         _check_size(image.shape[0], image.shape[1], path)
         return image
@@ -102,6 +103,14 @@ def _header(path: Path) -> tuple[int, int, int] | None:
         if _read(path).startswith(_TIFF):  # float RGB, for one
             return None
         raise _broken(path, "no known image format, or a damaged header") from error
+
+
+def _has_alpha(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.mode in ("LA", "PA", "RGBA")
+    except OSError:  # a kind of TIFF that Pillow does not know
+        return False
 
 
 def _read(path: Path) -> bytes:

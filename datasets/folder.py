@@ -168,7 +168,9 @@ class _AnyFiles(Adapter):
         return FileSource(chosen)
 
     def _splits(self, records: Sequence[Record]) -> list[SplitName]:
-        foldered = [_SPLIT_FOLDERS.get(record.key.split("/")[0]) for record in records]
+        foldered: list[SplitName | None] = [
+            _SPLIT_FOLDERS.get(record.key.split("/")[0]) for record in records
+        ]
         if not any(foldered):
             return [self._hashed(record.key) for record in records]
         outside = [r.key for r, split in zip(records, foldered, strict=True) if not split]

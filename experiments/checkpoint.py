@@ -24,12 +24,24 @@ LAST, BEST = "last.pt", "best.pt"
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained method: the system in eval mode and what its file says of it."""
+    """A trained method: the system in eval mode and what its files say of it.
+
+    Attributes:
+        system: the method, with the weights of ``path``.
+        experiment: what was run.
+        step: optimisation steps behind the weights; ``steps`` those of the whole run.
+        train_s: seconds that the whole run trained.
+        starts: provenance of each start of the run; see ``provenance``.
+        weights_sha256: of the networks used at inference.
+        path: the file.
+    """
 
     system: ColorizationSystem
     experiment: Experiment
     step: int
+    steps: int
     train_s: float
+    starts: list[dict[str, Any]]
     weights_sha256: str
     path: Path
 
@@ -39,8 +51,12 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, lambda file: torch.save({"format": FORMAT, **state}, file))
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, mapped: bool = False) -> dict[str, Any]:
     """Read a checkpoint without running any code that it may hold.
+
+    Args:
+        path: the file.
+        mapped: leave tensors in the file until they are used; for a few values of a large file.
 
     Raises:
         UserError: the file is missing, damaged, foreign, or holds more than tensors and values.
@@ -48,7 +64,7 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no checkpoint {path}; train first, or name the folder of a run")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged, or holds objects that would run code on loading; "
@@ -73,19 +89,42 @@ def load_trained(run: Path, which: str = "best") -> Trained:
     """
     path = _find(run, which)
     state = load(path)
+    last = path.parent / LAST
+    whole = load(last, mapped=True) if path.name == BEST and last.is_file() else state
     experiment: Experiment = from_plain(state["experiment"])
     system = experiment.method.build()
-    for name, weights in state["inference"].items():
-        load_strictly(system.get_submodule(name), weights, f"{path}: {name}")
+    weights = _inference_weights(state, system)
+    for name, tensors in weights.items():
+        load_strictly(system.get_submodule(name), tensors, f"{path}: {name}")
     system.eval()
     return Trained(
         system=system,
         experiment=experiment,
         step=state["step"],
-        train_s=state["train_s"],
-        weights_sha256=weights_sha256(state["inference"]),
+        steps=whole["step"],
+        train_s=whole["train_s"],
+        starts=whole["starts"],
+        weights_sha256=weights_sha256(weights),
         path=path,
     )
+
+
+def _inference_weights(
+    state: dict[str, Any], system: ColorizationSystem
+) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights to ship: a best checkpoint holds just them, a full one their average or them."""
+    if "inference" in state:
+        return state["inference"]
+    if state["average"] is None:
+        return {name: state["networks"][name] for name in system.inference_networks}
+    return {
+        name: {
+            key.removeprefix("module."): value
+            for key, value in average.items()
+            if key.startswith("module.")
+        }
+        for name, average in state["average"].items()
+    }
 
 
 def load_strictly(network: nn.Module, weights: dict[str, torch.Tensor], what: str) -> None:

@@ -27,7 +27,7 @@ class ColorizeOptions:
         out: PNG file or folder to write.
         weights: the run's best weights by validation, or its last.
         overwrite: colour again what is there.
-        device: ``cpu``, ``cuda``, ...
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
@@ -35,7 +35,7 @@ class ColorizeOptions:
     out: Path = Path("colorized")
     weights: Literal["best", "last"] = "best"
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
-    device: str = "cpu"
+    device: str = "auto"
 
 
 def colorize(argv: list[str]) -> int:

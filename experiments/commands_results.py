@@ -41,7 +41,7 @@ class EvaluateOptions:
         metrics: what to measure; all by default.
         batch_size: images at a time.
         workers: loading processes.
-        device: ``cpu``, ``cuda``, ...
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -52,7 +52,7 @@ class EvaluateOptions:
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = tuple(METRICS)
     batch_size: int = 8
     workers: int = 0
-    device: str = "cpu"
+    device: str = "auto"
 
 
 def evaluate(argv: list[str]) -> int:

@@ -16,6 +16,7 @@ from . import recipe_list, tables
 from .checkpoint import BEST, LAST, load_trained
 from .cli import usage
 from .commands_results import print_scores
+from .devices import usable_device
 from .engine import StoppedError, fit
 from .evaluate_run import evaluate_run, failed_row
 from .experiment import Experiment, Hardware
@@ -63,6 +64,8 @@ def train(argv: list[str]) -> int:
     )
     experiment = options.experiment.smoke() if options.smoke else options.experiment
     run = options.run_dir or RUNS / experiment.name
+    if options.resume and not (run / LAST).is_file():
+        raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
     fit(experiment, run, options.hardware, options.resume)
     print(f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}")
     return 0
@@ -101,6 +104,12 @@ class ReproduceOptions:
 def reproduce(argv: list[str]) -> int:
     """``crosschroma reproduce TABLE``."""
     options = tyro.cli(ReproduceOptions, prog="crosschroma reproduce", args=argv)
+    if options.hardware.devices * options.hardware.nodes > 1:
+        raise UserError(
+            "reproduce runs recipes one by one on one device; train on several with `crosschroma "
+            f"train RECIPE --run-dir {options.runs}/RECIPE --hardware.devices N`, and reproduce "
+            "evaluates what is trained"
+        )
     experiments = _experiments(options)
     smoke = options.budget == "smoke"
     results = options.runs / "smoke-results" if smoke else options.results
@@ -164,7 +173,8 @@ def _reproduce_one(experiment: Experiment, options: ReproduceOptions, row: Path)
         for name in (LAST, BEST):
             (run / name).unlink(missing_ok=True)
     fit(experiment, run, options.hardware, resume=True)
-    evaluate_run(load_trained(run)).save(row)
+    device = usable_device(options.hardware.accelerator)
+    evaluate_run(load_trained(run), device=device).save(row)
 
 
 def _row_name(experiment: Experiment) -> str:

@@ -40,11 +40,13 @@ def make_fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
 
 
 def usable_device(name: str) -> str:
-    """The name of a device (``cpu``, ``cuda:1``, ...), tried out.
+    """The name of a device (``cpu``, ``cuda:1``, ...), tried out; ``auto`` prefers a GPU.
 
     Raises:
         UserError: it is not there.
     """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

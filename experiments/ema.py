@@ -14,7 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 class WeightAverage:
     """Averages of networks, buffers included.
 
-    The decay of step n is min(decay, (1 + n) / (10 + n)), so that the random start is forgotten.
+    The decay of step n is min(decay, (1 + n) / (10 + n)), so that the random start is forgotten
+    (TensorFlow's ``ExponentialMovingAverage`` with ``num_updates`` does the same).
     """
 
     def __init__(self, networks: dict[str, nn.Module], decay: float) -> None:
@@ -44,6 +45,11 @@ class WeightAverage:
         finally:
             for name, network in self._networks.items():
                 network.load_state_dict(own[name])
+
+    def buffers(self) -> Iterator[Tensor]:
+        """BatchNorm's averages among them."""
+        for average in self._averages.values():
+            yield from average.module.buffers()
 
     def state_dict(self) -> dict[str, Any]:
         return {name: average.state_dict() for name, average in self._averages.items()}

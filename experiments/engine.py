@@ -36,6 +36,7 @@ from .evaluate import evaluate
 from .experiment import Experiment, Hardware, Training, differences, to_plain
 from .metrics import Scorer
 from .metrics_table import METRICS
+from .provenance import provenance
 from .runlog import ProgressLine, TensorBoard
 
 
@@ -74,10 +75,10 @@ def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = Fa
         )
     fabric = make_fabric(experiment, hardware)
     fabric.launch()
-    try:
-        _Run(experiment, run, hardware, fabric).train(resume)
-    finally:
-        close_processes(fabric)
+    _Run(experiment, run, hardware, fabric).train(resume)
+    # not after an error: the other processes would wait for one that will not come; when it
+    # exits, Fabric ends them
+    close_processes(fabric)
 
 
 class _Run:
@@ -94,6 +95,8 @@ class _Run:
         self.system = experiment.method.build().to(fabric.device)
         self.networks: dict[str, _FabricModule] = {}
         for name, network in self.system.networks().items():
+            if self.training.sync_batchnorm and fabric.device.type == "cuda":
+                network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
             # twice as fast for convolutions in bfloat16, on CPU and GPU
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore
             self.networks[name] = fabric.setup_module(network)
@@ -110,6 +113,7 @@ class _Run:
         self.average = WeightAverage(self.inference, decay) if decay else None
         self.progress = Progress()
         self.saved_step = -1
+        self.starts = [provenance(fabric.device)]
 
     def train(self, resume: bool) -> None:
         state = self._resume() if resume and (self.folder / checkpoint.LAST).exists() else None
@@ -154,10 +158,12 @@ class _Run:
                 rate = {"throughput/images_per_s": training.batch_size / max(seconds, 1e-9)}
                 values = {name: value.item() for name, value in scalars.items()}
                 board.scalars({**values, **self._rates(), **rate}, progress.step)
-            line.update(progress.step, _shown(scalars))
+            line.update(progress.step, scalars)
+            stopping = self._agree(stop.asked)
+            if self._due(training.validate_every) or self._due(training.checkpoint_every):
+                self._share_buffers()
             if self._due(training.validate_every):
                 self._validate(board, line)
-            stopping = self._agree(stop.asked)
             if self._due(training.checkpoint_every) or stopping:
                 self._save()
             if stopping:
@@ -259,18 +265,12 @@ class _Run:
             randoms = [None] * self.fabric.world_size
             torch.distributed.all_gather_object(randoms, checkpoint.random_state())
         if self.fabric.is_global_zero:
-            with self._shipped_weights():
-                inference = {
-                    name: {key: value.clone() for key, value in weights.items()}
-                    for name, weights in self._weights().items()
-                }
             state = {
                 "networks": {n: net.state_dict() for n, net in self.networks.items()},
                 "average": self.average.state_dict() if self.average else None,
                 "optimizers": {n: opt.state_dict() for n, opt in self.optimizers.items()},
                 "precision": self.fabric.strategy.precision.state_dict(),
                 "random": randoms,
-                "inference": inference,
                 **self._header(),
             }
             checkpoint.save(self.folder / checkpoint.LAST, state)
@@ -278,12 +278,17 @@ class _Run:
         self.fabric.barrier()
 
     def _header(self) -> dict[str, Any]:
-        progress = dict(vars(self.progress))
-        return {"experiment": to_plain(self.experiment), **progress}
+        plain = to_plain(self.experiment)
+        return {"experiment": plain, "starts": self.starts, **vars(self.progress)}
 
     def _resume(self) -> dict[str, Any]:
         state = checkpoint.load(self.folder / checkpoint.LAST)
         _same_experiment(state["experiment"], to_plain(self.experiment), self.folder)
+        if len(state["random"]) != self.fabric.world_size:
+            raise UserError(
+                f"{self.folder} was trained by {len(state['random'])} process(es), not "
+                f"{self.fabric.world_size}; resume with as many"
+            )
         for name, network in self.networks.items():
             checkpoint.load_strictly(network, state["networks"][name], f"{self.folder}: {name}")
         for name, optimizer in self.optimizers.items():
@@ -292,6 +297,7 @@ class _Run:
             self.average.load_state_dict(state["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.progress = Progress(**{name: state[name] for name in vars(Progress())})
+        self.starts = [*state["starts"], *self.starts]
         self.saved_step = self.progress.step
         return state
 
@@ -335,6 +341,16 @@ class _Run:
     def _out_of_patience(self) -> bool:
         patience = self.training.patience
         return patience is not None and self.progress.worse >= patience
+
+    def _share_buffers(self) -> None:
+        """Average what BatchNorm gathered in each process, so that all score and save the same."""
+        if self.fabric.world_size == 1:
+            return
+        own = (buffer for network in self.networks.values() for buffer in network.buffers())
+        averaged = self.average.buffers() if self.average is not None else ()
+        for buffer in itertools.chain(own, averaged):
+            if buffer.is_floating_point():
+                buffer.copy_(cast(Tensor, self.fabric.all_reduce(buffer, reduce_op="mean")))
 
     def _agree(self, asked: bool) -> bool:
         """Whether any process was asked to stop: all must stop at one step."""
@@ -380,13 +396,14 @@ class _Step:
         modules = [self._run.networks[name] for name in networks]
         with contextlib.ExitStack() as stack:
             self._run._without_sync(stack, *networks)
-            for module in modules:
-                module.requires_grad_(False)
+            thawed = [p for module in modules for p in module.parameters() if p.requires_grad]
+            for parameter in thawed:
+                parameter.requires_grad_(False)
             try:
                 yield
             finally:
-                for module in modules:
-                    module.requires_grad_(True)
+                for parameter in thawed:
+                    parameter.requires_grad_(True)
 
 
 def _check_monitor(training: Training) -> None:
@@ -400,22 +417,16 @@ def _check_monitor(training: Training) -> None:
 
 def _same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
     different = differences(saved, present)
-    # a longer schedule, another data folder or more frequent looks leave the steps done valid
-    free = ("training.steps", "training.checkpoint_every", "training.log_every", "data.root")
+    # another data folder or another rhythm of logs and checkpoints leaves the steps done valid
+    free = ["training.checkpoint_every", "training.log_every", "data.root"]
+    if present["training"]["schedule"] == "constant":
+        free.append("training.steps")  # other schedules would have had other learning rates
     refused = [name for name in different if name not in free]
     if refused:
         raise UserError(
             f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
             "same, or choose another --run-dir"
         )
-
-
-def _shown(scalars: dict[str, Tensor]) -> dict[str, float]:
-    return {
-        name.removeprefix("loss_raw/"): value.item()
-        for name, value in scalars.items()
-        if name.startswith("loss_raw/")
-    }
 
 
 def _shown_text(metrics: dict[str, float | None]) -> str:

@@ -16,7 +16,7 @@ from rich.progress import track
 from torch import Tensor
 
 from ..datasets.batch import Batch, to_device
-from ..datasets.errors import DataError
+from ..datasets.errors import DataError, UserError
 from ..datasets.loading import eval_loader
 from ..datasets.source import Adapter, Source
 from ..datasets.transforms import EvalView
@@ -134,6 +134,7 @@ def evaluate_system(
     What only training knows is added by ``evaluate_run``.
     """
     view = view or EvalView()
+    _require_planes(system, adapter)
     parameters = None
     if isinstance(system, ColorizationSystem):
         system = system.to(device).eval()
@@ -163,6 +164,16 @@ def evaluate_system(
         device=device,
         command=command,
     )
+
+
+def _require_planes(system: Method, adapter: Adapter) -> None:
+    needed = {"rgb"} if system.domain == "gray" else {"rgb", "nir"}
+    missing = sorted(needed - adapter.planes)
+    if missing:
+        raise UserError(
+            f"{system.name} is for {system.domain} images and {adapter.name} has no "
+            f"{', '.join(missing)}; choose another dataset"
+        )
 
 
 def score_folder(

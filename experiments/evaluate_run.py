@@ -50,8 +50,14 @@ def evaluate_run(
     return replace(
         measured,
         **_origin(experiment),
-        steps=trained.step,
-        weights_sha256=trained.weights_sha256,
+        steps=trained.steps,
+        weights={
+            "file": trained.path.name,
+            "step": trained.step,
+            "sha256": trained.weights_sha256,
+        },
+        trained=trained.starts,
+        dirty=measured.dirty or any(start["dirty"] for start in trained.starts),
         wall_s={**measured.wall_s, "train": round(trained.train_s, 1)},
     )
 

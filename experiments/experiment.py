@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import types
 import typing
 from dataclasses import dataclass, field, fields, replace
@@ -27,9 +28,10 @@ class Training:
         batch_size: images an optimisation step, over all processes and micro-batches.
         accumulate: micro-batches an optimisation step; memory falls, gradients stay.
         precision: of the networks' forward passes; losses and weights stay 32-bit.
+        sync_batchnorm: on several GPUs, let BatchNorm see all of their images; without, each GPU
+            normalises by its own and the running averages are averaged (a CPU always does so).
         clip_norm: largest gradient norm of an optimiser's parameters.
-        ema_decay: decay of the weight average that is validated and shipped; the first steps use
-            (1 + n) / (10 + n) where that is smaller.
+        ema_decay: decay of the weight average that is validated and shipped; see ``ema``.
         schedule: factor on every learning rate: ``constant``; ``cosine`` to 0; ``linear``:
             constant for the first half, then straight to 0 (pix2pix).
         warmup: first steps, in which the factor rises linearly from 0.
@@ -45,6 +47,7 @@ class Training:
     batch_size: int = 16
     accumulate: int = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    sync_batchnorm: bool = False
     clip_norm: float | None = None
     ema_decay: float | None = None
     schedule: Literal["constant", "cosine", "linear"] = "constant"
@@ -57,10 +60,17 @@ class Training:
     log_every: int = 20
     grid: int = 4
 
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        for name in ("steps", "batch_size", "accumulate", "log_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--training.{name.replace('_', '-')} must be at least 1")
+        for name in ("validate_every", "checkpoint_every", "warmup", "grid"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--training.{name.replace('_', '-')} must not be negative")
+
     def rate_factor(self, step: int) -> float:
         """The factor on the learning rates in optimisation step ``step`` (from 0)."""
-        import math
-
         warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         done = min(1.0, step / self.steps)
         if self.schedule == "cosine":

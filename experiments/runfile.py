@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,10 @@ class RunFile:
             not be computed is ``None``, and ``unavailable`` tells why: {metric: reason}.
         rows: per image {"key": ..., metric: value, ...}.
         config: the experiment as plain data; ``config_sha256`` over its canonical JSON.
-        commit, dirty: the code that ran.
+        steps: optimisation steps of the whole run.
+        weights: the weights that were scored: {"file", "step", "sha256"}.
+        trained: for each start of the training run the commit, machine and command.
+        commit, dirty: the code that evaluated; ``dirty`` also where training code was.
         wall_s: seconds that training (0 for peers) and evaluation took: {"train", "evaluate"}.
         note: anything a reader of the row must know.
     """
@@ -60,7 +63,8 @@ class RunFile:
     config_sha256: str = ""
     seed: int | None = None
     steps: int | None = None
-    weights_sha256: str = ""
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    trained: Sequence[Mapping[str, Any]] = ()
     commit: str = ""
     dirty: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)

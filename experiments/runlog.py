@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..datasets.errors import UserError
 
+BAR_EVERY_S = 0.2
 LINE_EVERY_S = 15.0  # without a terminal: a line in a log file, not a bar
 
 
@@ -91,16 +92,24 @@ class ProgressLine:
             self._task = self._bar.add_task(title, total=steps, completed=done, note="")
             self._bar.start()
 
-    def update(self, done: int, scalars: Mapping[str, float]) -> None:
-        """After ``done`` steps, with the latest loss terms."""
+    def update(self, done: int, scalars: Mapping[str, Tensor]) -> None:
+        """After ``done`` steps, with what the step logged; raw loss terms are shown."""
         now = time.monotonic()
+        due = now - self._printed >= (BAR_EVERY_S if self._bar else LINE_EVERY_S)
+        if not self._shown or not (due or done == self._steps):
+            return
+        self._printed = now
         rate = (done - self._first) / max(now - self._start, 1e-9)
-        terms = " ".join(f"{name} {value:.4g}" for name, value in scalars.items())
+        # reading a value waits for the GPU: only when it is shown
+        terms = " ".join(
+            f"{name.removeprefix('loss_raw/')} {value.item():.4g}"
+            for name, value in scalars.items()
+            if name.startswith("loss_raw/")
+        )
         note = f"{terms}  {rate * self._batch_size:.1f} images/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, note=note)
-        elif self._shown and (now - self._printed >= LINE_EVERY_S or done == self._steps):
-            self._printed = now
+        else:
             left = (self._steps - done) / max(rate, 1e-9)
             print(f"{self._title}  {done}/{self._steps}  {note}  {_clock(left)} left", flush=True)
 

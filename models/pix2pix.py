@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ..datasets.batch import Batch
+from ..datasets.errors import UserError
 from ..losses.adversarial import GanLoss, discriminator_loss, generator_loss
 from ..losses.pixel import pixel_loss
 from ..losses.terms import Term
@@ -76,8 +77,9 @@ class Pix2Pix(GeneratorSystem):
 
     Paper: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
     sections 3 and 6; the first objective is the one of section 3.1 with lambda = 100.
-    Differs: the noise is dropout while training only, not at test time, so that results repeat;
-    images that are no multiple of 2**levels are mirrored out and cropped.
+    Differs: at test time there is no dropout and BatchNorm uses its running averages (the paper
+    keeps dropout and normalises by the test batch), so that an image's result repeats and does not
+    depend on its batch; images that are no multiple of 2**levels are mirrored out and cropped.
     """
 
     name = "pix2pix"
@@ -113,6 +115,8 @@ class Pix2Pix(GeneratorSystem):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.domain)
+        if config.levels < 2:
+            raise UserError(f"pix2pix: levels {config.levels}; the U-Net needs at least 2")
         self.config = config
         self.stride = 2**config.levels
         out_channels = OUT_CHANNELS[config.domain]

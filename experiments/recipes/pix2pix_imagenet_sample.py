@@ -14,11 +14,11 @@ experiment = Experiment(
     data=ImageNetSample(min_chroma=10.0),
     train_view=TrainView(size=256, crop_scale=(0.6, 1.0)),
     training=Training(
-        steps=1200,
+        steps=800,
         batch_size=2,
         precision="bf16-mixed",
         schedule="linear",
-        validate_every=150,
-        checkpoint_every=150,
+        validate_every=100,
+        checkpoint_every=100,
     ),
 )

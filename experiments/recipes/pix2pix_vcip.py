@@ -14,11 +14,11 @@ experiment = Experiment(
     data=Vcip(protocol_name="vcip-clean"),
     train_view=TrainView(size=256, crop_scale=(0.6, 1.0), nir_gain=0.2, nir_gamma=0.2),
     training=Training(
-        steps=1200,
+        steps=800,
         batch_size=2,
         precision="bf16-mixed",
         schedule="linear",
-        validate_every=150,
-        checkpoint_every=150,
+        validate_every=100,
+        checkpoint_every=100,
     ),
 )

@@ -14,14 +14,14 @@ experiment = Experiment(
     data=ImageNetSample(min_chroma=10.0),
     train_view=TrainView(size=128, crop_scale=(0.5, 0.75)),
     training=Training(
-        steps=1500,
+        steps=600,
         batch_size=12,
         precision="bf16-mixed",
         clip_norm=1.0,
         ema_decay=0.995,
         schedule="cosine",
         warmup=50,
-        validate_every=150,
-        checkpoint_every=150,
+        validate_every=100,
+        checkpoint_every=100,
     ),
 )

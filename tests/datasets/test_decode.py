@@ -219,3 +219,11 @@ def test_sizes_out_of_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_decompression_bomb_is_refused_unopened(tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
     _refused(tmp_path / "bomb.png", "179 million pixels")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_alpha_is_dropped_and_colours_stay(suffix: str, tmp_path: Path) -> None:
+    image = np.zeros((16, 20, 4), np.uint8)
+    image[...] = (200, 100, 50, 128)
+    Image.fromarray(image).save(tmp_path / f"alpha{suffix}")
+    assert (read_rgb(tmp_path / f"alpha{suffix}") == (200, 100, 50)).all()

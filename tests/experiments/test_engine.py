@@ -16,6 +16,7 @@ import torch
 from crosschroma.datasets.errors import UserError
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
+from crosschroma.experiments.evaluate import evaluate
 from crosschroma.experiments.experiment import Experiment, Hardware, to_plain
 from crosschroma.losses.terms import DivergedError
 from crosschroma.models.unet import UNet
@@ -37,10 +38,10 @@ fit(experiment, Path(sys.argv[2]), hardware, resume=True)
 
 
 def start(
-    experiment: Experiment, run: Path, tmp_path: Path, devices: int = 1
+    experiment: Experiment, run: Path, tmp_path: Path, devices: int = 1, fault: str = ""
 ) -> subprocess.Popen[str]:
     (tmp_path / "experiment.json").write_text(json.dumps(to_plain(experiment)))
-    (tmp_path / "child.py").write_text(CHILD)
+    (tmp_path / "child.py").write_text(fault + CHILD)
     arguments = [tmp_path / "child.py", tmp_path / "experiment.json", run, devices]
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
@@ -62,7 +63,7 @@ def wait_for(path: Path, child: subprocess.Popen[str]) -> None:
 def state_of(run: Path) -> dict:
     """The last checkpoint without what a clock wrote."""
     state = checkpoint.load(run / checkpoint.LAST)
-    del state["train_s"]
+    del state["train_s"], state["starts"]
     return state
 
 
@@ -142,6 +143,51 @@ def test_two_processes_do_what_one_does(unet: Experiment, tmp_path: Path) -> Non
     assert len(two["random"]) == 2
 
 
+@pytest.mark.ddp
+def test_one_process_that_fails_ends_the_others(unet: Experiment, tmp_path: Path) -> None:
+    """A process that diverges alone must not leave the other waiting for ever."""
+    fault = """
+import os
+import crosschroma.experiments.engine as engine
+from crosschroma.losses.terms import DivergedError
+def total(terms, step, own=engine.total):
+    if os.environ.get("LOCAL_RANK", "0") == "1" and step == 2:
+        raise DivergedError("step 2: loss term l1 is nan")
+    return own(terms, step)
+engine.total = total
+"""
+    child = start(unet, tmp_path / "two", tmp_path, devices=2, fault=fault)
+    output = child.communicate(timeout=120)[0]
+    assert child.returncode != 0
+    assert "step 2: loss term l1 is nan" in output
+
+
+@pytest.mark.ddp
+def test_pix2pix_trains_in_two_processes(pix2pix: Experiment, tmp_path: Path) -> None:
+    """Two optimisers, a frozen discriminator and BatchNorm: both ranks save one state."""
+    child = start(pix2pix, tmp_path / "two", tmp_path, devices=2)
+    output = child.communicate(timeout=240)[0]
+    assert child.returncode == 0, output
+    noted = checkpoint.load(tmp_path / "two" / checkpoint.BEST)
+    trained = checkpoint.load_trained(tmp_path / "two")
+    scored = evaluate(
+        trained.system.colorize,
+        pix2pix.data.split("validation"),
+        pix2pix.eval_view,
+        metrics=("PSNR",),
+    )
+    assert scored.summary["all"]["PSNR"] == pytest.approx(noted["best"], abs=1e-3)
+    with pytest.raises(UserError, match="trained by 2 process"):
+        fit(pix2pix, tmp_path / "two", ALONE, resume=True)
+
+
+def test_bfloat16_trains(pix2pix: Experiment, tmp_path: Path) -> None:
+    training = replace(pix2pix.training, precision="bf16-mixed")
+    fit(replace(pix2pix, training=training), tmp_path, ALONE)
+    state = state_of(tmp_path)
+    assert all(w.dtype != torch.bfloat16 for w in state["networks"]["generator"].values())
+
+
 def test_accumulated_micro_batches_equal_one_batch(unet: Experiment, tmp_path: Path) -> None:
     fit(unet, tmp_path / "whole", ALONE)
     split = replace(unet, training=replace(unet.training, accumulate=4))
@@ -154,13 +200,10 @@ def test_accumulated_micro_batches_equal_one_batch(unet: Experiment, tmp_path: P
 def test_shipped_weights_are_the_average(pix2pix: Experiment, tmp_path: Path) -> None:
     fit(pix2pix, tmp_path, ALONE)
     state = state_of(tmp_path)
-    average = {
-        name.removeprefix("module."): value
-        for name, value in state["average"]["generator"].items()
-        if name.startswith("module.")
-    }
-    assert_same(state["inference"]["generator"], average)
+    shipped = checkpoint.load_trained(tmp_path, "last").system.networks()["generator"].state_dict()
     own = state["networks"]["generator"]
+    average = {name: state["average"]["generator"][f"module.{name}"] for name in own}
+    assert_same(dict(shipped), average)
     assert any(not torch.equal(own[name], average[name]) for name in own)
 
 
@@ -215,6 +258,9 @@ def test_an_existing_run_is_not_overwritten(unet: Experiment, tmp_path: Path) ->
     before = (tmp_path / checkpoint.LAST).read_bytes()
     with pytest.raises(UserError, match="--resume"):
         fit(unet, tmp_path, ALONE)
+    longer = replace(unet, training=replace(unet.training, steps=9, schedule="cosine"))
+    with pytest.raises(UserError, match=r"training\.schedule, training\.steps"):
+        fit(longer, tmp_path, ALONE, resume=True)
     other = replace(unet, method=replace(unet.method, width=8))
     with pytest.raises(UserError, match=r"other settings \(method.width\)"):
         fit(other, tmp_path, ALONE, resume=True)
@@ -227,6 +273,8 @@ def test_an_existing_run_is_not_overwritten(unet: Experiment, tmp_path: Path) ->
         ({"monitor": "PSNRR", "metrics": ("PSNRR",)}, "did you mean PSNR"),
         ({"monitor": "CF", "metrics": ("CF",)}, "cannot keep the best by 'CF'"),
         ({"batch_size": 5, "accumulate": 2}, "multiple of 2"),
+        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"steps": 0}, "steps must be at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_the_first_step(
@@ -235,6 +283,14 @@ def test_settings_that_cannot_work_are_refused_before_the_first_step(
     with pytest.raises(UserError, match=text):
         fit(replace(unet, training=replace(unet.training, **change)), tmp_path / "run", ALONE)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_constant_schedule_may_be_lengthened(unet: Experiment, tmp_path: Path) -> None:
+    fit(replace(unet, training=replace(unet.training, steps=3)), tmp_path / "grown", ALONE)
+    fit(unet, tmp_path / "grown", ALONE, resume=True)
+    fit(unet, tmp_path / "whole", ALONE)
+    grown, whole = state_of(tmp_path / "grown"), state_of(tmp_path / "whole")
+    assert_same(grown["networks"], whole["networks"])
 
 
 def test_a_device_that_is_not_there_is_named(unet: Experiment, tmp_path: Path) -> None:
