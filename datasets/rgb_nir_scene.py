@@ -12,7 +12,7 @@ from .errors import DataError, UserError, unknown
 from .file_adapter import SPLITS, FileAdapter
 from .source import Record, SplitName
 
-# photos per category, 477 in all; recalled from the paper, not read again: only notes use them
+# Photos per category. Only the total, 477, was checked; only notes use the others.
 PHOTOS = {
     "country": 52,
     "field": 51,

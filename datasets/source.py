@@ -111,7 +111,7 @@ class Adapter(ABC):
         path = self.root or Path(os.environ.get("CROSSCHROMA_DATA", "data")) / self.folder
         if not path.is_dir():
             raise DataError(
-                f"{self.name}: no folder {path}. Set --data.root (or CROSSCHROMA_DATA) to a "
-                f"folder that holds {self.layout}"
+                f"{self.name}: no folder {path}. Name one (--root, or --data.root for train; or "
+                f"its parent by CROSSCHROMA_DATA) that holds {self.layout}"
             )
         return path

@@ -16,7 +16,8 @@ from .cli import UsageError, usage
 _TASKS = ("check", "audit")
 _DATA_HELP = """usage: crosschroma data {{check,audit}} NAME [--root DIR] [the dataset's settings]
 
-check: what the dataset's folder holds, and what is missing or unreadable.
+check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
+       the files' headers.
 audit: images that two splits share, byte-identical or near-identical.
 
 datasets: {names}
@@ -34,6 +35,8 @@ def data(argv: list[str]) -> int:
     if task not in _TASKS:
         raise UsageError(unknown("data command", task, _TASKS))
     adapter = registry.get(name)
+    quick = task == "check" and "--quick" in rest
+    rest = [word for word in rest if word != "--quick" or not quick]
     options = tyro.cli(
         adapter,
         prog=f"crosschroma data {task} {name}",
@@ -41,7 +44,10 @@ def data(argv: list[str]) -> int:
         config=(tyro.conf.OmitArgPrefixes,),
     )
     options.base()  # a missing folder is one error, not one for each split
-    report = audit.check(options) if task == "check" else audit.audit(options.audit_splits())
+    if task == "check":
+        report = audit.check(options, quick=quick)
+    else:
+        report = audit.audit(options.audit_splits())
     print(report)
     return 0 if report.ok else 1
 

@@ -9,7 +9,9 @@ import types
 import typing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from ..datasets.errors import UserError
 from ..datasets.source import Adapter
@@ -96,7 +98,7 @@ class Hardware:
     devices: int = 1
     nodes: int = 1
     workers: int = 2
-    cache: Path | None = None
+    cache: Annotated[Path | None, tyro.conf.arg(aliases=["--cache"], metavar="DIR")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,24 +39,6 @@ class GalleryRow:
     target: str | None = None
 
 
-def rows_of(
-    keys: Sequence[str], columns: Mapping[str, Tensor], target: str | None = None
-) -> list[GalleryRow]:
-    """The rows of a batch.
-
-    Args:
-        keys: B names.
-        columns: column name to B3HW sRGB or B1HW, [0,1].
-        target: the column that predictions are compared with.
-    """
-    return [
-        GalleryRow(
-            key=key, images={name: batch[at] for name, batch in columns.items()}, target=target
-        )
-        for at, key in enumerate(keys)
-    ]
-
-
 def absolute_error(prediction: Tensor, target: Tensor) -> Tensor:
     """Absolute difference averaged over R, G and B per pixel: B3HW pairs to B1HW, unit [0,1]."""
     return (prediction - target).abs().mean(1, keepdim=True)

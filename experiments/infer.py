@@ -21,6 +21,8 @@ from ..datasets.folder import image_files
 from ..models.system import ColorizationSystem
 from .checkpoint import load_trained
 
+BAND_PIXELS = 2**20
+
 
 class Colorizer:
     """A trained method as a function from a picture to a coloured picture.
@@ -82,7 +84,10 @@ class Colorizer:
         if small.shape == gray.shape:
             return rgb
         ab = _resized(rgb_to_lab(rgb)[:, 1:], gray.shape[-2:])
-        return lab_to_rgb(torch.cat([100 * gray, ab], dim=1), gamut="chroma")
+        lab = torch.cat([100 * gray, ab], dim=1)
+        # in bands: the gamut search holds some 190 bytes a pixel
+        bands = lab.split(max(1, BAND_PIXELS // lab.shape[-1]), dim=2)
+        return torch.cat([lab_to_rgb(band, gamut="chroma") for band in bands], dim=2)
 
     def _from_nir(self, plane: Tensor) -> Tensor:
         nir = plane[None, None].to(self.device)

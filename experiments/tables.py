@@ -50,11 +50,6 @@ def table_of(run: RunFile) -> str:
     return listed if listed in specs.PAPER_LISTS else run.dataset
 
 
-def table_names(results: Path) -> list[str]:
-    """Every table that README may hold, also those that have no row yet."""
-    return sorted(_load(results).names())
-
-
 def generate(results: Path) -> dict[str, str]:
     """All table files that have a row, by path relative to ``results``.
 

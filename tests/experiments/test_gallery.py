@@ -14,7 +14,6 @@ from crosschroma.experiments.gallery import (
     absolute_error,
     error_map,
     gallery,
-    rows_of,
 )
 from PIL import Image
 
@@ -25,6 +24,15 @@ COLUMNS = {"NIR": TARGET[:, :1], "unet": TARGET * 0.9, "target": TARGET}
 def brightness(colours: torch.Tensor) -> torch.Tensor:
     weights = torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]
     return (colours * weights).sum(1)
+
+
+def rows_of(
+    keys: list[str], columns: dict[str, torch.Tensor], target: str | None = None
+) -> list[GalleryRow]:
+    return [
+        GalleryRow(key=key, images={name: b[at] for name, b in columns.items()}, target=target)
+        for at, key in enumerate(keys)
+    ]
 
 
 def test_error_is_the_mean_over_channels() -> None:

@@ -347,13 +347,6 @@ def test_no_runs_no_folder_and_broken_files_are_said_clearly(folder: Folder) -> 
         tables.fill(folder.results / "none.md", folder.results)
 
 
-def test_table_names_are_those_that_readme_may_use(folder: Folder) -> None:
-    folder.add("a", dataset="my-photos", summary=vcip(15))
-    names = tables.table_names(folder.results)
-    assert names == sorted(names)
-    assert {"vcip", "scenes", "bsds500", "imagenet-sample", "my-photos", "seeds"} <= set(names)
-
-
 def test_metrics_print_as_they_are_computed() -> None:
     for name, metric in metrics_table.METRICS.items():
         if table_specs.family(name) in table_specs.METRICS:
