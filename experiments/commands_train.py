@@ -66,8 +66,10 @@ def train(argv: list[str]) -> int:
     run = options.run_dir or RUNS / experiment.name
     if options.resume and not (run / LAST).is_file():
         raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
-    fit(experiment, run, options.hardware, options.resume)
-    print(f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}")
+    if fit(experiment, run, options.hardware, options.resume):
+        print(
+            f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}"
+        )
     return 0
 
 

@@ -56,12 +56,15 @@ class Progress:
     worse: int = 0  # validations since the best
 
 
-def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = False) -> None:
+def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = False) -> bool:
     """Train an experiment into the folder ``run``.
 
     Writes ``last.pt`` (everything), ``best.pt`` (the weights that did best on validation) and
     TensorBoard events. With ``resume`` a run goes on from ``last.pt``; on a CPU it ends
     bit-identical to one that was never stopped.
+
+    Returns:
+        Whether this process is the main one of all, whose business it is to report.
 
     Raises:
         UserError: the run exists already, or is to be resumed with other settings; the data lacks
@@ -79,6 +82,7 @@ def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = Fa
     # not after an error: the other processes would wait for one that will not come; when it
     # exits, Fabric ends them
     close_processes(fabric)
+    return fabric.is_global_zero
 
 
 class _Run:

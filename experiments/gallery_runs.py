@@ -55,9 +55,17 @@ def _row(test: Images, index: int, methods: Sequence[Trained]) -> GalleryRow:
             if plane not in batch:
                 raise UserError(f"{method.experiment.name} needs {plane}, which the data lacks")
             given[GIVEN[plane]] = batch[plane][0]
-        name = method.experiment.name
-        if name in made:
-            name = f"{name} {method.path.parent.name}"
-        made[name] = method.system.colorize(batch)[0]
+        made[_heading(method, methods)] = method.system.colorize(batch)[0]
     pictures = {**given, **made, TARGET: batch["rgb"][0]}
     return GalleryRow(key=batch["key"][0], images=pictures, target=TARGET)
+
+
+def _heading(method: Trained, methods: Sequence[Trained]) -> str:
+    """The shortest name that no other run has: method, method and input, or the run's folder."""
+    for name_of in (
+        lambda m: m.system.name,
+        lambda m: f"{m.system.name} {GIVEN.get(m.system.domain, '')}".strip(),
+    ):
+        if [name_of(other) for other in methods].count(name_of(method)) == 1:
+            return name_of(method)
+    return method.path.parent.name
