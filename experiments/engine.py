@@ -226,7 +226,7 @@ class _Run:
                 board.scalars({f"validation/{name}": v for name, v in metrics.items()}, step)
                 board.images("validation", self._grid(self.validation_source), step)
                 plain = to_plain(self.experiment)
-                board.hyperparameters(plain, self.progress.best_metrics or metrics)
+                board.hyperparameters(plain, self.progress.best_metrics or metrics, step)
         shown = {name: metrics.get(name) for name in self.training.metrics}
         line.say(f"step {step}: {_shown_text(shown)}")
 

@@ -57,16 +57,16 @@ class TensorBoard:
         self._writer.add_image(f"{name} ({' | '.join(columns)})", torch.cat(list(rows), 1), step)
 
     def hyperparameters(
-        self, plain: Mapping[str, Any], metrics: Mapping[str, float | None]
+        self, plain: Mapping[str, Any], metrics: Mapping[str, float | None], step: int
     ) -> None:
-        """The experiment's settings, flat, beside the best metrics: TensorBoard's HPARAMS page."""
+        """The experiment's settings, flat, beside the best metrics so far: the HPARAMS page."""
         from torch.utils.tensorboard.summary import hparams
 
         values = {f"best/{name}": value for name, value in metrics.items() if value is not None}
         writer = self._writer._get_file_writer()
         for summary in hparams(dict(_flat(plain)), values):
             writer.add_summary(summary)
-        self.scalars(values, 0)
+        self.scalars(values, step)
 
     def close(self) -> None:
         self._writer.close()
