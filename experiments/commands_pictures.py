@@ -9,9 +9,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .devices import usable_device
-from .infer import Colorizer, colorize_files
-
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
@@ -41,6 +38,9 @@ class ColorizeOptions:
 def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE --run RUN``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
+    from .devices import usable_device
+    from .infer import Colorizer, colorize_files
+
     device = usable_device(options.device)
     colorizer = Colorizer.load(options.run, options.weights, device)
     report = colorize_files(colorizer, options.source, options.out, options.overwrite, print)
@@ -72,9 +72,9 @@ class GalleryOptions:
 
 def gallery(argv: list[str]) -> int:
     """``crosschroma gallery RUN...``."""
+    options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
     from .gallery_runs import write_gallery
 
-    options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
     write_gallery(options.runs, options.out, options.images, options.root)
     print(options.out)
     return 0

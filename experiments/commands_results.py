@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from ..datasets.errors import UserError
-from ..datasets.source import Adapter
-from ..datasets.transforms import EvalView
-from . import recipe_list, tables
-from .baselines import score_baseline
-from .checkpoint import load_trained
-from .commands_data import adapter_at
-from .devices import usable_device
-from .evaluate import score_folder
-from .evaluate_run import evaluate_run
-from .metrics_table import METRICS
 from .runfile import Kind, RunFile
 
+if TYPE_CHECKING:
+    from ..datasets.source import Adapter
+    from ..datasets.transforms import EvalView
+
+# What needs torch is imported by the functions: `--help` and `table` answer without it.
 SHOWN = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "MAE", "ACC", "ab_std_ratio", "CF")
 
 
@@ -49,7 +43,7 @@ class EvaluateOptions:
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = tuple(METRICS)
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     batch_size: int = 8
     workers: int = 0
     device: str = "auto"
@@ -58,16 +52,22 @@ class EvaluateOptions:
 def evaluate(argv: list[str]) -> int:
     """``crosschroma evaluate RUN``."""
     options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
+    from .checkpoint import load_trained
+    from .commands_data import adapter_at
+    from .devices import usable_device
+    from .evaluate_run import evaluate_run
+    from .metrics_table import METRICS
+
     trained = load_trained(options.run, options.weights)
     own = trained.experiment.data
     if options.dataset is None or options.dataset == own.name:
-        adapter: Adapter = replace(own, root=options.root or own.root)
+        adapter = replace(own, root=options.root or own.root)
     else:
         adapter = adapter_at(options.dataset, options.root)
     run = evaluate_run(
         trained,
         adapter,
-        metrics=options.metrics,
+        metrics=options.metrics or tuple(METRICS),
         batch_size=options.batch_size,
         workers=options.workers,
         device=usable_device(options.device),
@@ -111,6 +111,10 @@ class ScoreOptions:
 def score(argv: list[str]) -> int:
     """``crosschroma score DIR --dataset NAME``."""
     options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
+    from ..datasets.transforms import EvalView
+    from .baselines import score_baseline
+    from .commands_data import adapter_at
+
     adapter = adapter_at(options.dataset, options.root)
     if options.protocol is not None:
         adapter = adapter.with_protocol(options.protocol)
@@ -124,6 +128,8 @@ def score(argv: list[str]) -> int:
 
 
 def _score_pictures(options: ScoreOptions, adapter: Adapter, view: EvalView) -> RunFile:
+    from .evaluate import score_folder
+
     folder = options.folder
     if folder is None:
         raise UserError("name a folder with pictures to score, or a --baseline")
@@ -158,6 +164,8 @@ class TableOptions:
 def table(argv: list[str]) -> int:
     """``crosschroma table``."""
     options = tyro.cli(TableOptions, prog="crosschroma table", args=argv)
+    from . import tables
+
     if options.check:
         differences = tables.check(options.results, options.readme)
         print("\n".join(differences) or "the tables equal the run files")
@@ -175,6 +183,10 @@ class ListOptions:
 def list_recipes(argv: list[str]) -> int:
     """``crosschroma list``."""
     tyro.cli(ListOptions, prog="crosschroma list", args=argv)
+    import torch
+
+    from . import recipe_list
+
     shown = Table("recipe", "method", "domain", "dataset", "protocol", "parameters")
     for name in recipe_list.names():
         experiment = recipe_list.load(name)

@@ -3,22 +3,8 @@
 Command: crosschroma train pix2pix_scenes_gray
 """
 
-from ...datasets.scenes import Scenes
-from ...datasets.transforms import EvalView, TrainView
-from ...models.pix2pix import Pix2Pix
-from ..experiment import Experiment, Training
+from dataclasses import replace
 
-experiment = Experiment(
-    name="pix2pix_scenes_gray",
-    method=Pix2Pix.Config(domain="gray", width=24, levels=6, discriminator_width=16),
-    data=Scenes(size=128, count_validation=16, count_test=32),
-    train_view=TrainView(size=128),
-    eval_view=EvalView(size=128),
-    training=Training(
-        steps=300,
-        batch_size=4,
-        schedule="linear",
-        validate_every=100,
-        checkpoint_every=100,
-    ),
-)
+from .pix2pix_scenes_nir import experiment as nir
+
+experiment = replace(nir, name="pix2pix_scenes_gray", method=replace(nir.method, domain="gray"))
