@@ -32,7 +32,7 @@ class EvaluateOptions:
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
         json: write the run file there.
-        metrics: what to measure; all by default.
+        metrics: names such as PSNR, SSIM7 or LPIPS-alex; all by default.
         batch_size: images at a time.
         workers: loading processes.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...

@@ -485,11 +485,17 @@ def test_reproduce_without_readme(recipes: dict[str, Experiment], place: Path) -
     assert (place / "results" / "tables" / "scenes.md").is_file()
 
 
-def test_reproduce_says_before_training_what_would_fail_after(
+def test_reproduce_says_before_training_that_there_is_no_readme(
+    recipes: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reproduce() == 1
+    assert "no file README.md" in failure(capsys)
+    assert list(place.iterdir()) == []
+
+
+def test_reproduce_without_the_data_writes_no_rows(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["reproduce", "scenes"]) == 1
-    assert "no file README.md" in failure(capsys)
     assert cli.run(["reproduce", "vcip", "--readme", "None"]) == 1
     assert "vcip: no folder" in failure(capsys)
     assert list(place.iterdir()) == []
