@@ -190,12 +190,26 @@ class _AnyFiles(Adapter):
 
 @dataclass(frozen=True, kw_only=True)
 class Folder(_AnyFiles):
-    """Any folder of colour pictures, at any depth; the key is the path below it."""
+    """Any folder of colour pictures, at any depth; the key is the path below it.
+
+    Attributes:
+        min_chroma: training pictures with a smaller ab range (see ``drop_near_gray``) are left
+            out; 0 keeps all, usual are 5 and 10.
+    """
+
+    min_chroma: float = 0.0
 
     name: ClassVar[str] = "folder"
     folder: ClassVar[str] = "pictures"
     planes: ClassVar[frozenset[str]] = frozenset({"rgb"})
     layout: ClassVar[str] = "pictures at any depth, or train/, validation/ (or val/), test/"
+
+    def split(self, name: SplitName) -> Source:
+        """The images of one split, near-gray ones left out of ``train``."""
+        source = super().split(name)
+        if name == "train" and self.min_chroma > 0:
+            return drop_near_gray(source, self.min_chroma)
+        return source
 
     def _records(self) -> list[Record]:
         base = self.base()

@@ -165,3 +165,15 @@ def test_near_gray_verdicts_are_kept(
     cache.write_text("{broken")
     assert drop_near_gray(grayish, 10, cache).keys == ["color"]
     assert len(decoded) == 5
+
+
+def test_a_folder_may_train_without_its_gray_pictures(tmp_path: Path) -> None:
+    colored = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        Image.fromarray(colored).save(tmp_path / split / "colored.png")
+        Image.new("RGB", (40, 40), (90, 90, 90)).save(tmp_path / split / "gray.png")
+    data = Folder(root=tmp_path, min_chroma=5)
+    assert data.split("train").keys == ["train/colored.png"]
+    assert len(data.split("test")) == 2
+    assert not data.has_validation
