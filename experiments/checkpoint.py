@@ -77,12 +77,13 @@ def load(path: Path, mapped: bool = False) -> dict[str, Any]:
     return state
 
 
-def load_trained(run: Path, which: str = "best") -> Trained:
+def load_trained(run: Path, which: str = "result") -> Trained:
     """The system of a run's folder or of a checkpoint file, strictly loaded, in eval mode.
 
     Args:
         run: a run's folder, or a checkpoint file.
-        which: ``best`` by the validation metric (``last`` where none was run), or ``last``.
+        which: ``best`` by the validation metric (the last where none was run), ``last``, or
+            ``result``: that of the two which the experiment names.
 
     Raises:
         UserError: nothing to load, or weights that do not fit, by name.
@@ -180,5 +181,7 @@ def _find(run: Path, which: str) -> Path:
         return run
     if not run.is_dir():
         raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
-    best = run / BEST
-    return best if which == "best" and best.is_file() else run / LAST
+    last, best = run / LAST, run / BEST
+    if which == "result" and best.is_file():
+        which = from_plain(load(best)["experiment"]).training.result
+    return best if which != "last" and best.is_file() else last

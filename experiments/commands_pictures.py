@@ -22,7 +22,7 @@ class ColorizeOptions:
         source: a picture or a folder.
         run: a run's folder or a checkpoint file.
         out: PNG file or folder to write.
-        weights: the run's best weights by validation, or its last.
+        weights: the run's best by validation, its last, or that of the two its recipe names.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
@@ -30,7 +30,7 @@ class ColorizeOptions:
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
     run: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     out: Path = Path("colorized")
-    weights: Literal["best", "last"] = "best"
+    weights: Literal["result", "best", "last"] = "result"
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
 

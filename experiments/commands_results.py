@@ -28,7 +28,7 @@ class EvaluateOptions:
 
     Attributes:
         run: a run's folder or a checkpoint file.
-        weights: the run's best weights by validation, or its last.
+        weights: the run's best by validation, its last, or that of the two its recipe names.
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
         json: write the run file there.
@@ -39,7 +39,7 @@ class EvaluateOptions:
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    weights: Literal["best", "last"] = "best"
+    weights: Literal["result", "best", "last"] = "result"
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None

@@ -40,6 +40,8 @@ class Training:
         validate_every: steps between validations (0: only after the last step).
         checkpoint_every: steps between checkpoints.
         monitor: validation metric by which ``best.pt`` is kept.
+        result: the weights that evaluation and inference take: the ``best`` by the monitor, or the
+            ``last`` (a GAN: PSNR falls as colours come, and the best are the grayest).
         patience: stop after so many validations without a better one.
         metrics: validation metrics.
         log_every: steps between TensorBoard scalars; ``grid``: validation images shown there.
@@ -57,6 +59,7 @@ class Training:
     validate_every: int = 500
     checkpoint_every: int = 500
     monitor: str = "PSNR"
+    result: Literal["best", "last"] = "best"
     patience: int | None = None
     metrics: tuple[str, ...] = ("PSNR", "SSIM", "AE")
     log_every: int = 20

@@ -48,7 +48,7 @@ class Colorizer:
         self.device = torch.device(device)
 
     @classmethod
-    def load(cls, run: Path | str, which: str = "best", device: str = "cpu") -> Colorizer:
+    def load(cls, run: Path | str, which: str = "result", device: str = "cpu") -> Colorizer:
         """From a run's folder or a checkpoint; raises ``UserError`` as ``load_trained`` does."""
         trained = load_trained(Path(run), which)
         return cls(trained.system, trained.experiment.eval_view.size, device)

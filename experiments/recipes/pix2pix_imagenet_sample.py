@@ -18,6 +18,7 @@ experiment = Experiment(
         batch_size=2,
         precision="bf16-mixed",
         schedule="linear",
+        result="last",
         validate_every=100,
         checkpoint_every=100,
     ),

@@ -18,6 +18,7 @@ experiment = Experiment(
         steps=300,
         batch_size=4,
         schedule="linear",
+        result="last",
         validate_every=100,
         checkpoint_every=100,
     ),

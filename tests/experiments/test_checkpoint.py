@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def test_a_trained_system_carries_its_experiment(run: Path, unet: Experiment) ->
     again = checkpoint.load_trained(run / checkpoint.BEST)
     assert again.weights_sha256 == trained.weights_sha256
     assert checkpoint.load_trained(run, "last").path.name == checkpoint.LAST
+
+
+def test_the_experiment_names_its_result(pix2pix: Experiment, tmp_path: Path) -> None:
+    last = replace(pix2pix, training=replace(pix2pix.training, result="last"))
+    fit(last, tmp_path, Hardware(accelerator="cpu", workers=0))
+    assert checkpoint.load_trained(tmp_path).path.name == checkpoint.LAST
+    assert checkpoint.load_trained(tmp_path, "best").path.name == checkpoint.BEST
 
 
 @pytest.mark.parametrize(
