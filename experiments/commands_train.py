@@ -18,7 +18,7 @@ from .cli import usage
 from .commands_results import print_scores
 from .devices import usable_device
 from .engine import StoppedError, fit
-from .evaluate_run import evaluate_run, failed_row
+from .evaluate_run import evaluate_run, failed_row, origin
 from .experiment import Experiment, Hardware
 from .runfile import load_all
 
@@ -64,6 +64,8 @@ def train(argv: list[str]) -> int:
     )
     experiment = options.experiment.smoke() if options.smoke else options.experiment
     run = options.run_dir or RUNS / experiment.name
+    if options.smoke and not options.resume:
+        _forget(run)
     if options.resume and not (run / LAST).is_file():
         raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
     if fit(experiment, run, options.hardware, options.resume):
@@ -123,7 +125,9 @@ def reproduce(argv: list[str]) -> int:
     for experiment in experiments:
         row = _row_name(experiment)
         if not smoke and row in rows and rows[row].status == "ok":
-            print(f"{row}: has its row", flush=True)
+            same = rows[row].config_sha256 == origin(experiment)["config_sha256"]
+            other = ", of other settings; delete its run file and its run to train it anew"
+            print(f"{row}: has its row{'' if same else other}", flush=True)
             continue
         try:
             _reproduce_one(experiment, options, results / "runs" / f"{row}.json")
@@ -172,11 +176,16 @@ def _reproduce_one(experiment: Experiment, options: ReproduceOptions, row: Path)
     if (run / LAST).exists() and options.budget == "full":
         print(f"{row.stem}: goes on in {run}", flush=True)
     elif options.budget == "smoke":
-        for name in (LAST, BEST):
-            (run / name).unlink(missing_ok=True)
+        _forget(run)
     fit(experiment, run, options.hardware, resume=True)
     device = usable_device(options.hardware.accelerator)
     evaluate_run(load_trained(run), device=device).save(row)
+
+
+def _forget(run: Path) -> None:
+    """A smoke run starts afresh each time."""
+    for name in (LAST, BEST):
+        (run / name).unlink(missing_ok=True)
 
 
 def _row_name(experiment: Experiment) -> str:

@@ -49,7 +49,7 @@ def evaluate_run(
     )
     return replace(
         measured,
-        **_origin(experiment),
+        **origin(experiment),
         steps=trained.steps,
         weights={
             "file": trained.path.name,
@@ -77,13 +77,16 @@ def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:
         rows=[],
         status=status,
         note=note,
-        **_origin(experiment),
+        **origin(experiment),
         **provenance(),
     )
 
 
-def _origin(experiment: Experiment) -> dict[str, Any]:
-    """Where the weights come from; without the data's folder, which differs between machines."""
+def origin(experiment: Experiment) -> dict[str, Any]:
+    """Fields of a row that tell where its weights come from.
+
+    Without the data's folder, which differs between machines.
+    """
     config = to_plain(replace(experiment, data=replace(experiment.data, root=None)))
     return {
         "recipe": experiment.name,
