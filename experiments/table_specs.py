@@ -58,6 +58,8 @@ SUBSETS_OF = {
         "scene_disjoint": "scene-disjoint 14",
     }
 }
+# What README prints of it: the whole list, and what no training list has touched.
+README_SUBSETS_OF = {"vcip": ("all", "scene_disjoint")}
 # The subset by which rows are sorted: the one that no training list of the dataset touches.
 MAIN_SUBSET_OF = {"vcip": "scene_disjoint"}
 

@@ -14,6 +14,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -135,7 +136,10 @@ def fill(readme: Path, results: Path) -> str:
         UserError: when ``readme`` cannot be read, names an unknown table or leaves a block open.
     """
     data = _load(results)
-    runs_at = Path(os.path.relpath(results / "runs", readme.parent)).as_posix()
+    runs_at, tables_at = (
+        Path(os.path.relpath(results / folder, readme.parent)).as_posix()
+        for folder in ("runs", "tables")
+    )
     try:
         text = readme.read_text()
     except OSError as error:
@@ -147,10 +151,30 @@ def fill(readme: Path, results: Path) -> str:
             raise UserError(f"{readme}: {unknown('table', name, data.names())}")
         if not match["end"]:
             raise UserError(f"{readme}: <!-- table:{name} --> has no <!-- /table --> after it")
-        body = markdown(data.document(name), runs_at=runs_at, level=0)
-        return f"<!-- table:{name} -->\n\n{body}\n<!-- /table -->"
+        body = markdown(_brief(data.document(name)), runs_at=runs_at, level=0)
+        whole = f"[{results.name}/tables/{name}.md]({tables_at}/{name}.md)"
+        more = f"All columns, how pixels became numbers, LaTeX and CSV: {whole}."
+        return f"<!-- table:{name} -->\n\n{body}\n{more}\n\n<!-- /table -->"
 
     return _BLOCK.sub(block, text)
+
+
+def _brief(document: Document) -> Document:
+    """A document as README shows it: fewer subsets, no details."""
+    subsets = specs.SUBSETS_OF.get(document.name, {})
+    kept = specs.README_SUBSETS_OF.get(document.name, tuple(subsets))
+    hidden = {label for subset, label in subsets.items() if subset not in kept}
+
+    def brief(grid: Grid) -> Grid:
+        places = [i for i, column in enumerate(grid.columns) if column.group not in hidden]
+        return replace(
+            grid,
+            columns=[grid.columns[i] for i in places],
+            rows=[[row[i] for i in places] for row in grid.rows],
+            details=[],
+        )
+
+    return replace(document, grids=[brief(grid) for grid in document.grids])
 
 
 class _Results:
