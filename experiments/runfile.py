@@ -64,7 +64,7 @@ class RunFile:
     seed: int | None = None
     steps: int | None = None
     weights: Mapping[str, Any] = field(default_factory=dict)
-    trained: Sequence[Mapping[str, Any]] = ()
+    trained: Sequence[Mapping[str, Any]] = field(default_factory=list)
     commit: str = ""
     dirty: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
