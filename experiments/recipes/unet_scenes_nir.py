@@ -15,7 +15,7 @@ experiment = Experiment(
     train_view=TrainView(size=128),
     eval_view=EvalView(size=128),
     training=Training(
-        steps=300,
+        steps=200,
         batch_size=8,
         ema_decay=0.98,
         schedule="cosine",
