@@ -59,7 +59,7 @@ class GalleryOptions:
 
     Attributes:
         runs: run folders or checkpoint files; the first one's dataset and view are used.
-        out: PNG file to write.
+        out: PNG or JPEG file to write.
         images: number of test images, spread evenly over the split.
         root: the dataset's folder.
     """

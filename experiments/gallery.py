@@ -65,7 +65,8 @@ def gallery(rows: Sequence[GalleryRow], path: Path | None = None) -> Image.Image
 
     Args:
         rows: the images; all have the same columns, heights and widths may differ between rows.
-        path: where to write the picture as PNG, whole or not at all; ``None`` to only return it.
+        path: where to write the picture, whole or not at all, as JPEG where the name ends so and
+            else as PNG; ``None`` to only return it.
 
     Raises:
         UserError: when rows have different columns, or ``path`` cannot be written.
@@ -82,7 +83,9 @@ def gallery(rows: Sequence[GalleryRow], path: Path | None = None) -> Image.Image
     table = [_cells(row) for row in rows]
     picture = _draw(table, has_errors=any(cell.is_error for cell in table[0]))
     if path is not None:
-        write_atomic(path, lambda file: picture.save(file, format="PNG"))
+        jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+        options = {"format": "JPEG", "quality": 90} if jpeg else {"format": "PNG"}
+        write_atomic(path, lambda file: picture.save(file, **options))
     return picture
 
 

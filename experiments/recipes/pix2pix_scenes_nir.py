@@ -1,6 +1,8 @@
 """Small pix2pix on generated scenes, NIR to RGB: part of `make demo`.
 
 Command: crosschroma train pix2pix_scenes_nir
+Time:    about 45 s on two cores of an Intel Xeon
+Result:  17.5 dB PSNR, 7.4 degrees AE on 32 scenes
 """
 
 from ...datasets.scenes import Scenes

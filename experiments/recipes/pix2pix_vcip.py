@@ -1,6 +1,9 @@
 """pix2pix on VCIP NIR, trained without the test scenes.
 
 Command: crosschroma train pix2pix_vcip
+Time:    20 minutes on one core of an Intel Xeon (AMX, bfloat16), beside another run
+Result:  14.1 dB PSNR, .316 SSIM7, 7.1 degrees AE on the 28 test images after 1600 images: six
+    epochs, far from trained (the paper trains 200)
 """
 
 from ...datasets.transforms import TrainView

@@ -1,6 +1,9 @@
 """U-Net regression of ab on the ImageNet sample (700 photographs).
 
 Command: crosschroma train unet_imagenet_sample
+Time:    9 minutes on one core of an Intel Xeon (AMX, bfloat16), beside another run
+Result:  23.1 dB PSNR, 10.7 degrees AE on the 100 test photographs, where gray has 22.9 and 10.9;
+    the standard deviation of ab is .23 of the true one: dull, as L1 on 600 photographs is
 """
 
 from ...datasets.imagenet import ImageNetSample

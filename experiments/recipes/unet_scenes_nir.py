@@ -1,6 +1,8 @@
 """Small U-Net on generated scenes, NIR to RGB: part of `make demo`.
 
 Command: crosschroma train unet_scenes_nir
+Time:    about 60 s on two cores of an Intel Xeon
+Result:  18.0 dB PSNR, 6.8 degrees AE on 32 scenes
 """
 
 from ...datasets.scenes import Scenes
