@@ -51,6 +51,13 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, lambda file: torch.save({"format": FORMAT, **state}, file))
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a process that was killed while it saved has left."""
+    for name in (LAST, BEST):
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
 def load(path: Path, mapped: bool = False) -> dict[str, Any]:
     """Read a checkpoint without running any code that it may hold.
 

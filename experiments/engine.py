@@ -24,6 +24,7 @@ from ..datasets.transforms import EvalView
 from ..losses.terms import Terms, total
 from ..models.system import require
 from . import checkpoint
+from .checks import check_monitor, check_precision, check_same_experiment
 from .devices import (
     StopRequest,
     close_processes,
@@ -33,8 +34,7 @@ from .devices import (
 )
 from .ema import WeightAverage
 from .evaluate import evaluate
-from .experiment import Experiment, Hardware, Training, differences, to_plain
-from .metrics import Scorer
+from .experiment import Experiment, Hardware, to_plain
 from .metrics_table import METRICS
 from .provenance import provenance
 from .runlog import ProgressLine, TensorBoard
@@ -92,7 +92,7 @@ class _Run:
         self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
         self.training = experiment.training
         self.micro_batch = micro_batch_size(experiment, fabric.world_size)
-        _check_monitor(self.training)
+        check_monitor(self.training)
         self.train_source, self.validation_source = self._sources()
 
         fabric.seed_everything(experiment.seed, verbose=False)
@@ -109,6 +109,7 @@ class _Run:
             name: cast(_FabricOptimizer, fabric.setup_optimizers(optimizer))
             for name, optimizer in self.system.optimizers().items()
         }
+        check_precision(self.training, len(self.optimizers))
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]
@@ -128,6 +129,8 @@ class _Run:
             # dropout must differ between processes; weights were made from one seed
             torch.manual_seed(self.experiment.seed + self.fabric.global_rank)
         main = self.fabric.is_global_zero
+        if main:
+            checkpoint.remove_unfinished(self.folder)
         board = TensorBoard(self.folder, self.progress.step) if main else None
         line = ProgressLine(
             self.folder.name,
@@ -287,7 +290,7 @@ class _Run:
 
     def _resume(self) -> dict[str, Any]:
         state = checkpoint.load(self.folder / checkpoint.LAST)
-        _same_experiment(state["experiment"], to_plain(self.experiment), self.folder)
+        check_same_experiment(state["experiment"], to_plain(self.experiment), self.folder)
         if len(state["random"]) != self.fabric.world_size:
             raise UserError(
                 f"{self.folder} was trained by {len(state['random'])} process(es), not "
@@ -408,29 +411,6 @@ class _Step:
             finally:
                 for parameter in thawed:
                     parameter.requires_grad_(True)
-
-
-def _check_monitor(training: Training) -> None:
-    Scorer(training.metrics)  # names the nearest metrics on a typo, before any step is spent
-    if training.monitor not in training.metrics or METRICS[training.monitor].better == "closer":
-        raise UserError(
-            f"cannot keep the best by '{training.monitor}': it must be one of the validation "
-            f"metrics ({', '.join(training.metrics)}) that is better when higher or lower"
-        )
-
-
-def _same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
-    different = differences(saved, present)
-    # another data folder or another rhythm of logs and checkpoints leaves the steps done valid
-    free = ["training.checkpoint_every", "training.log_every", "data.root"]
-    if present["training"]["schedule"] == "constant":
-        free.append("training.steps")  # other schedules would have had other learning rates
-    refused = [name for name in different if name not in free]
-    if refused:
-        raise UserError(
-            f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
-            "same, or choose another --run-dir"
-        )
 
 
 def _shown_text(metrics: dict[str, float | None]) -> str:

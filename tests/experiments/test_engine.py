@@ -122,11 +122,13 @@ def test_killed_and_resumed_is_bit_identical(
     output = child.communicate(timeout=120)[0]
     assert child.returncode != 0
     done = checkpoint.load(tmp_path / "killed" / checkpoint.LAST)["step"]
+    (tmp_path / "killed" / f".{checkpoint.LAST}.half").write_bytes(b"as if killed while saving")
     assert 0 < done < 40, "the signal came too late to test anything"
     if number == signal.SIGTERM:
         assert f"stopped at step {done}" in output
     fit(experiment, tmp_path / "killed", ALONE, resume=True)
     assert_same(state_of(tmp_path / "whole"), state_of(tmp_path / "killed"))
+    assert not list((tmp_path / "killed").glob(".*"))
 
 
 @pytest.mark.ddp
@@ -251,6 +253,14 @@ def test_diverging_stops_with_the_step_and_the_term(unet: Experiment, tmp_path: 
     method = UNet.Config(domain="nir", width=4, levels=2, norm="none", lr=float("inf"))
     with pytest.raises(DivergedError, match="step 1: loss term l1_rgb is nan"):
         fit(replace(unet, method=method), tmp_path, ALONE)
+
+
+def test_half_precision_with_two_optimisers_and_micro_batches_is_refused(
+    pix2pix: Experiment, tmp_path: Path
+) -> None:
+    training = replace(pix2pix.training, precision="16-mixed", accumulate=2)
+    with pytest.raises(UserError, match="one loss scale"):
+        fit(replace(pix2pix, training=training), tmp_path, ALONE)
 
 
 def test_an_existing_run_is_not_overwritten(unet: Experiment, tmp_path: Path) -> None:
