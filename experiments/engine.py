@@ -167,11 +167,13 @@ class _Run:
                 board.scalars({**values, **self._rates(), **rate}, progress.step)
             line.update(progress.step, scalars)
             stopping = self._agree(stop.asked)
-            if self._due(training.validate_every) or self._due(training.checkpoint_every):
+            validating = self._due(training.validate_every)
+            saving = self._due(training.checkpoint_every) or stopping
+            if validating or saving:
                 self._share_buffers()
-            if self._due(training.validate_every):
+            if validating:
                 self._validate(board, line)
-            if self._due(training.checkpoint_every) or stopping:
+            if saving:
                 self._save()
             if stopping:
                 raise StoppedError(
@@ -227,7 +229,8 @@ class _Run:
             self._note_best(metrics)
             if board is not None:
                 board.scalars({f"validation/{name}": v for name, v in metrics.items()}, step)
-                board.images("validation", self._grid(self.validation_source), step)
+                if self.training.grid > 0:
+                    board.images("validation", self._grid(self.validation_source), step)
                 plain = to_plain(self.experiment)
                 board.hyperparameters(plain, self.progress.best_metrics or metrics, step)
         shown = {name: metrics.get(name) for name in self.training.metrics}

@@ -249,6 +249,11 @@ def test_tensorboard_holds_what_runs_are_compared_by(pix2pix: Experiment, tmp_pa
     assert "_hparams_/session_start_info" in events.summary_metadata
 
 
+def test_no_images_are_shown_when_none_are_wanted(unet: Experiment, tmp_path: Path) -> None:
+    fit(replace(unet, training=replace(unet.training, grid=0)), tmp_path, ALONE)
+    assert not _events(tmp_path).Tags()["images"]
+
+
 def test_diverging_stops_with_the_step_and_the_term(unet: Experiment, tmp_path: Path) -> None:
     method = UNet.Config(domain="nir", width=4, levels=2, norm="none", lr=float("inf"))
     with pytest.raises(DivergedError, match="step 1: loss term l1_rgb is nan"):
