@@ -101,7 +101,7 @@ class _Run:
         for name, network in self.system.networks().items():
             if self.training.sync_batchnorm and fabric.device.type == "cuda":
                 network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-            # twice as fast for convolutions in bfloat16, on CPU and GPU
+            # the layout in which bfloat16 convolutions need no reordering
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore
             self.networks[name] = fabric.setup_module(network)
             setattr(self.system, name, self.networks[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
@@ -104,13 +104,6 @@ class ColorizationSystem(nn.Module, ABC):
             name: sum(p.numel() for p in network.parameters() if p.requires_grad)
             for name, network in self.networks().items()
         }
-
-
-def subclasses(base: type[ColorizationSystem] = ColorizationSystem) -> Iterator[type]:
-    """Every method class that has been imported."""
-    for cls in base.__subclasses__():
-        yield cls
-        yield from subclasses(cls)
 
 
 def require(batch: Mapping[str, Any], needs: frozenset[str], who: str) -> None:
