@@ -1,4 +1,4 @@
-"""Speed of our parts beside a named reference, measured side by side in one run."""
+"""What every benchmark shares: ways that take turns, ratios to a named one, the machine."""
 
 from __future__ import annotations
 
@@ -6,230 +6,96 @@ import json
 import os
 import platform
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from PIL import Image
-from rich.table import Table
-from torch import Tensor
 
 from ..datasets.atomic import write_text_atomic
-from ..datasets.cache import cached
-from ..datasets.color import lab_from_uint8
-from ..datasets.errors import UserError
-from ..datasets.folder import FileSource, image_files
-from ..datasets.loading import Viewed
-from ..datasets.source import Record, Source
-from ..datasets.transforms import EvalView
 from .provenance import device_text
-
-_REFERENCE = "PIL + scikit-image"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speed:
-    """One way of doing the same work: images per second of one core, over the repeats."""
+class Timing:
+    """Seconds that one way of doing the same work takes, over the repeats."""
 
     name: str
     median: float
     p10: float
     p90: float
-    ratio: float  # median over the repeats of this speed over the reference's in the same repeat
+    ratio: float  # median over the repeats of the reference's time over this one's
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataBenchmark:
-    """What ``bench_data`` measured, and on what.
-
-    Attributes:
-        speeds: the reference first.
-        lab_max_error: largest distance of our L, a or b from scikit-image's float64, CIE units.
-        targets: {name: ratio that was to be reached}.
-    """
-
-    speeds: list[Speed]
-    reference: str
-    lab_max_error: float
-    targets: dict[str, float]
-    unit: str
-    shape: str
-    dtype: str
-    images: int
-    repeats: int
-    machine: dict[str, Any]
-    versions: dict[str, str]
-
-    def __rich__(self) -> Table:
-        """The speeds as a table, for ``rich.print``."""
-        caption = f"{self.shape}; {self.machine['cpu']}; Lab error {self.lab_max_error:.1e}"
-        table = Table(
-            "", "median", "p10", "p90", "ratio", "target", title=self.unit, caption=caption
-        )
-        for speed in self.speeds:
-            target = self.targets.get(speed.name)
-            table.add_row(
-                speed.name,
-                *(f"{value:.1f}" for value in (speed.median, speed.p10, speed.p90)),
-                f"{speed.ratio:.2f}",
-                "" if target is None else f"{target:.1f}",
-            )
-        return table
-
-
-def bench_data(
-    out: Path | None = Path("results/benchmarks/data.json"),
+def race(
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
     *,
-    images: int = 64,
-    repeats: int = 9,
-    size: int = 256,
-) -> DataBenchmark:
-    """Loading: file -> ``size`` x ``size`` -> Lab -> float32 tensor 3 x H x W, on one thread.
-
-    Pictures of 500 x 375 are made and saved as JPEG of quality 90. Three ways take turns in every
-    repeat: PIL and scikit-image (the reference), ours from the JPEG, ours from the cache of
-    resized pictures. Time is the process's CPU time, files are in the page cache.
+    reference: str,
+    clock: Callable[[], float] = time.process_time,
+) -> list[Timing]:
+    """Time ways of doing the same work; they take turns, and the first round warms up.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        images: how many pictures.
-        repeats: how often all ways run.
-        size: side of the output in pixels.
-
-    Raises:
-        UserError: when scikit-image is not installed.
+        ways: what to run, by name.
+        repeats: rounds that count.
+        reference: the way that ratios refer to.
+        clock: seconds; by default the process's CPU time, which a busy machine disturbs least.
     """
-    _need_scikit_image()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            return _bench_data(Path(folder), out, images, repeats, size)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _bench_data(
-    folder: Path, out: Path | None, images: int, repeats: int, size: int
-) -> DataBenchmark:
-    _make_pictures(folder / "jpeg", images)
-    files = image_files(folder / "jpeg")
-    viewed = Viewed(FileSource([Record(f.name, rgb=f) for f in files]), EvalView(size=size))
-    mapped = cached(viewed, folder / "cache", "bench")
-    ways: dict[str, Callable[[int], Tensor]] = {
-        _REFERENCE: lambda index: _reference(files[index], size),
-        "crosschroma, JPEG": lambda index: _lab(viewed, index),
-        "crosschroma, cache": lambda index: _lab(mapped, index),
-    }
-    result = DataBenchmark(
-        speeds=_race(ways, images, repeats),
-        reference=_REFERENCE,
-        lab_max_error=_lab_max_error(viewed),
-        targets={"crosschroma, JPEG": 2.2, "crosschroma, cache": 6.0},
-        unit="images per second of one core (process CPU time)",
-        shape=f"JPEG 500x375 quality 90 -> 3x{size}x{size} Lab",
-        dtype="float32",
-        images=images,
-        repeats=repeats,
-        machine=_machine(),
-        versions=_versions(),
-    )
-    if out is not None:
-        write_text_atomic(out, json.dumps(asdict(result), indent=1) + "\n")
-    return result
-
-
-def _need_scikit_image() -> None:
-    try:
-        import skimage.color  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "the data benchmark compares with scikit-image, which is not installed: "
-            "pip install scikit-image (or crosschroma[dev])"
-        ) from error
-
-
-def _make_pictures(folder: Path, count: int) -> None:
-    """Smooth colour, textured at every scale, with sensor noise: about 50 KB each as JPEG."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for index in range(count):
-        picture = np.zeros((375, 500, 3), np.float32)
-        for cells in (4, 16, 64):
-            coarse = rng.standard_normal((cells * 3 // 4, cells, 3)).astype(np.float32)
-            enlarged = cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC)
-            picture += enlarged * 160 / cells**0.5
-        picture += 127 + 6 * rng.standard_normal(picture.shape).astype(np.float32)
-        levels = np.clip(picture, 0, 255).astype(np.uint8)
-        Image.fromarray(levels).save(folder / f"{index:03d}.jpg", quality=90)
-
-
-def _reference(path: Path, size: int) -> Tensor:
-    from skimage.color import rgb2lab
-
-    with Image.open(path) as image:
-        resized = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-    lab = rgb2lab(np.asarray(resized))
-    return torch.from_numpy(lab.transpose(2, 0, 1).astype(np.float32, order="C"))
-
-
-def _lab(source: Source, index: int) -> Tensor:
-    planes = source.load(index)
-    return torch.from_numpy(lab_from_uint8(planes["rgb"]).transpose(2, 0, 1))  # pyright: ignore
-
-
-def _race(ways: dict[str, Callable[[int], Tensor]], images: int, repeats: int) -> list[Speed]:
-    """Images per CPU second of each way; the ways take turns, and the first round warms up."""
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
         for name, way in ways.items():
-            start = time.process_time()
-            for index in range(images):
-                way(index)
+            start = clock()
+            way()
             if repeat:
-                speeds[name].append(images / (time.process_time() - start))
-    reference = next(iter(speeds.values()))
-    return [_speed(name, values, reference) for name, values in speeds.items()]
+                seconds[name].append(clock() - start)
+    return [_timing(name, values, seconds[reference]) for name, values in seconds.items()]
 
 
-def _speed(name: str, values: Sequence[float], reference: Sequence[float]) -> Speed:
-    low, median, high = np.percentile(values, (10, 50, 90))
-    ratios = [value / other for value, other in zip(values, reference, strict=True)]
-    return Speed(
-        name=name,
-        median=round(float(median), 1),
-        p10=round(float(low), 1),
-        p90=round(float(high), 1),
-        ratio=round(statistics.median(ratios), 2),
-    )
+def _timing(name: str, values: Sequence[float], reference: Sequence[float]) -> Timing:
+    low, median, high = (float(f"{x:.4g}") for x in np.percentile(values, (10, 50, 90)))
+    ratios = [other / value for value, other in zip(values, reference, strict=True)]
+    ratio = float(f"{statistics.median(ratios):.4g}")
+    return Timing(name=name, median=median, p10=low, p90=high, ratio=ratio)
 
 
-def _lab_max_error(source: Source) -> float:
-    from skimage.color import rgb2lab
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Torch computes with ``count`` intra-op threads within it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
-    errors = []
-    for index in range(len(source)):
-        rgb = source.load(index)["rgb"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-        errors.append(np.abs(lab_from_uint8(rgb) - rgb2lab(rgb / 255.0)).max())
-    return float(max(errors))
 
-
-def _machine() -> dict[str, Any]:
-    cpu = device_text(torch.device("cpu"))
+def machine() -> dict[str, Any]:
+    """What a figure was measured on; call it with the threads that it was measured with."""
     return {
-        "cpu": cpu,
+        "cpu": device_text(torch.device("cpu")),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
-def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "numba", "opencv-python-headless", "pillow", "scikit-image")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+def versions(*names: str) -> dict[str, str]:
+    """Versions of Python and of those packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def save(result: Any, out: Path | None) -> None:
+    """Write a benchmark's dataclass as JSON; ``None`` writes nothing."""
+    if out is not None:
+        write_text_atomic(out, json.dumps(asdict(result), indent=1) + "\n")

@@ -22,7 +22,7 @@ COMMANDS = {
     "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),
-    "bench": ("commands_data", "bench", "measure speed against named references"),
+    "bench": ("commands_bench", "bench", "measure speed against named references"),
     "list": ("commands_results", "list_recipes", "name every recipe and its networks"),
 }
 

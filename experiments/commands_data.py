@@ -1,11 +1,10 @@
-"""``crosschroma data check|audit`` and ``crosschroma bench data``."""
+"""``crosschroma data check|audit``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import rich
 import tyro
 
 from ..datasets import audit, registry
@@ -22,9 +21,6 @@ audit: images that two splits share, byte-identical or near-identical.
 
 datasets: {names}
 `crosschroma data check NAME --help` names the settings of one."""
-_BENCH_HELP = """usage: crosschroma bench data [--help] [options]
-
-data: loading of images beside PIL + scikit-image."""
 
 
 def data(argv: list[str]) -> int:
@@ -55,32 +51,3 @@ def data(argv: list[str]) -> int:
 def adapter_at(name: str, root: Path | None) -> Adapter:
     """The dataset of that name with its defaults, in a folder."""
     return replace(registry.get(name)(), root=root)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchDataOptions:
-    """Loading (decode, resize, Lab, tensor) against PIL + scikit-image, side by side in one run.
-
-    Attributes:
-        out: JSON file to write.
-        images: pictures that are made and loaded.
-        repeats: how often each way runs.
-    """
-
-    out: Path = Path("results/benchmarks/data.json")
-    images: int = 64
-    repeats: int = 9
-
-
-def bench(argv: list[str]) -> int:
-    """``crosschroma bench data``."""
-    from . import benchmark
-
-    if not argv or argv[0].startswith("-"):
-        return usage(_BENCH_HELP, argv)
-    if argv[0] != "data":
-        raise UsageError(unknown("benchmark", argv[0], ["data"]))
-    options = tyro.cli(BenchDataOptions, prog="crosschroma bench data", args=argv[1:])
-    rich.print(benchmark.bench_data(options.out, images=options.images, repeats=options.repeats))
-    print(options.out)
-    return 0

@@ -19,7 +19,10 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
 # what takes minutes or hours for a reader is shortened for the test
 SHORTER = {"train": ["--smoke"], "reproduce": ["--budget", "smoke"]}
-ELSEWHERE = {"bench": "tests/experiments/test_benchmark.py", "table": "results of the checkout"}
+ELSEWHERE = {
+    "bench": "tests/experiments/test_benchmark_*.py",
+    "table": "results of the checkout",
+}
 
 
 def commands() -> list[list[str]]:

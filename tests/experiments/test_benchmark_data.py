@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from crosschroma.datasets.errors import UserError
-from crosschroma.experiments.benchmark import DataBenchmark, bench_data
+from crosschroma.experiments.benchmark_data import DataBenchmark, bench_data
 from rich.console import Console
 
 

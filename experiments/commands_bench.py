@@ -1,0 +1,133 @@
+"""``crosschroma bench data|scan|network``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import rich
+import tyro
+
+from ..datasets.errors import unknown
+from .cli import UsageError, usage
+
+_FOLDER = Path("results/benchmarks")
+_HELP = """usage: crosschroma bench {data,scan,network} [--help] [options]
+
+data:    loading of images beside PIL + scikit-image.
+scan:    every backend of the selective scan beside a loop over time: time, memory, error.
+network: ColorMamba beside itself with the scan left out: what the scan costs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchDataOptions:
+    """Loading (decode, resize, Lab, tensor) against PIL + scikit-image, side by side in one run.
+
+    Attributes:
+        out: JSON file to write.
+        images: pictures that are made and loaded.
+        repeats: how often each way runs.
+    """
+
+    out: Path = _FOLDER / "data.json"
+    images: int = 64
+    repeats: int = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchScanOptions:
+    """Every backend of the selective scan that runs here, forward and forward+backward.
+
+    Attributes:
+        out: JSON file to write.
+        plot: picture to write (svg, png, pdf); ``None`` writes none.
+        device: where.
+        shapes: names of shapes, default all.
+        repeats: how often each way runs; the loop at most three times.
+    """
+
+    out: Path = _FOLDER / "scan.json"
+    plot: Path | None = _FOLDER / "scan.svg"
+    device: Literal["cpu", "cuda"] = "cpu"
+    shapes: tuple[str, ...] = ()
+    repeats: int = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchNetworkOptions:
+    """ColorMamba's generator on one image, with its scan and with an element-wise stand-in.
+
+    Attributes:
+        out: JSON file to write.
+        device: where.
+        design: the released network, or the small one.
+        size: height and width of the image.
+        threads: of torch, on the CPU.
+        repeats: how often each way runs.
+        loop: also run once with the loop over time (a minute and more).
+    """
+
+    out: Path = _FOLDER / "network.json"
+    device: Literal["cpu", "cuda"] = "cpu"
+    design: Literal["released", "small"] = "released"
+    size: int = 256
+    threads: int = 2
+    repeats: int = 5
+    loop: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
+def bench(argv: list[str]) -> int:
+    """``crosschroma bench data|scan|network``."""
+    if not argv or argv[0].startswith("-"):
+        return usage(_HELP, argv)
+    tasks = {"data": _data, "scan": _scan, "network": _network}
+    if argv[0] not in tasks:
+        raise UsageError(unknown("benchmark", argv[0], tasks))
+    for path in tasks[argv[0]](argv[1:]):
+        print(path)
+    return 0
+
+
+def _data(argv: list[str]) -> list[Path]:
+    from .benchmark_data import bench_data
+
+    options = tyro.cli(BenchDataOptions, prog="crosschroma bench data", args=argv)
+    rich.print(bench_data(options.out, images=options.images, repeats=options.repeats))
+    return [options.out]
+
+
+def _scan(argv: list[str]) -> list[Path]:
+    from .benchmark_plot import plot_scan
+    from .benchmark_scan import bench_scan
+    from .devices import usable_device
+
+    options = tyro.cli(BenchScanOptions, prog="crosschroma bench scan", args=argv)
+    usable_device(options.device)
+    result = bench_scan(
+        options.out, device=options.device, shapes=options.shapes, repeats=options.repeats
+    )
+    rich.print(result)
+    if options.plot is None:
+        return [options.out]
+    plot_scan(result, options.plot)
+    return [options.out, options.plot]
+
+
+def _network(argv: list[str]) -> list[Path]:
+    from .benchmark_network import bench_network
+    from .devices import usable_device
+
+    options = tyro.cli(BenchNetworkOptions, prog="crosschroma bench network", args=argv)
+    usable_device(options.device)
+    result = bench_network(
+        options.out,
+        device=options.device,
+        design=options.design,
+        size=options.size,
+        thread_count=options.threads,
+        repeats=options.repeats,
+        loop=options.loop,
+    )
+    rich.print(result)
+    return [options.out]
