@@ -152,7 +152,7 @@ def _shrink_chroma(lab: Tensor) -> Tensor:
     return torch.cat([lightness, scale * ab], -3)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """``numba.njit`` that keeps its machine code on disk where it may write, and works anyway."""
     # numpy's error model: Python's check for a division by zero would keep the loop from
     # vectorising, 1.0 ms instead of 0.15 ms for 256 x 256
@@ -169,7 +169,7 @@ _LINEAR_F32 = _LINEAR.astype(np.float32)
 _MATRIX_F32 = _TO_RELATIVE.astype(np.float32)
 
 
-@_compiled
+@compiled
 def _f(t: Any) -> Any:
     """The cube root of CIE Lab with its linear toe, for a float32 in [0, 1.01]."""
     # a third of the exponent is within 4 %; two Halley steps leave float32's own rounding
@@ -185,14 +185,14 @@ def _f(t: Any) -> Any:
 _BLOCK = 512  # pixels; looking levels up apart from the arithmetic lets the arithmetic vectorise
 
 
-@_compiled
+@compiled
 def _look_up(rgb: np.ndarray, linear: np.ndarray, block: np.ndarray) -> None:
     for i in range(rgb.shape[0]):
         for c in range(3):
             block[c, i] = linear[rgb[i, c]]
 
 
-@_compiled
+@compiled
 def _lab_kernel(rgb: np.ndarray, linear: np.ndarray, m: np.ndarray, lab: np.ndarray) -> None:
     block = np.empty((3, _BLOCK), np.float32)
     for start in range(0, rgb.shape[0], _BLOCK):
@@ -209,7 +209,7 @@ def _lab_kernel(rgb: np.ndarray, linear: np.ndarray, m: np.ndarray, lab: np.ndar
             b[i] = np.float32(200) * (fy - fz)
 
 
-@_compiled
+@compiled
 def _lightness_kernel(rgb: np.ndarray, linear: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
     block = np.empty((3, _BLOCK), np.float32)
     for start in range(0, rgb.shape[0], _BLOCK):

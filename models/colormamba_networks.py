@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
+from ..losses.hsv import stretched
 from .criss_cross import CrissCrossFusion
 from .scan import DIRECTIONS, Backend, Direction
 from .spade import SPADEResBlock
@@ -218,7 +219,7 @@ class ColorMambaGenerator(nn.Module):
         image, guide = [nir, edge], edge
         if released:
             bright = nir / (nir.amax((2, 3), keepdim=True) + 1e-3)
-            nir = _stretched(nir, 1e-3)
+            nir = stretched(nir)
             edge = 8 * laplacian(nir, "constant")
             image = [nir, edge, torch.zeros_like(nir), torch.zeros_like(nir), bright]
             guide = _row_difference(nir)
@@ -243,16 +244,11 @@ def _circular(raw: Tensor) -> Tensor:
     return torch.cat([chroma * (torch.tanh(length) / length), torch.sigmoid(value)], dim=1)
 
 
-def _stretched(image: Tensor, floor: float) -> Tensor:
-    low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
-    return (image - low) / (high - low + floor)
-
-
 def _row_difference(nir: Tensor) -> Tensor:
     """The released code's fusion guide for a batch of one, from 8-bit levels."""
     levels = (255 * nir).floor()
     padded = F.pad(levels, (0, 0, 1, 1), mode="reflect")
-    return _stretched(padded[:, :, :-2] + padded[:, :, 2:] - 2 * levels, 1e-12)
+    return stretched(padded[:, :, :-2] + padded[:, :, 2:] - 2 * levels, 1e-12)
 
 
 class _Down(nn.Module):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from .blocks import Norm, norm_layer
 
@@ -17,14 +20,19 @@ class PatchGAN(nn.Module):
     Paper: Isola et al. 2017 (pix2pix), section 3.2.2 and 6.1.2.
 
     Args:
-        in_channels: of input and colours together.
+        in_channels: of all that is judged together.
         width: channels of the first layer; doubled a layer, up to 8 times.
         layers: stride-2 layers; 3 gives the 70x70 field.
-        norm: normalisation of the inner layers.
+        norm: normalisation of the inner layers; ``spectral`` is that of their weights (Miyato et
+            al. 2018), one power iteration a training step.
     """
 
     def __init__(
-        self, in_channels: int, width: int = 64, layers: int = 3, norm: Norm = "batch"
+        self,
+        in_channels: int,
+        width: int = 64,
+        layers: int = 3,
+        norm: Norm | Literal["spectral"] = "batch",
     ) -> None:
         super().__init__()
         body: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -33,14 +41,16 @@ class PatchGAN(nn.Module):
             wider = width * min(2**layer, 8)
             stride = 2 if layer < layers else 1
             # a bias before BatchNorm would be cancelled by it
-            body += [
-                nn.Conv2d(channels, wider, 4, stride, 1, bias=norm != "batch"),
-                norm_layer(norm, wider),
-                nn.LeakyReLU(0.2),
-            ]
+            bias = norm not in ("batch", "spectral")
+            conv = nn.Conv2d(channels, wider, 4, stride, 1, bias=bias)
+            if norm == "spectral":
+                body.append(spectral_norm(conv))
+            else:
+                body += [conv, norm_layer(norm, wider)]
+            body.append(nn.LeakyReLU(0.2))
             channels = wider
         self.body = nn.Sequential(*body, nn.Conv2d(channels, 1, 4, 1, 1))
 
-    def forward(self, given: Tensor, colors: Tensor) -> Tensor:
-        """Logits B1hw for the input plane ``given`` (BCHW) and ``colors`` (BC'HW), in [-1,1]."""
-        return self.body(torch.cat([given, colors], dim=1))
+    def forward(self, *images: Tensor) -> Tensor:
+        """Logits B1hw of images BCHW that are judged together: an input and its colours."""
+        return self.body(torch.cat(images, dim=1))
