@@ -26,7 +26,7 @@ class AgentAttention(nn.Module):
         heads: attention heads.
     """
 
-    def __init__(self, channels: int, grid: AgentGrid, heads: int = 8) -> None:
+    def __init__(self, channels: int, grid: AgentGrid, heads: int) -> None:
         super().__init__()
         self.heads, self.grid = heads, grid
         self.q = nn.Linear(channels, channels, bias=False)
@@ -72,10 +72,10 @@ class AgentAttention(nn.Module):
 class AgentBlock(nn.Module):
     """Pre-norm transformer block on agent attention, with an MLP of four times the width."""
 
-    def __init__(self, channels: int, grid: AgentGrid) -> None:
+    def __init__(self, channels: int, grid: AgentGrid, heads: int = 8) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        self.attention = AgentAttention(channels, grid)
+        self.attention = AgentAttention(channels, grid, heads)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(
             nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels)
@@ -98,6 +98,11 @@ def _resized(bias: Tensor, height: int, width: int) -> Tensor:
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Softmax attention; a bias of one pixel or one agent row stands for all."""
-    bias = bias.expand(-1, q.shape[2], k.shape[2]).unsqueeze(0).to(q.dtype)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    """Softmax attention; a bias of one pixel stands for all.
+
+    Written out, because torch's fused kernels give the bias no gradient and its fallback first
+    looks for rows that are masked throughout.
+    """
+    scale = q.shape[-1] ** -0.5
+    logits = (q * scale) @ k.transpose(-1, -2) + bias.to(q.dtype)
+    return logits.softmax(-1).to(v.dtype) @ v

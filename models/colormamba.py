@@ -23,7 +23,15 @@ from .padding import pad_and_crop
 from .patchgan import PatchGAN
 from .system import ColorizationSystem, Step
 
-_SMOKE = {"width": 8, "levels": 6, "hsv_width": 8, "spade_width": 8, "d_state": 2, "size": 32}
+_SMOKE = {
+    "width": 8,
+    "levels": 6,
+    "hsv_width": 4,
+    "spade_width": 8,
+    "d_state": 2,
+    "heads": 2,
+    "size": 32,
+}
 
 
 class ColorMambaSystem(ColorizationSystem):
@@ -56,7 +64,7 @@ class ColorMambaSystem(ColorizationSystem):
         beta1: float = 0.5
 
         def smoke(self) -> Self:
-            return replace(self, design=replace(self.design, **_SMOKE), critic_width=8)
+            return replace(self, design=replace(self.design, **_SMOKE), critic_width=8, lr=2e-3)
 
     def __init__(self, config: Config) -> None:
         super().__init__()

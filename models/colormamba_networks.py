@@ -39,6 +39,7 @@ class Design:
         local_conv: whether the VSS blocks have their pair of 3x3 convolutions.
         agent: their agent attention: with biases of the map's ``grid``, as ``released`` (built
             for a 1 x 1 window), or ``none``.
+        heads: of the agent attention; it divides every Mamba width.
         hsv_branch: whether there is an HSV network; without it the RGB network's decoder has
             plain instance norm for SPADE, and criss-cross attention takes its values from the
             features.
@@ -59,6 +60,7 @@ class Design:
     padding: Padding = "token"
     local_conv: bool = True
     agent: Agent = "grid"
+    heads: int = 8
     hsv_branch: bool = True
     size: int = 256
     as_released: bool = False
@@ -72,7 +74,9 @@ class Design:
     @classmethod
     def small(cls) -> Self:
         """For some hundred pairs: half the width, and none of the 512-wide levels."""
-        return cls(width=32, cap=4, levels=6, hsv_width=16, hsv_cap=8, spade_width=64, size=128)
+        return cls(
+            width=32, cap=4, levels=6, hsv_width=16, hsv_cap=8, spade_width=64, heads=4, size=128
+        )
 
     @property
     def widths(self) -> list[int]:
@@ -95,6 +99,7 @@ class Design:
             padding=self.padding,
             local=self.local_conv,
             agent=grids[self.agent],
+            heads=self.heads,
             backend=self.scan,
         )
         return MambaGroup(channels, block, bias=bias)
@@ -162,7 +167,8 @@ class RGBNetwork(nn.Module):
         self.last = nn.ConvTranspose2d(2 * y1 + y3 + y4, design.width, 4, 2, 1)
         self.fusion = SPADEResBlock(3, 1, design.spade_width) if design.hsv_branch else None
         guide = 3 if design.hsv_branch else design.width
-        self.cross = CrissCrossFusion(design.width, guide, max(design.width // 8, 1))
+        gamma = 0.0 if design.as_released else 0.1
+        self.cross = CrissCrossFusion(design.width, guide, max(design.width // 8, 1), gamma)
         self.head = nn.Conv2d(design.width, 3, 3, padding=1)
 
     def forward(self, nir: Tensor, hsv: Tensor | None, maps: list[Tensor], edge: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ _CHUNK = 2**24  # attention weights at a time
 class CrissCrossFusion(nn.Module):
     """Features attend along rows and columns to values made of a guide, and are mixed with it.
 
-    out = gamma * attention(feature, guide) + mix([feature, guide]); gamma starts at 0.
+    out = gamma * attention(feature, guide) + mix([feature, guide]).
 
     Paper: Huang et al. 2019 (CCNet), section 3.2, with the queries and keys of one image and the
     values of another, as in the released code of ColorMamba.
@@ -20,15 +20,16 @@ class CrissCrossFusion(nn.Module):
         channels: of the features and the result.
         guide_channels: of the guide.
         narrow: channels of queries and keys.
+        gamma: where it starts; from 0 the attention has no gradient in the first step.
     """
 
-    def __init__(self, channels: int, guide_channels: int, narrow: int) -> None:
+    def __init__(self, channels: int, guide_channels: int, narrow: int, gamma: float) -> None:
         super().__init__()
         self.query = _convs(channels, narrow)
         self.key = _convs(channels, narrow)
         self.value = _convs(guide_channels, channels)
         self.mix = _convs(channels + guide_channels, channels)
-        self.gamma = nn.Parameter(torch.zeros(1))
+        self.gamma = nn.Parameter(torch.full((1,), gamma))
 
     def forward(self, feature: Tensor, guide: Tensor) -> Tensor:
         """BCHW features, BGHW guide: BCHW."""

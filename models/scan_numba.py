@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from math import gcd
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor

@@ -96,6 +96,7 @@ class VSSBlock(nn.Module):
         padding: ring of one pixel around the normalised map: ``zero``, a learned ``token``, none.
         local: whether the pair of 3x3 convolutions is there.
         agent: grid of the agent attention's biases; None leaves the attention out.
+        heads: of that attention.
         backend: of the scan.
     """
 
@@ -108,6 +109,7 @@ class VSSBlock(nn.Module):
         padding: Padding,
         local: bool,
         agent: AgentGrid | None,
+        heads: int = 8,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
@@ -119,7 +121,7 @@ class VSSBlock(nn.Module):
         self.skip2 = nn.Parameter(torch.ones(channels))
         self.norm2 = nn.LayerNorm(channels)
         self.local = _local(channels) if local else None
-        self.agent = None if agent is None else AgentBlock(channels, agent)
+        self.agent = None if agent is None else AgentBlock(channels, agent, heads)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, H, W, C) to the same shape."""

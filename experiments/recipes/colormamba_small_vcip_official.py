@@ -1,0 +1,33 @@
+"""ColorMamba, small, on the published VCIP split, whose training pairs hold eight test pairs.
+
+Command: crosschroma train colormamba_small_vcip_official
+Time:    not run yet
+Result:  not run yet
+"""
+
+from ...datasets.transforms import TrainView
+from ...datasets.vcip import Vcip
+from ...models.colormamba import ColorMamba
+from ...models.colormamba_networks import Design
+from ..experiment import Experiment, Training
+
+experiment = Experiment(
+    name="colormamba_small_vcip_official",
+    # the critics would take a third of a step for a thousandth of the loss
+    method=ColorMamba.Config(domain="nir", design=Design.small(), weight_adv=0.0),
+    data=Vcip(protocol_name="vcip-official"),
+    train_view=TrainView(
+        size=128, crop_scale=(0.5, 1.0), nir_gain=0.3, nir_gamma=0.3, nir_noise=0.01
+    ),
+    training=Training(
+        steps=1200,
+        batch_size=4,
+        precision="bf16-mixed",
+        schedule="cosine",
+        warmup=50,
+        ema_decay=0.995,
+        clip_norm=1.0,
+        validate_every=400,
+        checkpoint_every=100,
+    ),
+)
