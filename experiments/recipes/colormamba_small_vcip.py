@@ -20,14 +20,14 @@ experiment = Experiment(
         size=128, crop_scale=(0.5, 1.0), nir_gain=0.3, nir_gamma=0.3, nir_noise=0.01
     ),
     training=Training(
-        steps=1200,
+        steps=1000,
         batch_size=4,
         precision="bf16-mixed",
         schedule="cosine",
         warmup=50,
         ema_decay=0.995,
         clip_norm=1.0,
-        validate_every=400,
+        validate_every=500,
         checkpoint_every=100,
     ),
 )
