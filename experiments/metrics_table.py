@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor
 
 from ..datasets.errors import UserError, unknown
+from ..losses.hsv import stretched
 from . import metrics_color, metrics_image
 from .metrics_lpips import lpips
 
@@ -104,15 +105,45 @@ def _deltas(column: str, kind: str) -> tuple[Metric, Metric]:
     return of_means, of_images
 
 
+def _minmax(metric: Metric) -> Metric:
+    """The metric against the ground truth as ColorMamba's released code stretches it."""
+    pair = metric.pair
+    assert pair is not None
+    return replace(
+        metric,
+        name=f"{metric.name}-minmax",
+        pair=lambda prediction, target: pair(prediction, stretched(target)),
+        protocol=f"as {metric.name}, the truth v first stretched by its own minimum and maximum "
+        "over all channels, (v - min) / (max - min + .001 / 255), as ColorMamba's released code "
+        "does (which scores float predictions; here they are rounded like all)",
+    )
+
+
 _SIGNED, _MAGNITUDE = "signed opponents (Hasler-Süsstrunk)", "|opponents| (as CT2 and DDColor)"
+_PSNR = Metric(
+    name="PSNR",
+    better="higher",
+    unit="dB",
+    pair=metrics_image.psnr,
+    protocol="RGB, peak 1, all pixels and channels of an image, then mean of dB; capped at 100",
+)
+_SSIM7 = Metric(
+    name="SSIM7",
+    better="higher",
+    unit="",
+    min_side=7,
+    pair=metrics_image.ssim7,
+    protocol="RGB, 7x7 uniform, data range 1, sample covariance (scikit-image's default)",
+)
+_AE = Metric(
+    name="AE",
+    better="lower",
+    unit="°",
+    pair=metrics_color.angular_error,
+    protocol="mean angle between RGB vectors, 1e-6 added to the product of norms",
+)
 _TABLE = (
-    Metric(
-        name="PSNR",
-        better="higher",
-        unit="dB",
-        pair=metrics_image.psnr,
-        protocol="RGB, peak 1, all pixels and channels of an image, then mean of dB; capped at 100",
-    ),
+    _PSNR,
     Metric(
         name="SSIM",
         better="higher",
@@ -121,21 +152,8 @@ _TABLE = (
         pair=metrics_image.ssim,
         protocol="RGB, 11x11 Gaussian sigma 1.5, data range 1, no padding (pytorch-msssim)",
     ),
-    Metric(
-        name="SSIM7",
-        better="higher",
-        unit="",
-        min_side=7,
-        pair=metrics_image.ssim7,
-        protocol="RGB, 7x7 uniform, data range 1, sample covariance (scikit-image's default)",
-    ),
-    Metric(
-        name="AE",
-        better="lower",
-        unit="°",
-        pair=metrics_color.angular_error,
-        protocol="mean angle between RGB vectors, 1e-6 added to the product of norms",
-    ),
+    _SSIM7,
+    _AE,
     Metric(
         name="MAE",
         better="lower",
@@ -199,6 +217,7 @@ _TABLE = (
         protocol=f"colorfulness, RGB in 0-255, {_MAGNITUDE}",
     ),
     *_deltas("CF_abs", _MAGNITUDE),
+    *(_minmax(metric) for metric in (_PSNR, _SSIM7, _AE)),
 )
 # By printed name: a_mean, a_std, b_mean and b_std are four names of one metric.
 METRICS: Mapping[str, Metric] = {

@@ -38,6 +38,7 @@ class Grid:
         lines: paragraphs above the table; backquotes mark code.
         notes: texts below the table, numbered from 1.
         details: lines that Markdown folds away and LaTeX leaves out.
+        brief: whether README shows it, too.
     """
 
     heading: str
@@ -46,6 +47,7 @@ class Grid:
     lines: Sequence[str] = ()
     notes: Sequence[str] = ()
     details: Sequence[str] = ()
+    brief: bool = True
 
 
 @dataclass(frozen=True)

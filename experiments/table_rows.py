@@ -147,18 +147,24 @@ class Notes:
         return tuple(found)
 
 
-def run_grid(runs: Mapping[str, RunFile], heading: str, telling: Iterable[str]) -> Grid:
+def run_grid(
+    runs: Mapping[str, RunFile],
+    heading: str,
+    telling: Iterable[str],
+    headline: Sequence[str] | None = None,
+) -> Grid:
     """The table of one of ``comparable_parts``.
 
     Args:
         runs: by file name.
         heading: what sets them apart from other tables of the same test set.
         telling: entries of the metric protocol to print above the table.
+        headline: metrics to print; the dataset's by default.
     """
     first = next(iter(runs.values()))  # states the most of the metric protocol
     subsets = subsets_of(runs.values())
     rows = merge_seeds(runs)
-    shown, missing = _split_metrics(rows, first.dataset)
+    shown, missing = _split_metrics(rows, first.dataset, headline)
     context = _context(rows)
     varying = [head for head in context if len(set(context[head])) > 1]
     same = [f"{head}: {texts[0]}" for head, texts in context.items() if head not in varying]
@@ -255,9 +261,11 @@ def metrics_of(runs: Iterable[RunFile]) -> list[str]:
     return sorted(names, key=specs.order)
 
 
-def _split_metrics(rows: Sequence[Row], dataset: str) -> tuple[list[str], list[str]]:
+def _split_metrics(
+    rows: Sequence[Row], dataset: str, headline: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
     """Metrics to print; and a line for each of them that no row has, which gets no column."""
-    headline = specs.HEADLINE_OF.get(dataset, specs.HEADLINE)
+    headline = headline or specs.HEADLINE_OF.get(dataset, specs.HEADLINE)
     known = metrics_of(run for row in rows for run in row.runs.values())
     wanted = [name for name in known if name in headline] or known
     shown, missing = [], []

@@ -49,6 +49,16 @@ METRICS = {
 HEADLINE = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "FID", "CF_abs", "dCF_abs")
 HEADLINE_OF = {"vcip": ("PSNR", "SSIM7", "AE", "LPIPS-alex")}
 
+# Metrics of another convention, in a table of their own with a line that says what it is.
+CONVENTION_OF = {
+    "vcip": (
+        ("PSNR-minmax", "SSIM7-minmax", "AE-minmax"),
+        "Scored as ColorMamba's released code does: the ground truth is stretched per image by its "
+        "own minimum and maximum. These figures compare with ColorMamba's published ones and not "
+        "with the table above.",
+    )
+}
+
 # Subsets that a table prints, with their labels; a dataset not named here prints all it has.
 SUBSETS_OF = {
     "vcip": {

@@ -174,7 +174,7 @@ def _brief(document: Document) -> Document:
             details=[],
         )
 
-    return replace(document, grids=[brief(grid) for grid in document.grids])
+    return replace(document, grids=[brief(grid) for grid in document.grids if grid.brief])
 
 
 class _Results:
@@ -210,10 +210,11 @@ class _Results:
         keys = {key for protocol in protocols for key in protocol}
         telling = sorted(k for k in keys if len({protocol.get(k) for protocol in protocols}) > 1)
         apart = "" if len(parts) == 1 else ", {} of {}: not comparable with the others"
-        return [
+        grids = [
             run_grid(part, f"Measured here{apart.format(number, len(parts))}", telling)
             for number, part in enumerate(parts, 1)
         ]
+        return grids + [_other_convention(name, part) for part in parts if _has_other(name, part)]
 
     def csv(self, name: str) -> str:
         """One line a row, every metric of every subset; published figures in columns of their own.
@@ -231,6 +232,19 @@ class _Results:
         writer.writeheader()
         writer.writerows(lines)
         return out.getvalue()
+
+
+def _has_other(name: str, runs: Mapping[str, RunFile]) -> bool:
+    wanted, _ = specs.CONVENTION_OF.get(name, ((), ""))
+    return any(metric in run.summary.get("all", {}) for run in runs.values() for metric in wanted)
+
+
+def _other_convention(name: str, runs: Mapping[str, RunFile]) -> Grid:
+    """The runs that were scored in a dataset's second convention, too."""
+    wanted, line = specs.CONVENTION_OF[name]
+    runs = {n: run for n, run in runs.items() if wanted[0] in run.summary.get("all", {})}
+    grid = run_grid(runs, "Measured here, ground truth stretched", [], wanted)
+    return replace(grid, lines=[line, *grid.lines], details=[], brief=False)
 
 
 def _csv_runs(runs: Mapping[str, RunFile], number: int) -> list[dict[str, object]]:

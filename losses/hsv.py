@@ -27,7 +27,10 @@ def circular_hsv(rgb: Tensor) -> Tensor:
     return torch.cat([saturation * angle.cos(), saturation * angle.sin(), value], dim=1)
 
 
-def stretched(image: Tensor, floor: float = 1e-3) -> Tensor:
+STRETCH_FLOOR = 1e-3 / 255  # the released code adds 0.001 to a range of 8-bit levels
+
+
+def stretched(image: Tensor, floor: float = STRETCH_FLOOR) -> Tensor:
     """(x - min) / (max - min + floor) of each image over all its channels: BCHW, about [0,1].
 
     How the released code of ColorMamba normalises every image, its ground truth among them.

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
-from ..losses.hsv import stretched
+from ..losses.hsv import STRETCH_FLOOR, stretched
 from .criss_cross import CrissCrossFusion
 from .scan import DIRECTIONS, Backend, Direction
 from .spade import SPADEResBlock
@@ -224,7 +224,7 @@ class ColorMambaGenerator(nn.Module):
         edge = laplacian(nir)
         image, guide = [nir, edge], edge
         if released:
-            bright = nir / (nir.amax((2, 3), keepdim=True) + 1e-3)
+            bright = nir / (nir.amax((2, 3), keepdim=True) + STRETCH_FLOOR)
             nir = stretched(nir)
             edge = 8 * laplacian(nir, "constant")
             image = [nir, edge, torch.zeros_like(nir), torch.zeros_like(nir), bright]

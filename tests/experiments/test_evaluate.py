@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +23,9 @@ from crosschroma.experiments.evaluate import evaluate, evaluate_system, score_fo
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.metrics import summarize
 from crosschroma.experiments.pictures import match_pictures
+from crosschroma.losses.hsv import stretched
 from PIL import Image
+from torch import Tensor
 
 KEYS = ("test/cat/1.jpg", "test/cat/2.jpg", "test/dog/3.jpg")
 QUICK = ("PSNR", "SSIM7", "AE", "dCF")
@@ -250,3 +253,21 @@ def test_peers_pictures_give_the_figures_known_for_them(shared_data: Path, peer:
         # known as 20.342836 and 3.794718 from float32 arithmetic; in float64 20.342834, 3.794720
         assert run.summary["all"]["PSNR"] == pytest.approx(20.342836, abs=3e-6)
         assert run.summary["all"]["AE"] == pytest.approx(3.794718, abs=3e-6)
+
+
+def test_the_stretched_convention_gives_the_figures_known_for_it(shared_data: Path) -> None:
+    """colormamba.md, section 3: the truth itself, and NIR copied, against the stretched truth."""
+    adapter = Vcip(root=shared_data / "vcip2020")
+    names = [f"{metric}-minmax" for metric in ("PSNR", "SSIM7", "AE")]
+
+    def means(colorize: Callable[[Batch], Tensor]) -> list[float | None]:
+        scored = evaluate(colorize, adapter.split("test"), EvalView(), metrics=names)
+        worst.append(min(row["PSNR-minmax"] for row in scored.rows))
+        return [scored.summary["all"][name] for name in names]
+
+    worst: list[float] = []
+    truth = means(lambda batch: batch["rgb"])
+    assert truth == pytest.approx([30.8, 0.976, 1.50], rel=2e-3)
+    assert worst[0] == pytest.approx(17.8, abs=0.05)
+    copied = means(lambda batch: stretched(batch["nir"]).expand(-1, 3, -1, -1))
+    assert copied == pytest.approx([11.97, 0.487, 7.94], rel=1e-3)

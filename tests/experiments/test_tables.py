@@ -224,19 +224,37 @@ def test_a_missing_metric_is_na_with_the_reason(folder: Folder) -> None:
 def test_published_rows_stand_apart(folder: Folder) -> None:
     folder.add("a", summary=vcip(15))
     text = folder.text("vcip.md")
-    ours, published = text.split("## Published, protocol vcip-official")
+    ours, published = text.split("## Published, protocol vcip-official\n")
     assert "ColorMamba" not in ours
     assert "runs/" not in published
     assert "Not leak-free" in published
     assert (
-        "| ColorMamba<sup>3</sup> | 2024 | – | 24.56 | 0.71 | 2.81 | 0.212 "
+        "| CoColor<sup>2</sup> | 2023 | – | 23.54 | 0.69 | 2.68 | 0.233 "
         "| sfgpt-readme | vcip-official | third-party |" in published
     )
-    assert "stretched per image" in published
+    _, stretched = text.split("## Published, protocol vcip-official-minmax")
+    assert (
+        "| ColorMamba<sup>1</sup> | 2024 | – | 24.56 | 0.71 | 2.81 | 0.212 "
+        "| sfgpt-readme | vcip-official-minmax | third-party |" in stretched
+    )
+    assert "stretched per image" in stretched
     (line,) = [row for row in read_csv(folder.text("vcip.csv")) if row["method"] == "ColorMamba"]
     assert line["kind"] == "published"
     assert line["published PSNR"] == "24.56"
     assert line["PSNR all"] == ""
+
+
+def test_the_second_convention_has_a_table_of_its_own(folder: Folder) -> None:
+    folder.add("a", recipe="both", summary={"all": {"PSNR": 15.0, "PSNR-minmax": 16.25}})
+    folder.add("b", recipe="raw", summary=vcip(14))
+    raw, stretched = folder.text("vcip.md").split("## Measured here, ground truth stretched")
+    assert "16.25" not in raw
+    assert "PSNR-minmax ↑ (dB)" in stretched
+    assert "| [both](../runs/a.json) |" in stretched
+    assert "[raw]" not in stretched
+    readme = folder.results.parent / "README.md"
+    readme.write_text("<!-- table:vcip -->\n<!-- /table -->\n")
+    assert "PSNR-minmax" not in tables.fill(readme, folder.results)
 
 
 def test_generated_scenes_are_labelled_and_alone(folder: Folder) -> None:
