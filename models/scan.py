@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import lru_cache
 from types import ModuleType
 from typing import Literal, cast
 
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.errors import DataError, UserError, unknown
+from . import scan_mamba, scan_reference
 from .scan_reference import Grid
 
 Direction = Literal["rows", "columns", "rows_reversed", "columns_reversed"]
@@ -152,7 +154,7 @@ def available(device: torch.device | str = "cpu") -> dict[str, str]:
     return {name: _why_not(name, torch.device(device)) for name in (*_KERNELS, *_COMPOSED)}
 
 
-_COMPOSED = ("mamba_ssm", "reference")  # differentiated by autograd
+_COMPOSED = {"mamba_ssm": scan_mamba, "reference": scan_reference}  # differentiated by autograd
 
 
 def _pixels(x: Tensor, name: str, u: Tensor) -> Tensor:
@@ -203,7 +205,7 @@ def _run(inputs: _Inputs, grid: Grid, backend: str) -> tuple[Tensor, Tensor]:
         return (given[0] + nothing).to(u.dtype), A.new_zeros(u.shape[0], *A.shape)
     if name in _COMPOSED:
         _refuse_growth(A)
-        y, last = _module(name).scan(*given, grid)
+        y, last = _COMPOSED[name].scan(*given, grid)
     else:
         size = [grid.height, grid.width]
         y, states = _scan(*given, size, list(grid.directions), grid.softplus, name)
@@ -279,14 +281,22 @@ def _why_not(name: str, device: torch.device, dtype: torch.dtype = torch.float32
         return "computes in float32, and u is float64"
     if name == "numba":
         return "" if device.type == "cpu" else f"runs on the CPU, and u is on {device}"
-    if name in ("triton", "mamba_ssm"):
-        return _module(name).why_not(device)
-    return ""
+    return _not_installed(name, str(device)) if name in ("triton", "mamba_ssm") else ""
 
 
-def _module(name: str) -> ModuleType:
-    stem = {"mamba_ssm": "mamba"}.get(name, name)
-    return importlib.import_module(f".scan_{stem}", __package__)
+@torch.compiler.assume_constant_result
+def _not_installed(name: str, device: str) -> str:
+    return _looked_up(name, device)
+
+
+@lru_cache
+def _looked_up(name: str, device: str) -> str:
+    module = scan_mamba if name == "mamba_ssm" else _kernels(name)
+    return module.why_not(torch.device(device))
+
+
+def _kernels(name: str) -> ModuleType:
+    return importlib.import_module(f".scan_{name}", __package__)
 
 
 @torch.library.custom_op("crosschroma::scan", mutates_args=())
@@ -306,7 +316,7 @@ def _scan(
 ) -> tuple[Tensor, Tensor]:
     _refuse_growth(A)
     inputs = (x if x is None else x.contiguous() for x in (u, delta, A, B, C, D, z, bias))
-    return _module(backend).forward(*inputs, Grid(size[0], size[1], tuple(directions), softplus))
+    return _kernels(backend).forward(*inputs, Grid(size[0], size[1], tuple(directions), softplus))
 
 
 @_scan.register_fake
@@ -335,7 +345,7 @@ def _scan_backward(
 ) -> list[Tensor]:
     inputs = (x if x is None else x.contiguous() for x in (dy, u, delta, A, B, C, D, z, bias))
     grid = Grid(size[0], size[1], tuple(directions), softplus)
-    gradients = _module(backend).backward(*inputs, states, grid)
+    gradients = _kernels(backend).backward(*inputs, states, grid)
     return [x for x in gradients if x is not None]
 
 

@@ -116,10 +116,11 @@ def backward(
             du[image] += order.put(ddrive)
             if ungated is not None:
                 ungated[image] += order.put(out)
-    return du, ddelta, dA, dB, dC, dD, _gate_gradient(dy, ungated, z), dbias
+    return du, ddelta, dA, dB, dC, dD, gate_gradient(dy, ungated, z), dbias
 
 
-def _gate_gradient(dy: Tensor, ungated: Tensor | None, z: Tensor | None) -> Tensor | None:
+def gate_gradient(dy: Tensor, ungated: Tensor | None, z: Tensor | None) -> Tensor | None:
+    """Gradient of the gate z of dy silu(z) ungated."""
     if z is None or ungated is None:
         return None
     gate = torch.sigmoid(z)

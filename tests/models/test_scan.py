@@ -18,27 +18,26 @@ BACKENDS = [name for name, reason in scan.available("cpu").items() if not reason
 FAST = [name for name in BACKENDS if name != "reference"]
 OPTIONAL = ("D", "z", "delta_bias")
 
-# height, width, channels, states, groups, directions: ragged against chunks of 64 and tiles of 16
-CASES = {
-    "one pixel": (1, 1, 4, 4, 1, DIRECTIONS),
-    "a row": (1, 63, 5, 3, 1, ("rows",)),
-    "one chunk": (8, 8, 16, 16, 1, ("rows", "columns")),
-    "a chunk and one": (5, 13, 20, 8, 2, DIRECTIONS),
-    "two chunks": (10, 13, 32, 1, 1, ("columns_reversed", "rows")),
-    "groups": (3, 25, 24, 16, 3, ("rows_reversed",)),
+Case = tuple[int, int, int, int, int, int, tuple[str, ...]]
+
+# images, height, width, channels, states, groups, directions: ragged against chunks of 64 steps
+CASES: dict[str, Case] = {
+    "one pixel": (2, 1, 1, 4, 4, 1, DIRECTIONS),
+    "a row": (2, 1, 63, 5, 3, 1, ("rows",)),
+    "four directions": (2, 4, 5, 6, 2, 1, DIRECTIONS),
+    "one chunk": (1, 8, 8, 16, 16, 1, ("rows", "columns")),
+    "a chunk and one": (1, 5, 13, 40, 8, 1, ("columns", "rows_reversed")),
+    "two chunks": (1, 10, 13, 32, 1, 1, ("columns_reversed", "rows")),
+    "groups": (1, 3, 25, 24, 16, 3, ("rows_reversed",)),
 }
+SMALL: Case = (1, 5, 13, 20, 8, 1, ("columns_reversed", "columns"))  # Triton's interpreter is slow
 
 
 def make_inputs(
-    case: tuple[int, int, int, int, int, tuple[str, ...]],
-    *,
-    batch: int = 2,
-    steps: float = 1.0,
-    without: tuple[str, ...] = (),
-    seed: int = 0,
+    case: Case, *, steps: float = 1.0, without: tuple[str, ...] = (), seed: int = 0
 ) -> dict[str, Any]:
     """Random float64 inputs of ``selective_scan_2d``; ``steps`` scales delta."""
-    height, width, d, n, groups, directions = case
+    batch, height, width, d, n, groups, directions = case
     k = len(directions)
     generator = torch.Generator().manual_seed(seed)
 
@@ -106,7 +105,7 @@ def naive(inputs: dict[str, Any], directions: tuple[str, ...], softplus: bool) -
 
 @pytest.mark.parametrize("softplus", [True, False])
 def test_the_reference_computes_the_definition(softplus: bool) -> None:
-    inputs = make_inputs((3, 4, 2, 3, 1, DIRECTIONS), steps=0.3)
+    inputs = make_inputs((2, 3, 4, 2, 3, 1, DIRECTIONS), steps=0.3)
     y = selective_scan_2d(**inputs, delta_softplus=softplus, backend="reference")
     np.testing.assert_allclose(y.numpy(), naive(inputs, DIRECTIONS, softplus), rtol=1e-12)
 
@@ -123,9 +122,10 @@ def test_values_and_gradients(backend: str, case: Any) -> None:
 @pytest.mark.parametrize("backend", FAST)
 @pytest.mark.parametrize("without", [("D",), ("z",), ("delta_bias",), OPTIONAL])
 def test_optional_inputs(backend: str, without: tuple[str, ...]) -> None:
-    inputs = make_inputs(CASES["a chunk and one"], without=without)
-    wanted = run(inputs, torch.float64, backend="reference")
-    assert_close(run(inputs, torch.float32, backend=backend), wanted, 2e-6)
+    inputs = make_inputs(SMALL, without=without)
+    wanted = run(inputs, torch.float64, directions=SMALL[-1], backend="reference")
+    found = run(inputs, torch.float32, directions=SMALL[-1], backend=backend)
+    assert_close(found, wanted, 2e-6)
 
 
 @pytest.mark.parametrize("backend", FAST)
@@ -141,40 +141,43 @@ def test_steps_that_are_given_as_they_are(backend: str) -> None:
 @pytest.mark.parametrize("backend", FAST)
 def test_large_steps_neither_overflow_nor_lose_digits(backend: str) -> None:
     """exp(-cumsum) forms give NaN here."""
-    inputs = make_inputs((4, 33, 16, 16, 1, DIRECTIONS), steps=4.0)
+    inputs = make_inputs((1, 4, 33, 16, 16, 1, SMALL[-1]), steps=4.0)
     inputs["delta"][:, ::2] = 8.0
     inputs["delta"][:, 1] = -40.0  # softplus: almost no step
-    wanted = run(inputs, torch.float64, backend="reference")
+    options = {"directions": SMALL[-1]}
+    wanted = run(inputs, torch.float64, backend="reference", **options)
     assert all(x.isfinite().all() for x in wanted.values())
-    assert_close(run(inputs, torch.float32, backend=backend), wanted, 1e-5)
+    assert_close(run(inputs, torch.float32, backend=backend, **options), wanted, 1e-5)
 
 
 @pytest.mark.parametrize("backend", FAST)
 def test_bfloat16_costs_only_its_own_rounding(backend: str) -> None:
-    inputs = {name: x.bfloat16() for name, x in make_inputs(CASES["one chunk"]).items()}
+    inputs = make_inputs(CASES["one chunk"])
+    inputs = {name: x.bfloat16() for name, x in inputs.items()}
     options = {"directions": CASES["one chunk"][-1]}
     wanted = run(inputs, torch.float64, backend="reference", **options)
     found = run(inputs, torch.bfloat16, backend=backend, **options)
     assert all(x.dtype == torch.bfloat16 for x in found.values())
-    assert_close(found, wanted, 2**-8)
+    assert_close(found, wanted, 2**-7)  # the upstream gradient is rounded, too
 
 
 @pytest.mark.parametrize("backend", FAST)
 def test_mixed_types_as_under_autocast(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs(CASES["a chunk and one"]).items()}
+    inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
     inputs["delta"] = inputs["delta"].bfloat16()
     inputs["B"] = inputs["B"].bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        y = selective_scan_2d(**inputs, backend=backend)
+        y = selective_scan_2d(**inputs, directions=SMALL[-1], backend=backend)
     assert y.dtype == torch.float32
-    wanted = selective_scan_2d(**{k: x.double() for k, x in inputs.items()}, backend="reference")
+    exact = {name: x.double() for name, x in inputs.items()}
+    wanted = selective_scan_2d(**exact, directions=SMALL[-1], backend="reference")
     assert_close({"y": y}, {"y": wanted}, 2e-6)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", [(0, 3, 3), (2, 0, 3), (2, 3, 0)])
 def test_nothing_gives_nothing(backend: str, shape: tuple[int, int, int]) -> None:
-    inputs = make_inputs((shape[1], shape[2], 4, 2, 1, DIRECTIONS), batch=shape[0])
+    inputs = make_inputs((*shape, 4, 2, 1, DIRECTIONS))
     found = run(inputs, torch.float32, backend=backend)
     assert found["y"].shape == (*shape, 4)
     assert all(not g.any() for g in found.values())
@@ -182,28 +185,26 @@ def test_nothing_gives_nothing(backend: str, shape: tuple[int, int, int]) -> Non
 
 @pytest.mark.parametrize("backend", FAST)
 def test_strided_inputs(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs(CASES["a chunk and one"]).items()}
-    wanted = selective_scan_2d(**inputs, backend=backend)
+    inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
+    options = {"directions": SMALL[-1], "backend": backend}
+    wanted = selective_scan_2d(**inputs, **options)
     strided = {k: torch.stack([x, x + 1], dim=-1)[..., 0] for k, x in inputs.items()}
-    assert torch.equal(selective_scan_2d(**strided, backend=backend), wanted)
+    assert torch.equal(selective_scan_2d(**strided, **options), wanted)
 
 
 @pytest.mark.parametrize("backend", FAST)
 def test_deterministic_mode(backend: str) -> None:
-    inputs = make_inputs(CASES["groups"])
+    inputs = make_inputs(SMALL)
     torch.use_deterministic_algorithms(True)
     try:
-        runs = [
-            run(inputs, torch.float32, directions=("rows_reversed",), backend=backend)
-            for _ in range(2)
-        ]
+        runs = [run(inputs, torch.float32, directions=SMALL[-1], backend=backend) for _ in range(2)]
     finally:
         torch.use_deterministic_algorithms(False)
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
 
 
 def test_gradcheck_of_the_portable_backend() -> None:
-    inputs = make_inputs((3, 23, 2, 2, 1, ("rows", "columns_reversed")), batch=1)
+    inputs = make_inputs((1, 3, 23, 2, 2, 1, ("rows", "columns_reversed")))
     leaves = [x.requires_grad_() for x in inputs.values()]
 
     def scanned(*xs: Tensor) -> Tensor:
@@ -214,7 +215,7 @@ def test_gradcheck_of_the_portable_backend() -> None:
 
 @pytest.mark.parametrize("backend", [name for name in FAST if name != "mamba_ssm"])
 def test_the_custom_operators_keep_torchs_rules(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs((1, 70, 4, 2, 1, ("rows",))).items()}
+    inputs = {name: x.float() for name, x in make_inputs((2, 1, 70, 4, 2, 1, ("rows",))).items()}
     size, d = (2, 70), 4
     flat = {
         "u": inputs["u"].reshape(*size, d),
@@ -232,11 +233,11 @@ def test_the_custom_operators_keep_torchs_rules(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", [name for name in FAST if name != "mamba_ssm"])
 def test_compile_keeps_one_graph(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs(CASES["a chunk and one"]).items()}
+    inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
     inputs = {name: x.requires_grad_() for name, x in inputs.items()}
 
     def network(**given: Tensor) -> Tensor:
-        return selective_scan_2d(**given, backend=backend).square()
+        return selective_scan_2d(**given, directions=SMALL[-1], backend=backend).square()
 
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
     found, wanted = compiled(**inputs), network(**inputs)
@@ -267,9 +268,11 @@ def sequence_inputs(b_shape: tuple[int, ...], c_shape: tuple[int, ...]) -> dict[
 KINDS = {"constant": (12, 4), "variable": (2, 4, 70), "grouped": (2, 3, 4, 70)}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("b_kind", KINDS)
-@pytest.mark.parametrize("c_kind", KINDS)
+@pytest.mark.parametrize(
+    ("backend", "b_kind", "c_kind"),
+    [("torch", *kinds) for kinds in product(KINDS, KINDS)]
+    + [(backend, "grouped", "variable") for backend in BACKENDS if backend != "torch"],
+)
 def test_the_sequence_form_means_what_mamba_ssms_does(
     backend: str, b_kind: str, c_kind: str
 ) -> None:
@@ -316,21 +319,21 @@ def test_a_growing_state_is_refused(backend: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("delta", (2, 5, 13, 3, 20)),
-        ("A", (4, 19, 8)),
-        ("B", (2, 5, 13, 4, 3, 8)),
-        ("C", (2, 5, 12, 4, 2, 8)),
+        ("delta", (1, 5, 13, 3, 20)),
+        ("A", (2, 19, 8)),
+        ("B", (1, 5, 13, 2, 3, 8)),
+        ("C", (1, 5, 12, 2, 8)),
         ("D", (20,)),
-        ("z", (2, 13, 5, 20)),
-        ("delta_bias", (4, 1)),
-        ("u", (2, 65, 20)),
+        ("z", (1, 13, 5, 20)),
+        ("delta_bias", (2, 1)),
+        ("u", (1, 65, 20)),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(name: str, wrong: tuple[int, ...]) -> None:
-    inputs = make_inputs(CASES["a chunk and one"])
+    inputs = make_inputs(SMALL)
     inputs[name] = -torch.ones(wrong, dtype=torch.float64)
     with pytest.raises(DataError, match=rf"selective scan: {name} "):
-        selective_scan_2d(**inputs)
+        selective_scan_2d(**inputs, directions=SMALL[-1])
 
 
 def test_unknown_and_unavailable_backends_are_named() -> None:
