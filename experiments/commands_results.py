@@ -196,7 +196,7 @@ def list_recipes(argv: list[str]) -> int:
         data = experiment.data
         parameters = ", ".join(counts)
         shown.add_row(name, system.name, system.domain, data.name, data.protocol, parameters)
-    Console(width=None if Console().is_terminal else 160).print(shown)
+    Console(width=None if Console().is_terminal else 200).print(shown)
     return 0
 
 

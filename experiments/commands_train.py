@@ -85,7 +85,8 @@ class ReproduceOptions:
         table: the table: a dataset's name.
         budget: ``smoke`` proves the path in seconds with narrow networks, and keeps its rows
             under the runs folder; ``full`` is the recipes' own budget.
-        only: recipes to run, default all of the table.
+        only: recipes to run, default all of the table but its ablations.
+        ablations: run these, too.
         seed: seeds to run, each a row.
         root: the dataset's folder.
         runs: folder for the runs; a run that was stopped goes on where it was.
@@ -97,6 +98,7 @@ class ReproduceOptions:
     table: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TABLE")]
     budget: Literal["smoke", "full"] = "full"
     only: tuple[str, ...] = ()
+    ablations: tyro.conf.FlagCreatePairsOff[bool] = False
     seed: tuple[int, ...] = (0,)
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = RUNS
@@ -160,8 +162,9 @@ def _experiments(options: ReproduceOptions) -> list[Experiment]:
         if name not in chosen:
             raise UserError(unknown(f"recipe of table {options.table}", name, chosen))
     experiments = []
+    left_out = set() if options.ablations else set(recipe_list.ablations())
     for recipe in chosen.values():
-        if options.only and recipe.name not in options.only:
+        if recipe.name not in options.only if options.only else recipe.name in left_out:
             continue
         data = replace(recipe.data, root=options.root or recipe.data.root)
         data.base()  # without the data nothing has run, and nothing gets a row

@@ -11,11 +11,17 @@ from ..datasets.errors import UserError, unknown
 from .experiment import Experiment
 
 FOLDER = Path(__file__).parent / "recipes"
+_ABLATIONS = FOLDER / "ablations"  # each one change to a recipe of FOLDER
 
 
 def names() -> list[str]:
-    """Every shipped recipe."""
-    return sorted(path.stem for path in FOLDER.glob("*.py"))
+    """Every shipped recipe, ablations after the others."""
+    return [*(path.stem for path in sorted(FOLDER.glob("*.py"))), *ablations()]
+
+
+def ablations() -> list[str]:
+    """The recipes that ``reproduce`` runs only when asked to."""
+    return sorted(path.stem for path in _ABLATIONS.glob("*.py"))
 
 
 def load(name: str) -> Experiment:
@@ -30,7 +36,8 @@ def load(name: str) -> Experiment:
     if name.endswith(".py"):
         module = _load_file(Path(name))
     elif name in names():
-        module = importlib.import_module(f".recipes.{name}", __package__)
+        folder = ".recipes.ablations" if name in ablations() else ".recipes"
+        module = importlib.import_module(f"{folder}.{name}", __package__)
     else:
         raise UserError(unknown("recipe", name, names()))
     experiment = getattr(module, "experiment", None)

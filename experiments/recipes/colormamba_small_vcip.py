@@ -11,10 +11,11 @@ from ...models.colormamba import ColorMamba
 from ...models.colormamba_networks import Design
 from ..experiment import Experiment, Training
 
+# the critics would take a third of a step for a thousandth of the loss
+method = ColorMamba.Config(domain="nir", design=Design.small(), weight_adv=0.0)
 experiment = Experiment(
     name="colormamba_small_vcip",
-    # the critics would take a third of a step for a thousandth of the loss
-    method=ColorMamba.Config(domain="nir", design=Design.small(), weight_adv=0.0),
+    method=method,
     data=Vcip(protocol_name="vcip-clean"),
     train_view=TrainView(
         size=128, crop_scale=(0.5, 1.0), nir_gain=0.3, nir_gamma=0.3, nir_noise=0.01

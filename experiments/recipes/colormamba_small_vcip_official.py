@@ -5,29 +5,11 @@ Time:    not run yet
 Result:  not run yet
 """
 
-from ...datasets.transforms import TrainView
-from ...datasets.vcip import Vcip
-from ...models.colormamba import ColorMamba
-from ...models.colormamba_networks import Design
-from ..experiment import Experiment, Training
+from dataclasses import replace
 
-experiment = Experiment(
-    name="colormamba_small_vcip_official",
-    # the critics would take a third of a step for a thousandth of the loss
-    method=ColorMamba.Config(domain="nir", design=Design.small(), weight_adv=0.0),
-    data=Vcip(protocol_name="vcip-official"),
-    train_view=TrainView(
-        size=128, crop_scale=(0.5, 1.0), nir_gain=0.3, nir_gamma=0.3, nir_noise=0.01
-    ),
-    training=Training(
-        steps=1000,
-        batch_size=4,
-        precision="bf16-mixed",
-        schedule="cosine",
-        warmup=50,
-        ema_decay=0.995,
-        clip_norm=1.0,
-        validate_every=500,
-        checkpoint_every=100,
-    ),
+from ...datasets.vcip import Vcip
+from .colormamba_small_vcip import experiment as clean
+
+experiment = replace(
+    clean, name="colormamba_small_vcip_official", data=Vcip(protocol_name="vcip-official")
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -478,6 +479,24 @@ def test_reproduce_writes_a_row_a_seed_once(
     assert reproduce(*argv) == 0
     assert "b_tame-seed1: has its row" in capsys.readouterr().out
     assert (place / "results" / "runs" / "b_tame.json").read_bytes() == before
+
+
+def test_reproduce_leaves_ablations_out_unless_asked(
+    recipes: dict[str, Experiment], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del recipes["a_wild"]
+    recipes["c_changed"] = replace(recipes["b_tame"], name="c_changed")
+    monkeypatch.setattr(recipe_list, "ablations", lambda: ["c_changed"])
+
+    def rows(*more: str) -> set[str]:
+        assert reproduce("--budget", "smoke", *more) == 0
+        found = set(runfile.load_all(place / "runs" / "smoke-results" / "runs"))
+        shutil.rmtree(place / "runs")
+        return found
+
+    assert rows() == {"b_tame-smoke"}
+    assert rows("--ablations") == {"b_tame-smoke", "c_changed-smoke"}
+    assert rows("--only", "c_changed") == {"c_changed-smoke"}
 
 
 def test_reproduce_without_readme(recipes: dict[str, Experiment], place: Path) -> None:
