@@ -96,7 +96,10 @@ class _Run:
         self.train_source, self.validation_source = self._sources()
 
         fabric.seed_everything(experiment.seed, verbose=False)
-        self.system = experiment.method.build().to(fabric.device)
+        self.system = experiment.method.build()
+        if not (run / checkpoint.LAST).exists() and (loaded := self.system.load_pretrained()):
+            fabric.print(loaded)
+        self.system.to(fabric.device)
         self.networks: dict[str, _FabricModule] = {}
         for name, network in self.system.networks().items():
             if self.training.sync_batchnorm and fabric.device.type == "cuda":

@@ -90,7 +90,9 @@ def origin(experiment: Experiment) -> dict[str, Any]:
     config = to_plain(replace(experiment, data=replace(experiment.data, root=None)))
     return {
         "recipe": experiment.name,
-        "train_data": experiment.data.train_data,
+        "train_data": "; ".join(
+            filter(None, (experiment.data.train_data, experiment.method.learnt_from))
+        ),
         "config": config,
         "config_sha256": canonical_sha256(config),
         "seed": experiment.seed,

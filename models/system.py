@@ -54,6 +54,11 @@ class ColorizationSystem(nn.Module, ABC):
             """A new system with fresh weights from torch's global random state."""
             return self.system(self)
 
+        @property
+        def learnt_from(self) -> str:
+            """What the weights have learnt from before training, for tables; "" for nothing."""
+            return ""
+
         def smoke(self) -> Self:
             """The same method, narrow enough to run on a CPU in seconds."""
             return self
@@ -88,6 +93,14 @@ class ColorizationSystem(nn.Module, ABC):
     @abstractmethod
     def colorize(self, batch: Batch) -> Tensor:
         """Colour a batch: B3HW sRGB [0,1], of the input's size, on the input's device."""
+
+    def load_pretrained(self) -> str:
+        """Take over trained weights before a new run; which, in words, or "" for none.
+
+        Raises:
+            UserError: they cannot be had.
+        """
+        return ""
 
     def losses(self, batch: Batch) -> Terms:
         """Named loss terms of a supervised method."""

@@ -1,0 +1,31 @@
+"""U-Net on an ImageNet-pretrained SqueezeNet, on VCIP NIR, trained without the test scenes.
+
+Command: crosschroma train encoder_unet_vcip
+Time:    not run yet
+Result:  not run yet
+"""
+
+from ...datasets.transforms import TrainView
+from ...datasets.vcip import Vcip
+from ...models.encoder_unet import EncoderUNet
+from ..experiment import Experiment, Training
+
+experiment = Experiment(
+    name="encoder_unet_vcip",
+    method=EncoderUNet.Config(domain="nir"),
+    data=Vcip(protocol_name="vcip-clean"),
+    train_view=TrainView(
+        size=128, crop_scale=(0.625, 1.0), nir_gain=0.2, nir_gamma=0.2, nir_noise=0.01
+    ),
+    training=Training(
+        steps=2000,
+        batch_size=12,
+        precision="bf16-mixed",
+        schedule="cosine",
+        warmup=50,
+        ema_decay=0.995,
+        clip_norm=1.0,
+        validate_every=250,
+        checkpoint_every=100,
+    ),
+)

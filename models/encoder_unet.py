@@ -1,0 +1,175 @@
+"""A U-Net on a pretrained encoder: what a network has learnt elsewhere, under one decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from ..datasets.batch import Batch
+from ..losses.pixel import pixel_loss
+from ..losses.registration import best_shifted
+from ..losses.structural import angular_loss, ssim_loss
+from ..losses.terms import Term, Terms
+from .blocks import norm_layer
+from .domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
+from .encoders import SQUEEZENET, Encoder, build_encoder
+from .generator_system import GeneratorSystem
+
+_CAP = 8  # most channels of the decoder, in multiples of its width
+_STEM = 16  # channels at full resolution, where encoders have none
+
+
+class EncoderUNetGenerator(nn.Module):
+    """An encoder's maps, joined from the coarsest to full resolution by pairs of convolutions.
+
+    Args:
+        encoder: see ``encoders.build_encoder``.
+        out_channels: planes put out, in [-1,1] (tanh).
+        width: channels at full resolution, doubled at every halving up to eightfold.
+        dropout: share of the coarsest map's channels left out in training.
+    """
+
+    def __init__(self, encoder: str, out_channels: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = build_encoder(encoder)
+        given = cast(Encoder, self.encoder)
+        self.stem = nn.Sequential(nn.Conv2d(1, _STEM, 3, padding=1), nn.ReLU())
+        skips = {1: _STEM, **dict(zip(given.reductions, given.widths, strict=True))}
+        coarsest = max(skips)
+        below = width * min(2 * _CAP, coarsest)
+        self.middle = nn.Sequential(
+            nn.Conv2d(skips.pop(coarsest), below, 1), nn.ReLU(), nn.Dropout2d(dropout)
+        )
+        self.decoder = nn.ModuleDict()
+        scale = coarsest // 2
+        while scale >= 1:
+            channels = width * min(scale, _CAP)
+            self.decoder[str(scale)] = _double_conv(below + skips.get(scale, 0), channels)
+            below, scale = channels, scale // 2
+        self.head = nn.Conv2d(below, out_channels, 3, padding=1)
+        self.stride = coarsest
+
+    def forward(self, plane: Tensor) -> Tensor:
+        """B1HW in [-1,1], sides multiples of ``stride``: BCHW in [-1,1]."""
+        given = cast(Encoder, self.encoder)
+        maps = dict(zip(given.reductions, given(plane), strict=True)) | {1: self.stem(plane)}
+        feature = self.middle(maps.pop(self.stride))
+        for scale, block in self.decoder.items():
+            feature = F.interpolate(feature, scale_factor=2, mode="bilinear", align_corners=False)
+            skip = maps.get(int(scale))
+            feature = block(feature if skip is None else torch.cat([feature, skip], dim=1))
+        return torch.tanh(self.head(feature))
+
+
+class EncoderUNet(GeneratorSystem):
+    """U-Net on a pretrained encoder, for NIR to RGB and for L* to ab.
+
+    Differs from what papers do: one design for every encoder of timm and for SqueezeNet; the
+    encoder learns at a fraction of the rate; the pairs' registration may be off by some pixels.
+    """
+
+    name = "encoder_unet"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(GeneratorSystem.Config):
+        """Settings of ``EncoderUNet``. The weights are of terms on RGB in [0,1] (ab/110 for gray).
+
+        Attributes:
+            domain: ``nir`` predicts RGB from NIR, ``gray`` predicts ab from L*.
+            encoder: ``squeezenet1_0`` or a model of timm.
+            encoder_weights: where training starts: ``imagenet``, a file, or ``none``.
+            width: the decoder's channels at full resolution.
+            dropout: on the encoder's coarsest map.
+            weight_l1: of the absolute error.
+            weight_mse: of the squared error.
+            weight_ssim: of 1 - SSIM (NIR only).
+            weight_angle: of 1 - cos between RGB vectors (NIR only).
+            shift: pixels by which a pair may be off; see ``losses.registration``.
+            ensemble: average the colours of the image and its mirror image when colouring.
+            lr: AdamW's learning rate; ``encoder_lr`` times it for the encoder.
+            weight_decay: AdamW's.
+        """
+
+        domain: DomainName = "nir"
+        encoder: str = SQUEEZENET
+        encoder_weights: str = "imagenet"
+        width: int = 24
+        dropout: float = 0.0
+        weight_l1: float = 1.0
+        weight_mse: float = 4.0
+        weight_ssim: float = 0.1
+        weight_angle: float = 2.0
+        shift: int = 0
+        ensemble: Literal["none", "flip"] = "flip"
+        lr: float = 1e-3
+        encoder_lr: float = 0.1
+        weight_decay: float = 1e-2
+
+        @property
+        def learnt_from(self) -> str:
+            if self.encoder_weights == "none":
+                return ""
+            return f"encoder {self.encoder}: {self.encoder_weights}"
+
+        def smoke(self) -> EncoderUNet.Config:
+            return replace(self, width=8, encoder_weights="none", encoder_lr=1.0, ensemble="none")
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.domain)
+        self.config = config
+        self.generator = EncoderUNetGenerator(
+            config.encoder, OUT_CHANNELS[config.domain], config.width, config.dropout
+        )
+        self.stride: int = self.generator.stride
+
+    def load_pretrained(self) -> str:
+        if self.config.encoder_weights == "none":
+            return ""
+        encoder = cast(Encoder, self.generator.get_submodule("encoder"))
+        return f"encoder: {encoder.load_pretrained(self.config.encoder_weights)}"
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        config, encoder = self.config, set(self.generator.get_submodule("encoder").parameters())
+        groups = [
+            {"params": list(encoder), "lr": config.encoder_lr * config.lr},
+            {"params": [p for p in self.generator.parameters() if p not in encoder]},
+        ]
+        return {"generator": AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)}
+
+    def losses(self, batch: Batch) -> Terms:
+        config = self.config
+        found, true = self.predict(batch).float(), network_target(config.domain, batch)
+        if config.domain == "nir":
+            found, true = (found + 1) / 2, (true + 1) / 2
+        found, true = best_shifted(found, true, config.shift)
+        terms = {
+            "l1": Term(pixel_loss("l1", found, true), config.weight_l1),
+            "mse": Term(pixel_loss("mse", found, true), config.weight_mse),
+        }
+        if config.domain == "nir":
+            terms["ssim"] = Term(ssim_loss(found, true), config.weight_ssim)
+            terms["angle"] = Term(angular_loss(found, true), config.weight_angle)
+        return terms
+
+    def colorize(self, batch: Batch) -> Tensor:
+        output = self.predict(batch)
+        if self.config.ensemble == "flip":
+            mirrored = cast(Batch, {**batch, self.domain: batch[self.domain].flip(-1)})
+            output = (output + self.predict(mirrored).flip(-1)) / 2
+        return output_to_rgb(self.domain, output, batch)
+
+
+def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        layers += [
+            nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),
+            norm_layer("batch", out_channels),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)
