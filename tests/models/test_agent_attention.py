@@ -61,11 +61,10 @@ def naive(module: AgentAttention, x: torch.Tensor) -> np.ndarray:
     height, width, channels = images.shape[1:]
     size = channels // module.heads
     pixels = list(product(range(height), range(width)))
-    boxes = [
-        (slice(i * height // SIDE, ceil((i + 1) * height / SIDE)), slice(left, right))
-        for i in range(SIDE)
-        for left, right in [(j * width // SIDE, ceil((j + 1) * width / SIDE)) for j in range(SIDE)]
-    ]
+    bands, stripes = (
+        [slice(i * length // SIDE, ceil((i + 1) * length / SIDE)) for i in range(SIDE)]
+        for length in (height, width)
+    )
     to_agents = naive_biases(module, "agent", height, width)
     to_pixels = naive_biases(module, "pixel", height, width)
     out = np.zeros_like(images)
@@ -75,7 +74,7 @@ def naive(module: AgentAttention, x: torch.Tensor) -> np.ndarray:
         v = image @ weights["kv.weight"][channels:].T
         for head in range(module.heads):
             own = slice(head * size, (head + 1) * size)
-            agents = [q[box][..., own].mean((0, 1)) for box in boxes]
+            agents = [q[box][..., own].mean((0, 1)) for box in product(bands, stripes)]
             gathered = []
             for a, agent in enumerate(agents):
                 logits = [agent @ k[p][own] / size**0.5 + to_agents[head, a][p] for p in pixels]

@@ -24,7 +24,8 @@ def naive(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         logits = torch.stack([query[b, :, i, j] @ key[b, :, r, c] for r, c in cross])
         weights = torch.exp(logits - logits.max())
         weights = weights / weights.sum()
-        out[b, :, i, j] = sum(w * value[b, :, r, c] for w, (r, c) in zip(weights, cross))
+        values = torch.stack([value[b, :, r, c] for r, c in cross])
+        out[b, :, i, j] = weights @ values
     return out
 
 
