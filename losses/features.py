@@ -49,8 +49,9 @@ def feature_loss(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         target: BCHW.
 
     Returns:
-        Mean squared error of the descriptors, and 1 - mean cosine of the angle between them; both
-        averaged over the scales that fit.
+        Mean squared error of the descriptors, and 1 - mean cosine of the angle between them (black
+        neighbourhoods have no direction and count with cos = 0); both averaged over the scales
+        that fit.
     """
     prediction, target = prediction.float(), target.float()
     squared, angle = [], []

@@ -50,5 +50,6 @@ def stretched_hsv(rgb: Tensor) -> Tensor:
     Returns:
         B3HW, about [0,1].
     """
-    levels = (255 * rgb_to_hsv((255 * rgb).round() / 255)).floor() / 255
+    # just above the level, because float32 may come out just below it
+    levels = (255 * rgb_to_hsv((255 * rgb).round() / 255) + 1e-3).floor() / 255
     return stretched(levels)

@@ -241,7 +241,7 @@ class ColorMambaReleased(ColorMambaSystem):
     ) -> Terms:
         terms: Terms = {}
         weights = {"rgb": self.config.weight_rgb, "hsv": self.config.weight_hsv}
-        for (name, weight), found, true in zip(weights.items(), planes, targets, strict=True):
+        for (name, weight), found, true in zip(weights.items(), planes, targets, strict=False):
             squared, angle = feature_loss(found, true)
             terms[f"mse_{name}"] = Term(pixel_loss("mse", found, true, valid), weight)
             terms[f"feature_mse_{name}"] = Term(squared, weight)
