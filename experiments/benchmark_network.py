@@ -148,7 +148,7 @@ def _scan_as(function: Callable[..., Tensor]) -> Iterator[None]:
         state_space.selective_scan_2d = scan
 
 
-def _stand_in(u, delta, A, B, C, D, z, delta_bias, **_: object) -> Tensor:
+def _stand_in(u, delta, A, B, C, D, delta_bias, **_: object) -> Tensor:
     """Element-wise, and as cheap as can be where no gradient is asked for.
 
     With gradients every input gets one, or the layers that make them would be left out, too.
