@@ -74,7 +74,7 @@ def _pixel(p, pixels, place, chunk, t):
 
 @kernel
 def _token(p, place, pixel):
-    """Where B and C of a pixel start."""
+    """Where the gradients of B and C of a pixel start."""
     image, _, _, group, k = place
     return (((image * p.length + pixel) * p.directions + k) * p.groups + group) * p.order
 
@@ -87,9 +87,9 @@ def _values(p, place, pixel):
 
 @kernel
 def _deltas(p, place, pixel):
-    """Where the tile's delta of a pixel starts."""
-    row = (place[0] * p.length + pixel) * p.directions + place[4]
-    return row * p.channels + place[1]
+    """Where the tile's delta, and its gradient, of a pixel start."""
+    row = place[0] * p.delta_image + pixel * p.delta_pixel + place[4] * p.delta_direction
+    return row + place[1]
 
 
 @kernel
@@ -100,11 +100,11 @@ def _saved(p, place, chunk):
 
 
 @kernel
-def _copy_tokens(target, source, p, pixels, place, chunk, steps):
+def _copy_tokens(target, source, start, stride, p, pixels, place, chunk, steps):
     """B or C of a chunk's steps, one after the other."""
     whole = p.order - p.order % LANES
     for t in range(steps):
-        base = _token(p, place, _pixel(p, pixels, place, chunk, t))
+        base = start + stride * _pixel(p, pixels, place, chunk, t)
         for j in range(0, whole, LANES):
             store(target, t * p.order + j, load(source, base + j))
         for j in range(whole, p.order):
@@ -156,9 +156,11 @@ def _sweep(a, h, chunk, steps, order, wild):
 def _fill(p, pixels, place, chunk, steps, buffers):
     """Steps, inflow dt u, skip D u and B, C of a chunk; the longest step in each lane."""
     dt, inflow, out, b, c = buffers
-    start, lanes, k = place[1], place[2], place[4]
-    _copy_tokens(b, pointer(p.B), p, pixels, place, chunk, steps)
-    _copy_tokens(c, pointer(p.C), p, pixels, place, chunk, steps)
+    image, start, lanes, group, k = place
+    first = image * p.b_image + k * p.b_direction + group * p.b_group
+    _copy_tokens(b, pointer(p.B), first, p.b_pixel, p, pixels, place, chunk, steps)
+    first = image * p.c_image + k * p.c_direction + group * p.c_group
+    _copy_tokens(c, pointer(p.C), first, p.c_pixel, p, pixels, place, chunk, steps)
     channel = k * p.channels + start
     bias, skip = take(pointer(p.bias), channel, lanes), take(pointer(p.D), channel, lanes)
     longest = spread(0.0)

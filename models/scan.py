@@ -315,8 +315,8 @@ def _scan(
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     _refuse_growth(A)
-    inputs = (x if x is None else x.contiguous() for x in (u, delta, A, B, C, D, z, bias))
-    return _kernels(backend).forward(*inputs, Grid(size[0], size[1], tuple(directions), softplus))
+    grid = Grid(size[0], size[1], tuple(directions), softplus)
+    return _kernels(backend).forward(u, delta, A, B, C, D, z, bias, grid)
 
 
 @_scan.register_fake
@@ -343,15 +343,21 @@ def _scan_backward(
     softplus: bool,
     backend: str,
 ) -> list[Tensor]:
-    inputs = (x if x is None else x.contiguous() for x in (dy, u, delta, A, B, C, D, z, bias))
+    inputs = (u, delta, A, B, C, D, z, bias)
     grid = Grid(size[0], size[1], tuple(directions), softplus)
-    gradients = _kernels(backend).backward(*inputs, states, grid)
-    return [x for x in gradients if x is not None]
+    gradients = _kernels(backend).backward(dy, *inputs, states, grid)
+    return [_laid_out_as(x, dx) for x, dx in zip(inputs, gradients, strict=True) if x is not None]
+
+
+def _laid_out_as(x: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with the strides that the fake implementation promises."""
+    wanted = torch.empty_like(x)
+    return gradient if gradient.stride() == wanted.stride() else wanted.copy_(gradient)
 
 
 @_scan_backward.register_fake
 def _(dy, u, delta, A, B, C, D, z, bias, *rest):
-    return [x.new_empty(x.shape) for x in (u, delta, A, B, C, D, z, bias) if x is not None]
+    return [torch.empty_like(x) for x in (u, delta, A, B, C, D, z, bias) if x is not None]
 
 
 def _save(ctx, inputs, output) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,17 @@ _NUMBERS = (
     *("batch", "length", "channels", "directions", "order", "groups", "chunks"),
     *("softplus", "gated", "tiles", "parts", "room"),
 )
-_PROBLEM = np.dtype([(name, np.int64) for name in (*_ADDRESSES, *_NUMBERS)])
+# in floats, of image, pixel, direction and, of B and C, group; the last axis has stride 1
+_DELTA_STRIDES = ("delta_image", "delta_pixel", "delta_direction")
+_B_STRIDES = ("b_image", "b_pixel", "b_direction", "b_group")
+_C_STRIDES = ("c_image", "c_pixel", "c_direction", "c_group")
+# numba's cache on disk looks at a kernel's own file only: a field named after all the sources that
+# went into it makes another type of problem, and thereby another kernel, of every version
+_SOURCES = ("numba_kernels.py", "numba_vectors.py", "scan_reference.py")
+_VERSION = sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in _SOURCES))
+_STRIDES = (*_DELTA_STRIDES, *_B_STRIDES, *_C_STRIDES)
+_NAMES = (*_ADDRESSES, *_NUMBERS, *_STRIDES, f"version_{_VERSION.hexdigest()[:16]}")
+_PROBLEM = np.dtype([(name, np.int64) for name in _NAMES])
 
 
 def forward(
@@ -43,10 +55,10 @@ def forward(
     grid: Grid,
 ) -> tuple[Tensor, Tensor]:
     """The problem of ``scan_reference`` in float32: y and the states after every chunk."""
-    y = torch.empty_like(u)
+    given = _readable(u, delta, A, B, C, D, z, bias)
+    y = u.new_empty(u.shape)
     k, d, n = A.shape
     states = u.new_empty(u.shape[0], k, grid.chunks, d, n)
-    given = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "bias": bias}
     problem, keep = _problem({**given, "states": states, "y": y}, grid)
     tiles = int(problem["tiles"][0])
     _share(u.shape[0] * tiles, kernels.forward_tasks, problem, keep)
@@ -67,31 +79,58 @@ def backward(
     grid: Grid,
 ) -> tuple[Tensor | None, ...]:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
-    given = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "bias": bias}
+    given = _readable(u, delta, A, B, C, D, z, bias)
     batch, k = u.shape[0], len(grid.directions)
+    assert given["delta"] is not None
     found = {
-        "du": torch.empty_like(u),
-        "ddelta": torch.empty_like(delta),
+        "du": u.new_empty(u.shape),
+        "ddelta": torch.empty_like(given["delta"]),
         "dA": A.new_empty(batch, *A.shape),
         "dB": B.new_zeros(_PARTS, *B.shape),
         "dC": C.new_zeros(_PARTS, *C.shape),
         "dD": A.new_empty(batch, k, u.shape[2]),
-        "dz": None if z is None else torch.empty_like(z),
+        "dz": None if z is None else z.new_empty(z.shape),
         "dbias": A.new_empty(batch, k, u.shape[2]),
     }
-    problem, keep = _problem({**given, "states": states, "dy": dy, **found}, grid)
+    problem, keep = _problem({**given, "states": states, "dy": dy.contiguous(), **found}, grid)
     _share(batch * _PARTS, kernels.backward_tasks, problem, keep)
     for name in ("dA", "dB", "dC", "dD", "dbias"):
         found[name] = found[name].sum(0)
     return tuple(None if x is None else found[f"d{name}"] for name, x in given.items())
 
 
+def _readable(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+) -> dict[str, Tensor | None]:
+    """The inputs as the kernels read them.
+
+    delta, B and C, the largest, may be views: one product makes them, and copies would cost.
+    """
+    strided = {"delta": delta, "B": B, "C": C}
+    strided = {n: x if x.stride(-1) == 1 else x.contiguous() for n, x in strided.items()}
+    if torch.empty_like(delta).stride() != delta.stride():  # its gradient has its strides
+        strided["delta"] = delta.contiguous()
+    whole = {"u": u, "A": A, "D": D, "z": z, "bias": bias}
+    whole = {name: None if x is None else x.contiguous() for name, x in whole.items()}
+    order = ("u", "delta", "A", "B", "C", "D", "z", "bias")
+    return {name: {**strided, **whole}[name] for name in order}
+
+
 def _problem(tensors: dict[str, Tensor | None], grid: Grid) -> tuple[np.ndarray, Any]:
     """The kernels' argument, and what must live as long as they run."""
-    u, A, B = (tensors[name] for name in ("u", "A", "B"))
+    u, delta, A, B, C = (tensors[name] for name in ("u", "delta", "A", "B", "C"))
     assert u is not None
+    assert delta is not None
     assert A is not None
     assert B is not None
+    assert C is not None
     k, d, n = A.shape
     zeros = A.new_zeros(k, d)
     present = {name: zeros if x is None else x for name, x in tensors.items()}
@@ -113,6 +152,9 @@ def _problem(tensors: dict[str, Tensor | None], grid: Grid) -> tuple[np.ndarray,
         "tiles": len(tiles),
         "parts": _PARTS,
         "room": kernels.room(n),
+        **dict(zip(_DELTA_STRIDES, delta.stride(), strict=False)),
+        **dict(zip(_B_STRIDES, B.stride(), strict=False)),
+        **dict(zip(_C_STRIDES, C.stride(), strict=False)),
     }
     for name, value in numbers.items():
         problem[name] = value

@@ -56,6 +56,7 @@ def forward(
     """The problem of ``scan_reference``: y (b, L, d) and the states after every chunk."""
     from . import triton_kernels as kernels
 
+    u, delta, B, C, D, bias = _dense(u, delta, B, C, D, bias)
     launch = _Launch.of(u, A, B, grid)
     states, sums, y = launch.states(), launch.sums(), launch.partial()
     inputs = (u, delta, A.mT.contiguous(), B, C, D, bias)
@@ -83,8 +84,9 @@ def backward(
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
     from . import triton_kernels as kernels
 
+    dy, u, delta, B, C, D, bias = _dense(dy, u, delta, B, C, D, bias)
     launch = _Launch.of(u, A, B, grid)
-    upstream = dy if z is None else dy * F.silu(z)
+    upstream = dy if z is None else (dy * F.silu(z)).contiguous()
     adjoints, sums = launch.states(), launch.sums()
     marks = launch.states(CHUNK // _MARKS)
     ddelta, du, dA = torch.empty_like(delta), launch.partial(), launch.states()
@@ -178,6 +180,10 @@ class _Launch:
         """What each block of channels gives to the gradient of B or C."""
         k, own = len(self.grid.directions), (self.groups, self.blocks, self.order)
         return self.like.new_empty(self.batch, self.grid.length, k, *own)
+
+
+def _dense(*tensors: Tensor | None) -> Any:
+    return tuple(None if x is None else x.contiguous() for x in tensors)
 
 
 def _power_of_two(number: int) -> int:

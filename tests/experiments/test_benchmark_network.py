@@ -46,6 +46,17 @@ def test_without_the_scan_every_other_layer_still_gets_its_gradient() -> None:
     assert missing == []
 
 
+def test_the_loop_is_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(
+        state_space,
+        "selective_scan_2d",
+        lambda *_, **options: called.append(options["backend"]) or selective_scan_2d(*_, **options),
+    )
+    benchmark_network._loop_seconds(ColorMambaGenerator(Design.small()), torch.rand(1, 1, 64, 64))
+    assert set(called) == {"reference"}
+
+
 def test_a_failure_puts_the_scan_back() -> None:
     def fail() -> None:
         raise ValueError("stopped")

@@ -185,11 +185,23 @@ def test_nothing_gives_nothing(backend: str, shape: tuple[int, int, int]) -> Non
 
 @pytest.mark.parametrize("backend", FAST)
 def test_strided_inputs(backend: str) -> None:
+    """As a network makes them: parts of one product, or with the directions outermost."""
     inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
     options = {"directions": SMALL[-1], "backend": backend}
-    wanted = selective_scan_2d(**inputs, **options)
-    strided = {k: torch.stack([x, x + 1], dim=-1)[..., 0] for k, x in inputs.items()}
-    assert torch.equal(selective_scan_2d(**strided, **options), wanted)
+
+    def results(given: dict[str, Tensor]) -> dict[str, Tensor]:
+        leaves = {name: x.detach().requires_grad_() for name, x in given.items()}
+        y = selective_scan_2d(**leaves, **options)
+        found = torch.autograd.grad(y.square().sum(), list(leaves.values()))
+        return {"y": y.detach(), **dict(zip(leaves, found, strict=True))}
+
+    wanted = results(inputs)
+    parts = {k: torch.cat([x, x + 1], dim=-1)[..., : x.shape[-1]] for k, x in inputs.items()}
+    assert_close(results(parts), wanted, 1e-6)
+    apart = {k: torch.stack([x, x + 1], dim=-1)[..., 0] for k, x in inputs.items()}
+    assert_close(results(apart), wanted, 1e-6)
+    outermost = {**inputs, "delta": inputs["delta"].movedim(3, 0).contiguous().movedim(0, 3)}
+    assert_close(results(outermost), wanted, 1e-6)
 
 
 @pytest.mark.parametrize("backend", FAST)
