@@ -2,8 +2,8 @@
 
 Command: crosschroma train colormamba_small_vcip
 Time:    about 55 minutes on one core of an Intel Xeon (AMX, bfloat16)
-Result:  15.9 dB PSNR, .522 SSIM7, 5.4 degrees AE on the 28 test images; 16.3 dB, .532, 5.8 on the 14
-    scene-disjoint ones. 4000 crops: 14 epochs, of which the loss is still falling at the end
+Result:  15.9 dB PSNR, .522 SSIM7, 5.4 degrees AE on the 28 test images; 16.3 dB, .532, 5.8 on the
+    14 scene-disjoint ones. 4000 crops, 14 epochs: the loss is still falling at the end
 """
 
 from ...datasets.transforms import TrainView
