@@ -239,7 +239,8 @@ def _time(
     # the loops join the first rounds only, and are what these rounds' ratios refer to
     few = race(ways, min(repeats, _LOOP_ROUNDS), reference=reference)
     fast = {name: way for name, way in ways.items() if name not in (LOOP, STYLE)}
-    more = race(fast, repeats, reference=next(iter(fast)))
+    against = reference if reference in fast else next(iter(fast))
+    more = race(fast, repeats, reference=against)
     times = {timing.name: timing for timing in few}
     slow = times[reference].median
     for timing in more:

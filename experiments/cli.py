@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": ("commands_train", "reproduce", "train and evaluate every recipe of a table"),
     "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
+    "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("commands_bench", "bench", "measure speed against named references"),
     "list": ("commands_results", "list_recipes", "name every recipe and its networks"),

@@ -1,4 +1,4 @@
-"""``crosschroma colorize`` and ``crosschroma gallery``."""
+"""``crosschroma colorize``, ``crosschroma gallery`` and ``crosschroma ship``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+
+SHIPPED = "encoder_unet_vcip"  # of results/weights: what colours a NIR picture unless told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,8 @@ class ColorizeOptions:
 
     Attributes:
         source: a picture or a folder.
-        run: a run's folder or a checkpoint file.
+        run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights;
+            by default the shipped weights for NIR pictures.
         out: PNG file or folder to write.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         overwrite: colour again what is there.
@@ -28,7 +31,7 @@ class ColorizeOptions:
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
-    run: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[Path, tyro.conf.arg(metavar="RUN")] = Path(SHIPPED)
     out: Path = Path("colorized")
     weights: Literal["result", "best", "last"] = "result"
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -36,7 +39,7 @@ class ColorizeOptions:
 
 
 def colorize(argv: list[str]) -> int:
-    """``crosschroma colorize SOURCE --run RUN``."""
+    """``crosschroma colorize SOURCE``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
     from .devices import usable_device
     from .infer import Colorizer, colorize_files
@@ -77,4 +80,28 @@ def gallery(argv: list[str]) -> int:
 
     write_gallery(options.runs, options.out, options.images, options.root)
     print(options.out)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipOptions:
+    """Write a trained run's inference weights and settings into one small safetensors file.
+
+    Attributes:
+        run: a run's folder or a checkpoint file.
+        out: file or folder to write.
+        weights: the run's best by validation, its last, or that of the two its recipe names.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    out: Path = Path("results/weights")
+    weights: Literal["result", "best", "last"] = "result"
+
+
+def ship(argv: list[str]) -> int:
+    """``crosschroma ship RUN``."""
+    options = tyro.cli(ShipOptions, prog="crosschroma ship", args=argv)
+    from . import shipped
+
+    print(shipped.ship(options.run, options.out, options.weights))
     return 0

@@ -27,7 +27,7 @@ class EvaluateOptions:
     """Score a trained run on its test images, or on another dataset's.
 
     Attributes:
-        run: a run's folder or a checkpoint file.
+        run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
@@ -52,13 +52,13 @@ class EvaluateOptions:
 def evaluate(argv: list[str]) -> int:
     """``crosschroma evaluate RUN``."""
     options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
-    from .checkpoint import load_trained
     from .commands_data import adapter_at
     from .devices import usable_device
     from .evaluate_run import evaluate_run
     from .metrics_table import METRICS
+    from .shipped import load_any
 
-    trained = load_trained(options.run, options.weights)
+    trained = load_any(options.run, options.weights)
     own = trained.experiment.data
     if options.dataset is None or options.dataset == own.name:
         adapter = replace(own, root=options.root or own.root)

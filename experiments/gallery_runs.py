@@ -12,8 +12,9 @@ from torch import Tensor
 from ..datasets.batch import collate
 from ..datasets.errors import UserError
 from ..datasets.loading import Images
-from .checkpoint import Trained, load_trained
+from .checkpoint import Trained
 from .gallery import GalleryRow, gallery
+from .shipped import load_any
 
 TARGET = "target"
 GIVEN = {"nir": "NIR", "gray": "gray"}
@@ -36,7 +37,7 @@ def write_gallery(
     """
     if not runs:
         raise UserError("gallery: name at least one run")
-    methods = [load_trained(run) for run in runs]
+    methods = [load_any(run) for run in runs]
     experiment = methods[0].experiment
     data = replace(experiment.data, root=root or experiment.data.root)
     test = Images(data.split("test"), experiment.eval_view)

@@ -19,7 +19,7 @@ from ..datasets.decode import read_plane, read_rgb
 from ..datasets.errors import DataError, UserError
 from ..datasets.folder import image_files
 from ..models.system import ColorizationSystem
-from .checkpoint import load_trained
+from .shipped import load_any
 
 BAND_PIXELS = 2**20
 
@@ -49,8 +49,11 @@ class Colorizer:
 
     @classmethod
     def load(cls, run: Path | str, which: str = "result", device: str = "cpu") -> Colorizer:
-        """From a run's folder or a checkpoint; raises ``UserError`` as ``load_trained`` does."""
-        trained = load_trained(Path(run), which)
+        """From a run's folder, a checkpoint, a file of ``ship`` or the name of shipped weights.
+
+        Raises ``UserError`` as ``load_trained`` and ``shipped.load`` do.
+        """
+        trained = load_any(run, which)
         return cls(trained.system, trained.experiment.eval_view.size, device)
 
     @torch.no_grad()

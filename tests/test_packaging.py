@@ -16,6 +16,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("datasets", "losses", "models", "experiments")
 MODULES = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
+WEIGHTS = REPOSITORY / "results" / "weights"
 FOREIGN = "__version__ = 'not ours'\n"
 
 
@@ -41,8 +42,9 @@ def test_pyproject_lists_every_folder_that_holds_code() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     packages = project["tool"]["setuptools"]["packages"]
     folders = {path.parent for path in MODULES}
-    assert sorted(packages) == sorted(dotted(folder) for folder in folders)
+    assert sorted(packages) == sorted([*map(dotted, folders), "crosschroma.weights"])
     mapped = project["tool"]["setuptools"]["package-dir"]
+    assert mapped.pop("crosschroma.weights") == "results/weights"
     assert mapped == {dotted(f): f.relative_to(REPOSITORY).as_posix() for f in folders}
 
 
@@ -110,7 +112,7 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     expected = {
         f"crosschroma/{path.relative_to(REPOSITORY).as_posix()}": path.read_bytes()
         for path in [*MODULES, *lists]
-    }
+    } | {f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()}
     assert sorted(code) == sorted(expected)
     assert code == expected
     assert any(name.startswith(f"{info}/") and name.endswith("LICENSE") for name in names)

@@ -206,7 +206,7 @@ def test_what_is_unknown_or_missing_is_named(
         (["train", "unet_scenes_nir", "--method.loss", "l3"], "('l1', 'mse', 'huber')"),
         (["train", "unet_scenes_nir", "--training.steps", "many"], "--training.steps"),
         (["evaluate"], "RUN"),
-        (["colorize", "x.png"], "--run RUN"),
+        (["colorize"], "SOURCE"),
         (["list", "all"], "all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
