@@ -134,10 +134,11 @@ class EncoderUNet(GeneratorSystem):
         return f"encoder: {encoder.load_pretrained(self.config.encoder_weights)}"
 
     def optimizers(self) -> dict[str, Optimizer]:
-        config, encoder = self.config, set(self.generator.get_submodule("encoder").parameters())
+        config, encoder = self.config, self.generator.get_submodule("encoder")
+        known = set(encoder.parameters())
         groups = [
-            {"params": list(encoder), "lr": config.encoder_lr * config.lr},
-            {"params": [p for p in self.generator.parameters() if p not in encoder]},
+            {"params": list(encoder.parameters()), "lr": config.encoder_lr * config.lr},
+            {"params": [p for p in self.generator.parameters() if p not in known]},
         ]
         return {"generator": AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)}
 

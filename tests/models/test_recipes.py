@@ -149,6 +149,15 @@ def test_gradients_reach_each_optimizers_parameters_and_no_other(
         assert reached == expected
 
 
+def test_optimizers_hold_parameters_in_their_networks_order(small: ColorizationSystem) -> None:
+    """A resumed run finds an optimiser's state again by position only."""
+    place = {id(p): index for index, p in enumerate(small.parameters())}
+    for optimizer in small.optimizers().values():
+        for group in optimizer.param_groups:
+            places = [place[id(p)] for p in group["params"]]
+            assert places == sorted(places)
+
+
 def test_saved_weights_make_the_same_pixels(small: ColorizationSystem) -> None:
     batch = make_batch(1, 32, 48)
     small.train().training_step(make_batch(2, 64, 64), PlainStep(small))
