@@ -10,6 +10,9 @@ What the kernels share: ``p``, the record ``scan_numba._PROBLEM`` of addresses a
 thread's own memory.
 """
 
+# numba hands an intrinsic its typing context
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 from ..datasets.color import compiled

@@ -4,6 +4,9 @@ Numba's own loops vectorise only where LLVM can prove that arrays do not overlap
 ``VECTOR`` is an LLVM vector: one register with AVX-512, two with AVX2, four with NEON.
 """
 
+# numba hands an intrinsic its typing context
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 import operator

@@ -43,7 +43,8 @@ class SS2D(nn.Module):
         super().__init__()
         inner, orders = expand * channels, len(directions)
         self.rank, self.state = math.ceil(channels / 16), state
-        self.directions, self.backend = tuple(directions), backend
+        self.directions = tuple(directions)
+        self.backend: Backend = backend
         self.in_proj = nn.Linear(channels, 2 * inner, bias=False)
         self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
         self.x_proj = nn.Linear(inner, orders * (self.rank + 2 * state), bias=False)

@@ -8,6 +8,9 @@ D and bias; ``size``, the directions packed two bits each, height, width, channe
 channel, groups, and blocks of channels a group; ``place``, what this program works on.
 """
 
+# triton types its ranges as calls that do not return
+# pyright: reportGeneralTypeIssues=false
+
 from __future__ import annotations
 
 import triton
