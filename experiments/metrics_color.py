@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.color import rgb_to_lab
+from ..losses.colorfulness import hasler_susstrunk
 
 _NORM_EPS = 1e-6
 
@@ -47,7 +48,7 @@ def colorfulness(image: Tensor) -> Tensor:
 
     Paper: Hasler and Süsstrunk, Measuring Colourfulness in Natural Images, SPIE 2003.
     """
-    return _colorfulness(_opponents(image))
+    return hasler_susstrunk(image)
 
 
 def colorfulness_abs(image: Tensor) -> Tensor:
@@ -56,14 +57,4 @@ def colorfulness_abs(image: Tensor) -> Tensor:
     The magnitudes are taken before mean and deviation, so values differ from ``colorfulness``
     (range 0 to about 200). Published CF and delta-CF figures are of this kind.
     """
-    return _colorfulness(_opponents(image).abs())
-
-
-def _opponents(image: Tensor) -> Tensor:
-    red, green, blue = (255 * image).unbind(1)
-    return torch.stack([red - green, (red + green) / 2 - blue], dim=1)
-
-
-def _colorfulness(opponents: Tensor) -> Tensor:
-    var, mean = torch.var_mean(opponents, dim=(2, 3), correction=0)
-    return var.sum(1).sqrt() + 0.3 * mean.square().sum(1).sqrt()
+    return hasler_susstrunk(image, absolute=True)
