@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from ..datasets.atomic import write_atomic
 from ..datasets.errors import UserError
+from ..models.run_weights import inference_weights
 from ..models.system import ColorizationSystem
 from .experiment import Experiment, from_plain
 
@@ -34,6 +35,7 @@ class Trained:
         starts: provenance of each start of the run; see ``provenance``.
         weights_sha256: of the networks used at inference.
         path: the file.
+        output: which of its outputs the method was asked for, "" where it was not.
     """
 
     system: ColorizationSystem
@@ -44,6 +46,24 @@ class Trained:
     starts: list[dict[str, Any]]
     weights_sha256: str
     path: Path
+    output: str = ""
+
+    def with_output(self, output: str) -> Trained:
+        """The same weights, put to another use; the experiment's name tells which.
+
+        Raises:
+            UserError: the method has no such output.
+        """
+        experiment = self.experiment
+        method = experiment.method.with_output(output)
+        system = method.build()
+        system.load_state_dict(self.system.state_dict())
+        return replace(
+            self,
+            system=system.eval(),
+            experiment=replace(experiment, name=f"{experiment.name}:{output}", method=method),
+            output=output,
+        )
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -101,7 +121,7 @@ def load_trained(run: Path, which: str = "result") -> Trained:
     whole = load(last, mapped=True) if path.name == BEST and last.is_file() else state
     experiment: Experiment = from_plain(state["experiment"])
     system = experiment.method.build()
-    weights = _inference_weights(state, system)
+    weights = inference_weights(state, system.inference_networks)
     for name, tensors in weights.items():
         load_strictly(system.get_submodule(name), tensors, f"{path}: {name}")
     system.eval()
@@ -115,24 +135,6 @@ def load_trained(run: Path, which: str = "result") -> Trained:
         weights_sha256=weights_sha256(weights),
         path=path,
     )
-
-
-def _inference_weights(
-    state: dict[str, Any], system: ColorizationSystem
-) -> dict[str, dict[str, torch.Tensor]]:
-    """The weights to ship: a best checkpoint holds just them, a full one their average or them."""
-    if "inference" in state:
-        return state["inference"]
-    if state["average"] is None:
-        return {name: state["networks"][name] for name in system.inference_networks}
-    return {
-        name: {
-            key.removeprefix("module."): value
-            for key, value in average.items()
-            if key.startswith("module.")
-        }
-        for name, average in state["average"].items()
-    }
 
 
 def load_strictly(network: nn.Module, weights: dict[str, torch.Tensor], what: str) -> None:

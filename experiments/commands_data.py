@@ -1,4 +1,4 @@
-"""``crosschroma data check|audit``."""
+"""``crosschroma data check|audit|prior``."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from ..datasets import audit, registry
 from ..datasets.errors import unknown
 from ..datasets.source import Adapter
 from .cli import UsageError, usage
+from .commands_prior import prior
 
-_TASKS = ("check", "audit")
-_DATA_HELP = """usage: crosschroma data {{check,audit}} NAME [--root DIR] [the dataset's settings]
+_TASKS = ("check", "audit", "prior")
+_DATA_HELP = """usage: crosschroma data {{check,audit,prior}} NAME [--root DIR] [the dataset's options]
 
 check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
        the files' headers.
 audit: images that two splits share, byte-identical or near-identical.
+prior: how often each ab bin occurs, for methods that weight rare colours up; --out FILE.
 
 datasets: {names}
 `crosschroma data check NAME --help` names the settings of one."""
 
 
 def data(argv: list[str]) -> int:
-    """``crosschroma data check|audit NAME``; the exit code is 1 when they find fault."""
+    """``crosschroma data check|audit|prior NAME``; the exit code is 1 when they find fault."""
     if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
         return usage(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))), argv[-1:])
     task, name, *rest = argv
     if task not in _TASKS:
         raise UsageError(unknown("data command", task, _TASKS))
     adapter = registry.get(name)
+    if task == "prior":
+        return prior(adapter, rest)
     quick = task == "check" and "--quick" in rest
     rest = [word for word in rest if word != "--quick" or not quick]
     options = tyro.cli(

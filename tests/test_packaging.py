@@ -108,10 +108,12 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     assert {name.split("/")[0] for name in names} == {"crosschroma", info}
     lists = sorted((REPOSITORY / "datasets" / "splits").glob("*.txt"))
+    priors = sorted((REPOSITORY / "models" / "priors").glob("*.json"))
     assert len(lists) > 5
+    assert priors
     expected = {
         f"crosschroma/{path.relative_to(REPOSITORY).as_posix()}": path.read_bytes()
-        for path in [*MODULES, *lists]
+        for path in [*MODULES, *lists, *priors]
     } | {f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()}
     assert sorted(code) == sorted(expected)
     assert code == expected

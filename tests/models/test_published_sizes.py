@@ -6,12 +6,14 @@ import pytest
 import torch
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
+from crosschroma.models.zhang16 import Zhang16
 
 # config, network, trainable parameters
 SIZES = [
     (Pix2Pix.Config(domain="gray"), "generator", 54_409_858),
     (Pix2Pix.Config(domain="gray"), "discriminator", 2_765_633),
     (UNet.Config(domain="gray"), "generator", 31_036_546),
+    (Zhang16.Config(), "generator", 32_235_385),
 ]
 
 

@@ -1,0 +1,67 @@
+"""Weights of a trained run, for evaluation and for methods that start from another run."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..datasets.errors import UserError
+
+_MODULE = "module."  # what torch's AveragedModel puts before its weights' names
+_FOREIGN = (AttributeError, KeyError, TypeError, ValueError)  # what another file's content raises
+
+
+def inference_weights(
+    checkpoint: Mapping[str, Any], networks: Iterable[str]
+) -> dict[str, dict[str, Tensor]]:
+    """The weights that a run would ship: a best checkpoint's, else the averages, else the last.
+
+    Args:
+        checkpoint: what ``best.pt`` or ``last.pt`` holds.
+        networks: names of the networks used at inference.
+
+    Returns:
+        Network -> its state.
+
+    Raises:
+        KeyError: the checkpoint lacks a network.
+    """
+    if "inference" in checkpoint:
+        return {name: checkpoint["inference"][name] for name in networks}
+    averages = checkpoint["average"]
+    if averages is None:
+        return {name: checkpoint["networks"][name] for name in networks}
+    return {
+        name: {
+            key.removeprefix(_MODULE): value
+            for key, value in averages[name].items()
+            if key.startswith(_MODULE)
+        }
+        for name in networks
+    }
+
+
+def read_run_weights(path: Path, network: str, option: str) -> dict[str, Tensor]:
+    """One network's inference weights from a checkpoint; runs no code that the file may hold.
+
+    Args:
+        path: ``best.pt`` or ``last.pt`` of a run.
+        network: its name.
+        option: the setting that named ``path``, for the error.
+
+    Raises:
+        UserError: no such file, or one that does not hold the network.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return inference_weights(checkpoint, [network])[network]
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, *_FOREIGN) as error:
+        raise UserError(
+            f"{option} {path}: no checkpoint with a {network} ({error}); name a run's best.pt or "
+            "last.pt, or take none"
+        ) from error
