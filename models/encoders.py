@@ -1,28 +1,20 @@
-"""Pretrained image classifiers as encoders of one plane: SqueezeNet, or any model of timm."""
+"""Pretrained image classifiers as encoders: SqueezeNet, or any model of timm."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
+from ..losses.squeezenet import SQUEEZENET, SqueezeNet
 from ..losses.torchvision_ops import ensure_torchvision
-
-SQUEEZENET = "squeezenet1_0"
-_SQUEEZENET_FILE = "weights/squeezenet1_0_imagenet_fp16.npz"
-# squeeze and expand channels of fire2 to fire9; pooling comes before fire2, 5 and 9
-_FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
-_POOLED_BEFORE = (0, 3, 7)
 
 
 class Encoder(Protocol):
-    """Maps B1HW in [-1,1] to feature maps, the finest first.
+    """Maps BCHW in [-1,1] to feature maps, the finest first.
 
     Attributes:
         widths: channels of each map.
@@ -32,7 +24,7 @@ class Encoder(Protocol):
     widths: tuple[int, ...]
     reductions: tuple[int, ...]
 
-    def __call__(self, plane: Tensor) -> list[Tensor]:
+    def __call__(self, image: Tensor) -> list[Tensor]:
         """The maps."""
         ...
 
@@ -41,116 +33,62 @@ class Encoder(Protocol):
         ...
 
 
-def build_encoder(name: str) -> nn.Module:
+def build_encoder(name: str, in_channels: int = 1) -> nn.Module:
     """An ``Encoder`` with fresh weights: ``squeezenet1_0``, or a model of timm by its name.
+
+    Args:
+        name: of the model.
+        in_channels: 3 for RGB, or 1 for a plane that stands for three equal channels: trained
+            first kernels are then summed over RGB.
 
     Raises:
         UserError: timm has no such model, or it gives no feature maps.
     """
-    return SqueezeNetEncoder() if name == SQUEEZENET else TimmEncoder(name)
+    kind = SqueezeNetEncoder if name == SQUEEZENET else partial(TimmEncoder, name)
+    return kind(in_channels)
 
 
-class SqueezeNetEncoder(nn.Module):
-    """SqueezeNet v1.0 up to fire9: maps at 1/2, 1/4, 1/8 and 1/16 of 96, 256, 512, 512 channels.
-
-    Paper: Iandola et al. 2016, section 3.3. Differs: convolution and pooling are padded so that
-    every map has exactly its fraction of the size.
-    """
+class SqueezeNetEncoder(SqueezeNet):
+    """SqueezeNet v1.0 up to fire9: maps at 1/2, 1/4, 1/8 and 1/16 of 96, 256, 512, 512 channels."""
 
     widths = (96, 256, 512, 512)
     reductions = (2, 4, 8, 16)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 96, 7, 2, 3)
-        inputs = [96, *(2 * expand for _, expand in _FIRES)]
-        self.fires = nn.ModuleList(
-            _Fire(width, squeeze, expand)
-            for width, (squeeze, expand) in zip(inputs, _FIRES, strict=False)
-        )
-
-    def forward(self, plane: Tensor) -> list[Tensor]:
-        """B1HW in [-1,1], sides multiples of 16: four maps after ReLU."""
-        feature = F.relu(self.conv1(127.5 * plane))
-        maps = []
-        for index, fire in enumerate(self.fires):
-            if index in _POOLED_BEFORE:
-                maps.append(feature)
-                feature = F.max_pool2d(feature, 3, 2, 1)
-            feature = fire(feature)
-        return [*maps, feature]
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """BCHW in [-1,1], sides multiples of 16: four maps after ReLU."""
+        maps = self.maps(image)
+        return [maps[name] for name in ("conv1", "fire4", "fire8", "fire9")]
 
     def load_pretrained(self, weights: str) -> str:
-        """Weights of an ImageNet classifier on BGR 0-255 minus (104, 117, 123), from an npz file.
-
-        A plane stands for its three equal channels, so the first kernels are summed over them.
-
-        Args:
-            weights: the file, or ``imagenet`` for the one below ``$CROSSCHROMA_DATA``.
-
-        Raises:
-            UserError: no such file, or not these weights.
-        """
-        default = Path(os.environ.get("CROSSCHROMA_DATA", "data")) / _SQUEEZENET_FILE
-        path = default if weights == "imagenet" else Path(weights)
-        if not path.is_file():
-            raise UserError(
-                f"no SqueezeNet weights at {path}; name a file (--method.encoder-weights), take an "
-                "encoder of timm (--method.encoder resnet18), or train from scratch "
-                "(--method.encoder-weights none)"
-            )
-        try:
-            with np.load(path) as file:
-                given = {name: torch.from_numpy(file[name]).float() for name in file.files}
-            first = given["conv1.weight"]
-            offset = 127.5 - torch.tensor([104.0, 117.0, 123.0])
-            state = {
-                "conv1.weight": first.sum(1, keepdim=True),
-                "conv1.bias": given["conv1.bias"] + (first.sum((2, 3)) * offset).sum(1),
-            }
-            parts = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1", "conv3x3_2": "expand3"}
-            for index in range(len(_FIRES)):
-                for theirs, ours in parts.items():
-                    for kind in ("weight", "bias"):
-                        name = f"fire{index + 2}/{theirs}.{kind}"
-                        state[f"fires.{index}.{ours}.{kind}"] = given[name]
-            self.load_state_dict(state)
-        except (KeyError, ValueError, RuntimeError, OSError) as error:
-            raise UserError(f"{path} holds no SqueezeNet v1.0 weights: {error}") from error
-        return f"ImageNet weights of {path.name}"
-
-
-class _Fire(nn.Module):
-    def __init__(self, in_channels: int, squeeze: int, expand: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(in_channels, squeeze, 1)
-        self.expand1 = nn.Conv2d(squeeze, expand, 1)
-        self.expand3 = nn.Conv2d(squeeze, expand, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.squeeze(x))
-        return F.relu(torch.cat([self.expand1(x), self.expand3(x)], dim=1))
+        """Weights of an ImageNet classifier; see ``SqueezeNet.load_published``."""
+        return self.load_published(
+            weights,
+            "name a file (--method.encoder-weights), take an encoder of timm (--method.encoder "
+            "resnet18), or train from scratch (--method.encoder-weights none)",
+        )
 
 
 class TimmEncoder(nn.Module):
-    """A model of timm that gives feature maps; its first kernels are summed over RGB."""
+    """A model of timm that gives feature maps, of RGB or of one plane."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, in_channels: int = 1) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.in_channels = name, in_channels
         try:
-            self.model = _timm(name)
+            self.model = _timm(name, in_chans=in_channels)
         except (RuntimeError, AttributeError, ValueError) as error:
             raise UserError(f"timm gives no feature maps of {name!r}: {error}") from error
         info: Any = self.model.feature_info
         self.widths, self.reductions = tuple(info.channels()), tuple(info.reduction())
         config: Any = self.model.pretrained_cfg
-        self.mean = float(np.mean(config.get("mean", (0.5,))))
-        self.std = float(np.mean(config.get("std", (0.5,))))
+        for moment in ("mean", "std"):
+            value = torch.tensor(config.get(moment, (0.5,) * in_channels)).view(1, -1, 1, 1)
+            value = value if in_channels > 1 else value.mean(1, keepdim=True)
+            self.register_buffer(moment, value, persistent=False)
 
-    def forward(self, plane: Tensor) -> list[Tensor]:
-        """B1HW in [-1,1] to the model's maps, the finest first."""
-        return self.model(((plane + 1) / 2 - self.mean) / self.std)
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """BCHW in [-1,1] to the model's maps, the finest first."""
+        return self.model(((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("std"))
 
     def load_pretrained(self, weights: str) -> str:
         """timm's own weights (``imagenet``; downloaded), or those of a file.
@@ -160,7 +98,12 @@ class TimmEncoder(nn.Module):
         """
         overlay = {} if weights == "imagenet" else {"file": weights}
         try:
-            trained = _timm(self.name, pretrained=True, pretrained_cfg_overlay=overlay)
+            trained = _timm(
+                self.name,
+                in_chans=self.in_channels,
+                pretrained=True,
+                pretrained_cfg_overlay=overlay,
+            )
         except Exception as error:  # the hub's, the network's and the file's own
             raise UserError(
                 f"weights {weights} of timm's {self.name} cannot be had: {error}; name a file "
@@ -174,4 +117,4 @@ def _timm(name: str, **options: Any) -> nn.Module:
     ensure_torchvision()
     import timm
 
-    return timm.create_model(name, features_only=True, in_chans=1, **options)
+    return timm.create_model(name, features_only=True, **options)

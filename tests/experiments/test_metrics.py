@@ -22,6 +22,8 @@ from crosschroma.experiments import (
 from crosschroma.experiments.metrics import Scorer, eight_bits, merge_rows, summarize
 from crosschroma.experiments.metrics_image import MetricUnavailableError
 from crosschroma.experiments.metrics_table import METRICS, metric_of, protocol_of
+from crosschroma.losses import lpips as lpips_loss
+from crosschroma.losses.torchvision_weights import Published, sha256
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
@@ -276,7 +278,7 @@ def random_alexnet(path: Path) -> None:
 def test_lpips_refuses_weights_that_are_not_the_published_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "checkpoints" / metrics_lpips.BACKBONES["alex"].file
+    path = tmp_path / "checkpoints" / lpips_loss.BACKBONES["alex"].file
     random_alexnet(path)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(MetricUnavailableError, match="not the published file"):
@@ -287,11 +289,11 @@ def test_lpips_takes_the_backbone_from_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the hash of a stand-in file: the network holds that file's weights and measures."""
-    path = tmp_path / "checkpoints" / metrics_lpips.BACKBONES["alex"].file
+    path = tmp_path / "checkpoints" / lpips_loss.BACKBONES["alex"].file
     random_alexnet(path)
-    backbone = metrics_lpips.Backbone(path.name, metrics_lpips._sha256(path)[:8])
+    backbone = Published(path.name, sha256(path)[:8])
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setitem(metrics_lpips.BACKBONES, "alex", backbone)
+    monkeypatch.setitem(lpips_loss.BACKBONES, "alex", backbone)
     metrics_lpips.load.cache_clear()
     x, y = images(height=40, width=40), images(height=40, width=40, seed=1)
     try:
