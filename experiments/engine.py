@@ -99,6 +99,8 @@ class _Run:
         self.system = experiment.method.build()
         if not (run / checkpoint.LAST).exists() and (loaded := self.system.load_pretrained()):
             fabric.print(loaded)
+        if loaded := self.system.load_losses():
+            fabric.print(loaded)
         self.system.to(fabric.device)
         self.networks: dict[str, _FabricModule] = {}
         for name, network in self.system.networks().items():

@@ -13,11 +13,12 @@ from torch.optim import AdamW, Optimizer
 from ..datasets.batch import Batch
 from ..losses.pixel import pixel_loss
 from ..losses.registration import best_shifted
+from ..losses.squeezenet import SQUEEZENET
 from ..losses.structural import angular_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .blocks import norm_layer
 from .domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
-from .encoders import SQUEEZENET, Encoder, build_encoder
+from .encoders import Encoder, build_encoder
 from .generator_system import GeneratorSystem
 
 _CAP = 8  # most channels of the decoder, in multiples of its width

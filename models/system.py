@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from ..datasets.batch import Batch
 from ..datasets.errors import UserError
 from ..losses.terms import Terms
+from ..losses.trained import TrainedLoss
 
 
 class Step(Protocol):
@@ -101,6 +102,15 @@ class ColorizationSystem(nn.Module, ABC):
             UserError: they cannot be had.
         """
         return ""
+
+    def load_losses(self) -> str:
+        """Load the networks inside the losses before a run, new or resumed; which, in words.
+
+        Raises:
+            UserError: their weights cannot be had.
+        """
+        losses = (module for module in self.modules() if isinstance(module, TrainedLoss))
+        return "; ".join(dict.fromkeys(loss.load() for loss in losses))
 
     def losses(self, batch: Batch) -> Terms:
         """Named loss terms of a supervised method."""
