@@ -1,4 +1,4 @@
-"""Structural and angular losses between RGB images."""
+"""Structural and angular losses between RGB images, and the smoothness of one."""
 
 from __future__ import annotations
 
@@ -85,6 +85,22 @@ def angular_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None
         return (1 - cosine).mean()
     weight = valid[:, 0]
     return ((1 - cosine) * weight).sum() / weight.sum().clamp(min=1)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours, along rows plus along columns: 0 for a flat image.
+
+    Paper: Rudin, Osher and Fatemi 1992, section 2, in its anisotropic form; the mean keeps the
+    weight independent of the size.
+
+    Args:
+        image: BCHW of any range; an axis of one pixel has no neighbours and counts 0.
+
+    Returns:
+        Scalar.
+    """
+    steps = (image.diff(dim=axis).abs() for axis in (-1, -2) if image.shape[axis] > 1)
+    return sum((step.mean() for step in steps), image.new_zeros(()))
 
 
 def channel_cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:

@@ -6,7 +6,12 @@ import pytest
 import torch
 from crosschroma.datasets.errors import UserError
 from crosschroma.experiments.metrics_image import ssim7
-from crosschroma.losses.structural import angular_loss, ms_ssim_loss, ssim_loss
+from crosschroma.losses.structural import (
+    angular_loss,
+    ms_ssim_loss,
+    ssim_loss,
+    total_variation,
+)
 from pytorch_msssim import ms_ssim
 
 
@@ -69,3 +74,11 @@ def test_black_has_finite_gradients() -> None:
     ).backward()
     assert black.grad is not None
     assert black.grad.isfinite().all()
+
+
+def test_total_variation_by_hand() -> None:
+    image = torch.tensor([[0.0, 1.0, 3.0], [0.0, 0.0, 1.0]]).expand(2, 3, 2, 3)
+    rows, columns = (1 + 2 + 0 + 1) / 4, (0 + 1 + 2) / 3
+    assert total_variation(image).item() == pytest.approx(rows + columns)
+    assert total_variation(image[..., :1, :]).item() == pytest.approx(1.5)
+    assert total_variation(torch.full((1, 3, 4, 4), 0.7)) == 0
