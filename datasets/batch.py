@@ -18,6 +18,7 @@ class Sample(TypedDict, total=False):
     gray: Tensor
     nir: Tensor
     rgb: Tensor
+    photo: Tensor
     hints: Tensor
     boxes: Tensor
     valid: Tensor
@@ -30,12 +31,13 @@ class Batch(TypedDict, total=False):
     gray: Tensor  # B1HW [0,1], CIE L*/100 (D65) of the RGB image; absent for NIR-only input
     nir: Tensor  # B1HW [0,1], linear in the stored NIR levels
     rgb: Tensor  # B3HW [0,1] sRGB; absent at inference
+    photo: Tensor  # B3HW [0,1] sRGB: other pictures without NIR, in training only
     hints: Tensor  # B3HW: ab/110 where a colour is given, 0 elsewhere, then the mask {0,1}
     boxes: list[Tensor]  # per image K x 4, pixels, xyxy (x2, y2 exclusive)
     valid: Tensor  # B1HW {0,1}: pixels that count
 
 
-_STACKED = ("gray", "nir", "rgb", "hints", "valid")
+_STACKED = ("gray", "nir", "rgb", "photo", "hints", "valid")
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -141,7 +141,7 @@ def _build(file: BinaryIO, source: Source, wanted: list[tuple[str, str]], old: _
         boxes = planes.get("boxes")
         entry = {"key": key, "stamp": stamp, "boxes": None if boxes is None else boxes.tolist()}
         entry["planes"] = {}
-        for name in ("rgb", "nir"):
+        for name in ("rgb", "nir", "photo"):
             plane = planes.get(name)
             if plane is not None:
                 plane = np.ascontiguousarray(plane)

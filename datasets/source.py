@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, runtime_checkable
 
@@ -21,6 +21,7 @@ class Planes(TypedDict, total=False):
 
     rgb: np.ndarray  # H x W x 3 uint8, sRGB
     nir: np.ndarray  # H x W uint8
+    photo: np.ndarray  # H x W x 3 uint8, sRGB: another picture, for training (see ``joined``)
     boxes: np.ndarray  # K x 4 float32, pixels, xyxy (x2, y2 exclusive)
 
 
@@ -105,6 +106,10 @@ class Adapter(ABC):
     def subsets(self) -> Mapping[str, Sequence[str]]:
         """Named subsets of the test keys that results report beside ``all``."""
         return {}
+
+    def rootless(self) -> Self:
+        """The same without the folder, which differs between machines."""
+        return replace(self, root=None)
 
     def base(self) -> Path:
         """The dataset's folder, checked to exist."""

@@ -126,7 +126,7 @@ class EvalView:
 
 
 def to_sample(planes: Planes, key: str) -> Sample:
-    """Planes as float32 tensors: rgb and nir in [0,1], gray = CIE L*/100 of the 8-bit rgb."""
+    """Planes as float32 tensors: rgb, nir and photo in [0,1], gray = CIE L*/100 of the 8-bit rgb."""
     sample: Sample = {"key": key}
     if "rgb" in planes:
         rgb = np.ascontiguousarray(planes["rgb"])  # flipped views are not
@@ -134,6 +134,9 @@ def to_sample(planes: Planes, key: str) -> Sample:
         sample["rgb"] = _unit(torch.from_numpy(rgb).permute(2, 0, 1))
     if "nir" in planes:
         sample["nir"] = _unit(torch.from_numpy(np.ascontiguousarray(planes["nir"]))[None])
+    if "photo" in planes:
+        photo = np.ascontiguousarray(planes["photo"])
+        sample["photo"] = _unit(torch.from_numpy(photo).permute(2, 0, 1))
     if "boxes" in planes:
         sample["boxes"] = torch.from_numpy(np.ascontiguousarray(planes["boxes"], np.float32))
     return sample

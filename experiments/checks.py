@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ def check_same_experiment(saved: dict[str, Any], present: dict[str, Any], folder
         UserError: naming the settings that differ.
     """
     different = differences(saved, present)
-    # another data folder or another rhythm of logs and checkpoints leaves the steps done valid
-    free = ["training.checkpoint_every", "training.log_every", "data.root"]
+    # another rhythm of logs and checkpoints, or data folder, leaves the steps done valid
+    free = ["training.checkpoint_every", "training.log_every"]
+    free += [name for name in different if re.fullmatch(r"data\.(\w+\.)*root", name)]
     if present["training"]["schedule"] == "constant":
         free.append("training.steps")  # other schedules would have had other learning rates
     refused = [name for name in different if name not in free]

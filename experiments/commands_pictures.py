@@ -26,6 +26,7 @@ class ColorizeOptions:
             by default the shipped weights for NIR pictures.
         out: PNG file or folder to write.
         weights: the run's best by validation, its last, or that of the two its recipe names.
+        output: what a method with several outputs returns; see ``crosschroma evaluate``.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
@@ -34,6 +35,7 @@ class ColorizeOptions:
     run: Annotated[Path, tyro.conf.arg(metavar="RUN")] = Path(SHIPPED)
     out: Path = Path("colorized")
     weights: Literal["result", "best", "last"] = "result"
+    output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
 
@@ -45,7 +47,7 @@ def colorize(argv: list[str]) -> int:
     from .infer import Colorizer, colorize_files
 
     device = usable_device(options.device)
-    colorizer = Colorizer.load(options.run, options.weights, device)
+    colorizer = Colorizer.load(options.run, options.weights, device, options.output)
     report = colorize_files(colorizer, options.source, options.out, options.overwrite, print)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")
@@ -64,12 +66,15 @@ class GalleryOptions:
         runs: run folders or checkpoint files; the first one's dataset and view are used.
         out: PNG or JPEG file to write.
         images: number of test images, spread evenly over the split.
+        outputs: of runs that have several, show these, a column each; cocolor has its four paths,
+            and what it makes of them (fused_nir, fused_gray, fused_both).
         root: the dataset's folder.
     """
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
     out: Path = Path("gallery.png")
     images: int = 4
+    outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
 
 
@@ -78,7 +83,7 @@ def gallery(argv: list[str]) -> int:
     options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
     from .gallery_runs import write_gallery
 
-    write_gallery(options.runs, options.out, options.images, options.root)
+    write_gallery(options.runs, options.out, options.images, options.root, options.outputs)
     print(options.out)
     return 0
 

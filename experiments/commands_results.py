@@ -29,6 +29,8 @@ class EvaluateOptions:
     Attributes:
         run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
         weights: the run's best by validation, its last, or that of the two its recipe names.
+        output: what a method with several outputs returns, such as one path of cocolor
+            (nir_as_gray) or what it fuses of gray alone (fused_gray).
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
         json: write the run file there.
@@ -40,6 +42,7 @@ class EvaluateOptions:
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     weights: Literal["result", "best", "last"] = "result"
+    output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -58,7 +61,7 @@ def evaluate(argv: list[str]) -> int:
     from .metrics_table import METRICS
     from .shipped import load_any
 
-    trained = load_any(options.run, options.weights)
+    trained = load_any(options.run, options.weights, options.output)
     own = trained.experiment.data
     if options.dataset is None or options.dataset == own.name:
         adapter = replace(own, root=options.root or own.root)

@@ -189,7 +189,8 @@ class _Run:
 
     def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
-        factor = self.training.rate_factor(self.progress.step)
+        part = self.system.schedule_part(self.progress.step, self.training.steps)
+        factor = self.training.rate_factor(self.progress.step, part)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor

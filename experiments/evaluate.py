@@ -139,7 +139,7 @@ def evaluate_system(
     if isinstance(system, ColorizationSystem):
         system = system.to(device).eval()
         counts = system.parameter_counts()
-        parameters = sum(counts[name] for name in system.inference_networks)
+        parameters = sum(counts[name] for name in system.networks_used)
     source = adapter.split("test")
     evaluation = evaluate(
         system.colorize,

@@ -87,7 +87,7 @@ def origin(experiment: Experiment) -> dict[str, Any]:
 
     Without the data's folder, which differs between machines.
     """
-    config = to_plain(replace(experiment, data=replace(experiment.data, root=None)))
+    config = to_plain(replace(experiment, data=experiment.data.rootless()))
     return {
         "recipe": experiment.name,
         "train_data": "; ".join(

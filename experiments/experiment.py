@@ -35,7 +35,8 @@ class Training:
         clip_norm: largest gradient norm of an optimiser's parameters.
         ema_decay: decay of the weight average that is validated and shipped; see ``ema``.
         schedule: factor on every learning rate: ``constant``; ``cosine`` to 0; ``linear``:
-            constant for the first half, then straight to 0 (pix2pix).
+            constant for the first half, then straight to 0 (pix2pix). A method that trains in
+            stages begins it anew in each.
         warmup: first steps, in which the factor rises linearly from 0.
         validate_every: steps between validations (0: only after the last step).
         checkpoint_every: steps between checkpoints.
@@ -74,10 +75,17 @@ class Training:
             if getattr(self, name) < 0:
                 raise UserError(f"--training.{name.replace('_', '-')} must not be negative")
 
-    def rate_factor(self, step: int) -> float:
-        """The factor on the learning rates in optimisation step ``step`` (from 0)."""
+    def rate_factor(self, step: int, part: range | None = None) -> float:
+        """The factor on the learning rates in optimisation step ``step`` (from 0).
+
+        Args:
+            step: in the whole training.
+            part: the steps over which warm-up and schedule run; default all.
+        """
+        part = part or range(self.steps)
+        step -= part.start
         warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        done = min(1.0, step / self.steps)
+        done = min(1.0, step / len(part))
         if self.schedule == "cosine":
             return warm * 0.5 * (1 + math.cos(math.pi * done))
         if self.schedule == "linear":

@@ -22,7 +22,11 @@ GIVEN = {"nir": "NIR", "gray": "gray"}
 
 @torch.no_grad()
 def write_gallery(
-    runs: Sequence[Path], out: Path, images: int = 4, root: Path | None = None
+    runs: Sequence[Path],
+    out: Path,
+    images: int = 4,
+    root: Path | None = None,
+    outputs: Sequence[str] = (),
 ) -> None:
     """Colour test images with every run and draw them side by side into a PNG file.
 
@@ -31,19 +35,29 @@ def write_gallery(
         out: the file.
         images: test images, spread evenly over the split.
         root: the dataset's folder; default the first run's.
+        outputs: what to show of methods that have several outputs; default what they return.
 
     Raises:
-        UserError: no run, a run that cannot be loaded, or one for a plane the dataset lacks.
+        UserError: no run, a run that cannot be loaded, or one for a plane the dataset lacks;
+            an output that a method with outputs does not have, or outputs that none has.
     """
     if not runs:
         raise UserError("gallery: name at least one run")
-    methods = [load_any(run) for run in runs]
+    methods = [method for run in runs for method in _uses(load_any(run), outputs)]
+    if outputs and not any(method.output for method in methods):
+        raise UserError("gallery: no run has outputs to choose from; leave --outputs out")
     experiment = methods[0].experiment
     data = replace(experiment.data, root=root or experiment.data.root)
     test = Images(data.split("test"), experiment.eval_view)
     count = min(images, len(test))
     rows = [_row(test, index * len(test) // count, methods) for index in range(count)]
     gallery(rows, out)
+
+
+def _uses(trained: Trained, outputs: Sequence[str]) -> list[Trained]:
+    if not outputs or not trained.experiment.method.outputs:
+        return [trained]
+    return [trained.with_output(output) for output in outputs]
 
 
 def _row(test: Images, index: int, methods: Sequence[Trained]) -> GalleryRow:
@@ -62,11 +76,11 @@ def _row(test: Images, index: int, methods: Sequence[Trained]) -> GalleryRow:
 
 
 def _heading(method: Trained, methods: Sequence[Trained]) -> str:
-    """The shortest name that no other run has: method, method and input, or the run's folder."""
+    """The shortest name no other has: method, method and output or input, or the run's folder."""
     for name_of in (
         lambda m: m.system.name,
-        lambda m: f"{m.system.name} {GIVEN.get(m.system.domain, '')}".strip(),
+        lambda m: f"{m.system.name} {m.output or GIVEN.get(m.system.domain, '')}".strip(),
     ):
         if [name_of(other) for other in methods].count(name_of(method)) == 1:
             return name_of(method)
-    return method.path.parent.name
+    return f"{method.path.parent.name} {method.output}".strip()

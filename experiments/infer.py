@@ -48,12 +48,18 @@ class Colorizer:
         self.device = torch.device(device)
 
     @classmethod
-    def load(cls, run: Path | str, which: str = "result", device: str = "cpu") -> Colorizer:
+    def load(
+        cls,
+        run: Path | str,
+        which: str = "result",
+        device: str = "cpu",
+        output: str | None = None,
+    ) -> Colorizer:
         """From a run's folder, a checkpoint, a file of ``ship`` or the name of shipped weights.
 
-        Raises ``UserError`` as ``load_trained`` and ``shipped.load`` do.
+        ``output`` and errors are those of ``shipped.load_any``.
         """
-        trained = load_any(run, which)
+        trained = load_any(run, which, output)
         return cls(trained.system, trained.experiment.eval_view.size, device)
 
     @torch.no_grad()

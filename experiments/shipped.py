@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ def ship(run: Path, out: Path, which: str = "result") -> Path:
     """
     trained = load_trained(run, which)
     path = out if out.suffix == SUFFIX else out / f"{trained.experiment.name}{SUFFIX}"
-    plain = to_plain(trained.experiment)
-    plain["data"]["root"] = None
+    experiment = trained.experiment
+    plain = to_plain(replace(experiment, data=experiment.data.rootless()))
     about = {
         "experiment": plain,
         "step": trained.step,
@@ -90,16 +91,22 @@ def load(path: Path) -> Trained:
     )
 
 
-def load_any(run: Path | str, which: str = "result") -> Trained:
+def load_any(run: Path | str, which: str = "result", output: str | None = None) -> Trained:
     """From a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
 
+    Args:
+        run: the folder, file or name.
+        which: as ``load_trained``'s.
+        output: one of the method's outputs; default what it was trained to return.
+
     Raises:
-        UserError: as ``load_trained`` and ``load``.
+        UserError: as ``load_trained`` and ``load``; an output that the method does not have.
     """
     path = Path(run)
     if not path.exists() and str(run) in names():
         path = _shipped()[str(run)]
-    return load(path) if path.suffix == SUFFIX else load_trained(path, which)
+    trained = load(path) if path.suffix == SUFFIX else load_trained(path, which)
+    return trained if output is None else trained.with_output(output)
 
 
 def names() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 import torch
@@ -19,6 +19,7 @@ from ..losses.terms import Term, Terms
 from .blocks import norm_layer
 from .domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
 from .encoders import Encoder, build_encoder
+from .extra_losses import ExtraLosses, ExtraTerms
 from .generator_system import GeneratorSystem
 
 _CAP = 8  # most channels of the decoder, in multiples of its width
@@ -42,7 +43,7 @@ class EncoderUNetGenerator(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(1, _STEM, 3, padding=1), nn.ReLU())
         skips = {1: _STEM, **dict(zip(given.reductions, given.widths, strict=True))}
         coarsest = max(skips)
-        below = width * min(2 * _CAP, coarsest)
+        below = self.coarsest_channels = width * min(2 * _CAP, coarsest)
         self.middle = nn.Sequential(
             nn.Conv2d(skips.pop(coarsest), below, 1), nn.ReLU(), nn.Dropout2d(dropout)
         )
@@ -55,16 +56,26 @@ class EncoderUNetGenerator(nn.Module):
         self.head = nn.Conv2d(below, out_channels, 3, padding=1)
         self.stride = coarsest
 
-    def forward(self, plane: Tensor) -> Tensor:
-        """B1HW in [-1,1], sides multiples of ``stride``: BCHW in [-1,1]."""
+    def encode(self, plane: Tensor) -> list[Tensor]:
+        """B1HW in [-1,1], sides multiples of ``stride``, to maps, the coarsest last."""
         given = cast(Encoder, self.encoder)
-        maps = dict(zip(given.reductions, given(plane), strict=True)) | {1: self.stem(plane)}
-        feature = self.middle(maps.pop(self.stride))
+        *finer, coarsest = given(plane)
+        return [self.stem(plane), *finer, self.middle(coarsest)]
+
+    def decode(self, maps: list[Tensor]) -> Tensor:
+        """The maps of ``encode`` to BCHW in [-1,1]."""
+        *finer, feature = maps
+        # a timm encoder may have a map at full size, which counts instead of the stem's
+        skips = dict(zip((1, *cast(Encoder, self.encoder).reductions[:-1]), finer, strict=True))
         for scale, block in self.decoder.items():
             feature = F.interpolate(feature, scale_factor=2, mode="bilinear", align_corners=False)
-            skip = maps.get(int(scale))
+            skip = skips.get(int(scale))
             feature = block(feature if skip is None else torch.cat([feature, skip], dim=1))
         return torch.tanh(self.head(feature))
+
+    def forward(self, plane: Tensor) -> Tensor:
+        """B1HW in [-1,1], sides multiples of ``stride``: BCHW in [-1,1]."""
+        return self.decode(self.encode(plane))
 
 
 class EncoderUNet(GeneratorSystem):
@@ -90,6 +101,7 @@ class EncoderUNet(GeneratorSystem):
             weight_mse: of the squared error.
             weight_ssim: of 1 - SSIM (NIR only).
             weight_angle: of 1 - cos between RGB vectors (NIR only).
+            extra: weights of further terms, which know no ``shift``.
             shift: pixels by which a pair may be off; see ``losses.registration``.
             ensemble: average the colours of the image and its mirror image when colouring.
             lr: AdamW's learning rate; ``encoder_lr`` times it for the encoder.
@@ -105,6 +117,7 @@ class EncoderUNet(GeneratorSystem):
         weight_mse: float = 4.0
         weight_ssim: float = 0.1
         weight_angle: float = 2.0
+        extra: ExtraLosses = field(default_factory=ExtraLosses)
         shift: int = 0
         ensemble: Literal["none", "flip"] = "flip"
         lr: float = 1e-3
@@ -113,12 +126,19 @@ class EncoderUNet(GeneratorSystem):
 
         @property
         def learnt_from(self) -> str:
-            if self.encoder_weights == "none":
-                return ""
-            return f"encoder {self.encoder}: {self.encoder_weights}"
+            encoder = f"encoder {self.encoder}: {self.encoder_weights}"
+            given = "" if self.encoder_weights == "none" else encoder
+            return "; ".join(filter(None, (given, self.extra.learnt_from)))
 
         def smoke(self) -> EncoderUNet.Config:
-            return replace(self, width=8, encoder_weights="none", encoder_lr=1.0, ensemble="none")
+            return replace(
+                self,
+                width=8,
+                encoder_weights="none",
+                encoder_lr=1.0,
+                ensemble="none",
+                extra=self.extra.smoke(),
+            )
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.domain)
@@ -127,6 +147,7 @@ class EncoderUNet(GeneratorSystem):
             config.encoder, OUT_CHANNELS[config.domain], config.width, config.dropout
         )
         self.stride: int = self.generator.stride
+        self.extra = ExtraTerms(config.extra)
 
     def load_pretrained(self) -> str:
         if self.config.encoder_weights == "none":
@@ -145,7 +166,8 @@ class EncoderUNet(GeneratorSystem):
 
     def losses(self, batch: Batch) -> Terms:
         config = self.config
-        found, true = self.predict(batch).float(), network_target(config.domain, batch)
+        output = self.predict(batch)
+        found, true = output.float(), network_target(config.domain, batch)
         if config.domain == "nir":
             found, true = (found + 1) / 2, (true + 1) / 2
         found, true = best_shifted(found, true, config.shift)
@@ -156,7 +178,8 @@ class EncoderUNet(GeneratorSystem):
         if config.domain == "nir":
             terms["ssim"] = Term(ssim_loss(found, true), config.weight_ssim)
             terms["angle"] = Term(angular_loss(found, true), config.weight_angle)
-        return terms
+        extra = self.extra(config.domain, output, batch)
+        return terms | {f"extra_{name}": term for name, term in extra.items()}
 
     def colorize(self, batch: Batch) -> Tensor:
         output = self.predict(batch)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from torch import Tensor, nn
 
 from ..datasets.batch import Batch
 from .domain import DomainName, network_input, output_to_rgb
 from .padding import pad_and_crop
 from .system import ColorizationSystem
+
+
+@runtime_checkable
+class MultiScale(Protocol):
+    """A generator whose feature maps can be seen and changed between its two halves."""
+
+    coarsest_channels: int  # of the last map
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """BCHW in [-1,1] to feature maps, the coarsest last."""
+        ...
+
+    def decode(self, maps: list[Tensor]) -> Tensor:
+        """The maps of ``encode`` to the output in [-1,1], BC'HW."""
+        ...
 
 
 class GeneratorSystem(ColorizationSystem):

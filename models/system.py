@@ -64,9 +64,22 @@ class ColorizationSystem(nn.Module, ABC):
             """The same method, narrow enough to run on a CPU in seconds."""
             return self
 
+        @property
+        def outputs(self) -> tuple[str, ...]:
+            """What ``colorize`` can be made to return, where that is more than one thing."""
+            return ()
+
+        def with_output(self, output: str) -> Self:
+            """The same networks, put to another use: one training, a row for each of ``outputs``.
+
+            Raises:
+                UserError: not one of ``outputs``.
+            """
+            raise UserError(f"{self.system.name} has no outputs to choose from; leave {output} out")
+
     name: ClassVar[str]
     stride: int = 1  # inputs are padded to a multiple of it and outputs cropped back
-    inference_networks: ClassVar[tuple[str, ...]] = ("generator",)  # averaged (EMA), shipped
+    inference_networks: tuple[str, ...] = ("generator",)  # averaged (EMA), shipped
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -94,6 +107,15 @@ class ColorizationSystem(nn.Module, ABC):
     @abstractmethod
     def colorize(self, batch: Batch) -> Tensor:
         """Colour a batch: B3HW sRGB [0,1], of the input's size, on the input's device."""
+
+    @property
+    def networks_used(self) -> tuple[str, ...]:
+        """The networks that ``colorize`` runs, whose parameters tables count."""
+        return self.inference_networks
+
+    def schedule_part(self, index: int, steps: int) -> range:
+        """The steps around ``index``, of ``steps``, over which learning rates take their course."""
+        return range(steps)
 
     def load_pretrained(self) -> str:
         """Take over trained weights before a new run; which, in words, or "" for none.

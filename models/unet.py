@@ -41,18 +41,27 @@ class UNetGenerator(nn.Module):
         )
         self.decoder = nn.ModuleList(_double_conv(2 * w, w, norm) for w in reversed(widths[:-1]))
         self.head = nn.Conv2d(width, out_channels, 1)
+        self.coarsest_channels = widths[-1]
 
-    def forward(self, image: Tensor) -> Tensor:
-        """BCHW in [-1,1] to BC'HW in [-1,1]."""
-        skips: list[Tensor] = []
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """BCHW in [-1,1] to the maps of all scales, the coarsest last."""
+        maps: list[Tensor] = []
         feature = image
         for block in self.encoder:
-            feature = block(F.max_pool2d(feature, 2) if skips else feature)
-            skips.append(feature)
-        skips.pop()
+            feature = block(F.max_pool2d(feature, 2) if maps else feature)
+            maps.append(feature)
+        return maps
+
+    def decode(self, maps: list[Tensor]) -> Tensor:
+        """The maps of ``encode`` to BC'HW in [-1,1]."""
+        *skips, feature = maps
         for up, block in zip(self.up, self.decoder, strict=True):
             feature = block(torch.cat([skips.pop(), up(feature)], dim=1))
         return torch.tanh(self.head(feature))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """BCHW in [-1,1] to BC'HW in [-1,1]."""
+        return self.decode(self.encode(image))
 
 
 class UNet(GeneratorSystem):

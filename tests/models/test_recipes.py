@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -16,14 +17,22 @@ from crosschroma.models.system import ColorizationSystem
 RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
 
 
-def _different_methods() -> list[str]:
+SLOW_TO_FIT = {"cocolor"}  # four colorizers' work a step; test_cocolor fits a smaller one
+
+
+def _different_methods() -> list[Any]:
     """The first recipe of each method and domain, ablations apart."""
     kinds = {}
     for name in recipe_list.names():
         method = RECIPES[name].method
         key = (type(method), getattr(method, "domain", None))
         kinds.setdefault(key, name)
-    return list(kinds.values())
+    return [
+        pytest.param(
+            name, marks=[pytest.mark.slow] * (RECIPES[name].method.system.name in SLOW_TO_FIT)
+        )
+        for name in kinds.values()
+    ]
 
 
 class PlainStep:
@@ -32,19 +41,27 @@ class PlainStep:
     def __init__(self, system: ColorizationSystem, index: int = 0) -> None:
         self.index, self.system, self.optimizers = index, system, system.optimizers()
         self.reached: dict[str, set[str]] = {}
+        self.left: set[str] = set()  # had a gradient that no optimiser took
         self.terms: dict[str, float] = {}
 
+    def gradients(self) -> set[str]:
+        """Parameters that have one."""
+        return {
+            name
+            for name, p in self.system.named_parameters()
+            if p.grad is not None and p.grad.abs().sum() > 0
+        }
+
     def backward(self, terms: Terms, optimizer: str) -> None:
+        self.left |= self.gradients()
         total(terms, self.index).backward()
         self.terms |= {name: term.value.item() for name, term in terms.items()}
 
     def update(self, optimizer: str) -> None:
-        names = {id(p): name for name, p in self.system.named_parameters()}
-        self.reached[optimizer] = {
-            names[id(p)]
-            for p in self.system.parameters()
-            if p.grad is not None and p.grad.abs().sum() > 0
-        }
+        groups = self.optimizers[optimizer].param_groups
+        owned = {id(p) for group in groups for p in group["params"]}
+        own = {name for name, p in self.system.named_parameters() if id(p) in owned}
+        self.reached[optimizer] = self.gradients() & own
         self.optimizers[optimizer].step()
         self.optimizers[optimizer].zero_grad()
 
@@ -130,7 +147,10 @@ def test_batch_of_two_equals_two_of_one(small: ColorizationSystem) -> None:
         )
         for i in range(2)
     ]
-    torch.testing.assert_close(small.colorize(both), torch.cat(alone), atol=2e-5, rtol=0)
+    difference = (small.colorize(both) - torch.cat(alone)).abs()
+    # where a colour leaves sRGB, rounding may end the search for its chroma a step (1/4096) apart
+    assert difference.max() < 5e-4
+    assert (difference > 2e-5).float().mean() < 1e-3
 
 
 def test_gradients_reach_each_optimizers_parameters_and_no_other(
@@ -147,6 +167,7 @@ def test_gradients_reach_each_optimizers_parameters_and_no_other(
     for optimizer, reached in step.reached.items():
         expected = {name for name, p in everything.items() if id(p) in owned[optimizer]}
         assert reached == expected
+    assert not step.left | step.gradients()
 
 
 def test_optimizers_hold_parameters_in_their_networks_order(small: ColorizationSystem) -> None:

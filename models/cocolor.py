@@ -1,0 +1,395 @@
+"""CoColor: a NIR and a gray colorizer that help each other over translated images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from ..datasets.batch import Batch
+from ..datasets.errors import UserError, unknown
+from ..losses.terms import Terms
+from .cocolor_losses import LossWeights, Seen
+from .cocolor_stages import Schedule, Stage, StageName
+from .domain import DomainName
+from .fusion import FeatureExchange, PathFusion
+from .paths import PATHS, Colorizer, Painted, painted, with_luminance
+from .system import ColorizationSystem, Step
+from .translator import Translator
+from .unet import UNet
+
+CoDomain = Literal["nir", "gray", "both"]
+Output = Literal["fused", "mean", "nir", "nir_as_gray", "gray", "gray_as_nir"]
+
+GIVEN: dict[CoDomain, tuple[DomainName, ...]] = {
+    "nir": ("nir",),
+    "gray": ("gray",),
+    "both": ("nir", "gray"),
+}
+_COLORIZERS = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
+_TRANSLATORS = {"nir": "translator_n2g", "gray": "translator_g2n"}  # by what they are given
+
+
+class CoColor(ColorizationSystem):
+    """Colour from NIR, from gray or from both, by up to four paths over two colorizers.
+
+    With F_N and F_G the colorizers and X_N2G, X_G2N the translated images, the paths are
+    F_N(X_N) (``nir``), F_G(X_N2G) (``nir_as_gray``), F_G(X_G) (``gray``) and F_N(X_G2N)
+    (``gray_as_nir``). NIR alone has the first two, gray alone the last two. X_G is L*/100, and
+    where gray is given ``colorize`` keeps it; the L* of a NIR image on the gray path is the
+    translated one. Batches with a plane ``photo`` teach the gray paths from these photographs too.
+
+    Paper: Yang, Chen, Yang 2023 (CoColor), abstract and figure 3: the four paths, the translation
+    in both directions, pre-trained colorizers, progressive training with fusion under consistency
+    of pixels and features.
+    Differs: the paper's networks, weights, stage lengths, discriminators and fusion operator are
+    not public. Here the colorizers are any of this suite's, the translators are supervised by the
+    pairs (L1 and SSIM), nothing is adversarial, and features agree in direction, not in size.
+    """
+
+    name = "cocolor"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(LossWeights, ColorizationSystem.Config):
+        """Settings of ``CoColor``, with the weights of its losses.
+
+        Attributes:
+            domain: what ``colorize`` is given. Training is the same for all three.
+            output: what ``colorize`` returns: the ``fused`` result of all paths that the domain
+                has, their ``mean``, or that of one path.
+            nir_colorizer: F_N, a method that is one generator, for NIR.
+            gray_colorizer: F_G, the same for gray. Of either method's settings those of the
+                network and of the generator's optimiser count, those of its losses and of
+                averaging over mirror images do not.
+            gray_branch: without it F_N is alone: no F_G, no translators, no fusion.
+            translation: without it there are only F_N(X_N) and F_G(X_G), which then are to agree
+                with each other.
+            freeze_gray: train F_G in ``pretrain`` only.
+            fusion: ``weights`` learns one for every path at every pixel; ``mean`` learns nothing.
+            feature_exchange: let the colorizer of the given domain decode its coarsest map plus
+                what it gains from the other's, before the fusion; see ``FeatureExchange``. Off by
+                default: it costs a third pass of a colorizer.
+            stages: the schedule; the last goes on to the end. Those that would train nothing are
+                left out, and their steps go to the following ones. Learning rates take their
+                course anew in each.
+            translator_width: channels of a translator at full resolution.
+            translator_blocks: its residual blocks.
+            fusion_width: channels of the fusion's convolutions.
+            translator_lr: Adam's learning rate of the translators; ``fusion_lr`` of fusion and
+                exchange. The colorizers have their own.
+        """
+
+        domain: CoDomain = "nir"
+        output: Output = "fused"
+        nir_colorizer: ColorizationSystem.Config = field(
+            default_factory=lambda: UNet.Config(domain="nir", norm="group")
+        )
+        gray_colorizer: ColorizationSystem.Config = field(
+            default_factory=lambda: UNet.Config(domain="gray", norm="group")
+        )
+        gray_branch: bool = True
+        translation: bool = True
+        freeze_gray: bool = False
+        fusion: Literal["weights", "mean"] = "weights"
+        feature_exchange: bool = False
+        stages: tuple[Stage, ...] = (
+            Stage(name="pretrain", steps=4000),
+            Stage(name="translate", steps=1000),
+            Stage(name="joint", steps=4000),
+            Stage(name="fuse", steps=1000),
+        )
+        translator_width: int = 64
+        translator_blocks: int = 9
+        fusion_width: int = 32
+        translator_lr: float = 1e-3
+        fusion_lr: float = 1e-3
+
+        @property
+        def learnt_from(self) -> str:
+            parts = [self.nir_colorizer.learnt_from]
+            if self.gray_branch:
+                parts.append(self.gray_colorizer.learnt_from)
+            return "; ".join(dict.fromkeys(filter(None, parts)))
+
+        def smoke(self) -> Self:
+            return replace(
+                self,
+                nir_colorizer=self.nir_colorizer.smoke(),
+                gray_colorizer=self.gray_colorizer.smoke(),
+                stages=(Stage(name="joint", steps=1), Stage(name="fuse", steps=1)),
+                translator_width=4,
+                translator_blocks=1,
+                fusion_width=8,
+            )
+
+        def ways(self, domain: CoDomain) -> list[str]:
+            """The paths from what ``domain`` gives, by their names in ``PATHS``."""
+            colorizers = ("nir", "gray") if self.gray_branch else ("nir",)
+            return [
+                name
+                for name, (given, colorizer) in PATHS.items()
+                if given in GIVEN[domain]
+                and colorizer in colorizers
+                and (given == colorizer or (self.translation and self.gray_branch))
+            ]
+
+        @property
+        def outputs(self) -> tuple[str, ...]:
+            """Every path, and ``fused_`` and ``mean_`` of each domain that has several."""
+            several = [domain for domain in GIVEN if len(self.ways(domain)) > 1]
+            joined = (f"{kind}_{domain}" for domain in several for kind in ("fused", "mean"))
+            return (*self.ways("both"), *joined)
+
+        def with_output(self, output: str) -> Self:
+            if output not in self.outputs:
+                raise UserError(unknown("output of cocolor", output, self.outputs))
+            if output in PATHS:
+                changes = {"output": output, "domain": PATHS[output].given}
+            else:
+                changes = dict(zip(("output", "domain"), output.split("_"), strict=True))
+            return replace(self, **changes)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.nir_colorizer = Colorizer(config.nir_colorizer, "nir")
+        self._names = ["nir_colorizer"]
+        if config.gray_branch:
+            self._add("gray_colorizer", Colorizer(config.gray_colorizer, "gray"))
+            if config.translation:
+                for name in _TRANSLATORS.values():
+                    self._add(name, Translator(config.translator_width, config.translator_blocks))
+            self._add_fusion()
+        self.inference_networks = tuple(self._names)
+        self._schedule = Schedule([s for s in config.stages if self.trained_in(s.name)])
+        self._check_output()
+
+    @property
+    def domain(self) -> CoDomain:
+        return self.config.domain
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"nir", "rgb"})
+
+    @property
+    def networks_used(self) -> tuple[str, ...]:
+        ways = [PATHS[way] for way in self._output_ways()]
+        used = {_COLORIZERS[colorizer] for _, colorizer in ways}
+        used |= {_TRANSLATORS[given] for given, colorizer in ways if given != colorizer}
+        if self.config.output == "fused" and len(ways) > 1:
+            used |= {"fusion", "exchange"}
+        return tuple(name for name in self._names if name in used)
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {name: self.get_submodule(name) for name in self._names}
+
+    def load_pretrained(self) -> str:
+        loaded = {
+            name: self.get_submodule(f"{name}.system").load_pretrained()  # pyright: ignore
+            for name in self._colorizers()
+        }
+        return "; ".join(f"{name}: {text}" for name, text in loaded.items() if text)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        config, optimizers = self.config, {}
+        for name, network in self.networks().items():
+            if name in self._colorizers():
+                system = cast(ColorizationSystem, network.get_submodule("system"))
+                optimizers[name] = system.optimizers()["generator"]
+            else:
+                translator = name in _TRANSLATORS.values()
+                lr = config.translator_lr if translator else config.fusion_lr
+                optimizers[name] = Adam(network.parameters(), lr=lr)
+        return optimizers
+
+    def schedule_part(self, index: int, steps: int) -> range:
+        return self._schedule.steps(index, steps)
+
+    def trained_in(self, stage: StageName) -> list[str]:
+        """The networks that learn in a stage, by name."""
+        config, colorizers = self.config, list(_COLORIZERS.values())
+        translators = list(_TRANSLATORS.values())
+        names = {
+            "pretrain": colorizers,
+            "translate": translators if config.translates else [],
+            "joint": [*(["nir_colorizer"] if config.freeze_gray else colorizers), *translators],
+            "fuse": ["fusion", "exchange"],
+        }
+        return [name for name in names[stage] if name in self._names]
+
+    def training_step(self, batch: Batch, step: Step) -> None:
+        stage = self._schedule.stage(step.index)
+        trained = self.trained_in(stage)
+        resting = [name for name in self._names if name not in trained]
+        for name in resting:
+            self.get_submodule(name).eval()  # running averages rest, too
+        losses = {
+            "pretrain": self._pretrain_losses,
+            "translate": self._translate_losses,
+            "joint": self._joint_losses,
+            "fuse": self._fuse_losses,
+        }
+        with step.frozen(*resting):
+            terms = losses[stage](Seen.of(batch))
+            step.backward({f"{stage}/{name}": term for name, term in terms.items()}, stage)
+        for name in trained:
+            step.update(name)
+
+    def paths(self, batch: Batch) -> dict[str, Tensor]:
+        """The result of every path that the batch's planes allow.
+
+        Args:
+            batch: with ``nir``, ``gray`` or both.
+
+        Returns:
+            By the names of ``PATHS``: B3HW sRGB in [0,1].
+        """
+        planes: dict[DomainName, Tensor] = {
+            domain: batch[domain] for domain in GIVEN["both"] if domain in batch
+        }
+        ways = [way for domain in planes for way in self.config.ways(domain)]
+        made = self._paint(ways, planes)
+        return {way: result.rgb for way, result in made.items()}
+
+    def colorize(self, batch: Batch) -> Tensor:
+        domain = self.domain
+        made = self._paint(self._output_ways(), {given: batch[given] for given in GIVEN[domain]})
+        if self.config.output == "fused":
+            rgb = self._fused(domain, made)
+        else:
+            rgb = torch.stack([result.rgb for result in made.values()]).mean(0)
+        return rgb if domain == "nir" else with_luminance(rgb, batch["gray"])
+
+    def _add(self, name: str, network: nn.Module) -> None:
+        setattr(self, name, network)
+        self._names.append(name)
+
+    def _add_fusion(self) -> None:
+        """The networks that join paths, and what they and the consistency of features ask for."""
+        config = self.config
+        ways = {domain: len(config.ways(domain)) for domain in GIVEN}
+        several = {domain: count for domain, count in ways.items() if count > 1}
+        if config.fusion == "weights":
+            self._add("fusion", PathFusion(several, config.fusion_width))
+        shapes = {cast(Colorizer, self.get_submodule(name)).coarsest for name in self._colorizers()}
+        exchanged = config.feature_exchange and config.translation
+        if (exchanged or config.weight_feature_consistency) and (len(shapes) > 1 or None in shapes):
+            raise UserError(
+                "cocolor: the colorizers have no coarsest maps of equal channels and stride; "
+                "set weight_feature_consistency to 0 and leave feature_exchange off"
+            )
+        if exchanged:
+            channels, _ = cast(tuple[int, int], shapes.pop())
+            self._add("exchange", FeatureExchange(("nir", "gray"), channels))
+
+    def _colorizers(self) -> list[str]:
+        return [name for name in _COLORIZERS.values() if name in self._names]
+
+    def _check_output(self) -> None:
+        config, ways = self.config, self.config.ways(self.domain)
+        possible = ["fused", "mean", *ways] if ways else []
+        if config.output not in possible:
+            raise UserError(
+                f"cocolor: output {config.output} cannot be made from {config.domain} here; "
+                f"choose one of {', '.join(possible) or 'another domain'}"
+            )
+
+    def _output_ways(self) -> list[str]:
+        """The paths that ``colorize`` walks."""
+        output = self.config.output
+        return self.config.ways(self.domain) if output in ("fused", "mean") else [output]
+
+    def _paint(
+        self, ways: Iterable[str], planes: Mapping[DomainName, Tensor]
+    ) -> dict[str, Painted]:
+        """Walk the paths; each network runs once, on all that it has to do."""
+        wanted: dict[DomainName, dict[str, Tensor]] = {}
+        for way in ways:
+            given, colorizer = PATHS[way]
+            plane = planes[given]
+            if given != colorizer:
+                plane = self.get_submodule(_TRANSLATORS[given])(plane).float()
+            wanted.setdefault(colorizer, {})[way] = plane
+        made: dict[str, Painted] = {}
+        for colorizer, inputs in wanted.items():
+            network = self.get_submodule(_COLORIZERS[colorizer])
+            output, feature = network(torch.cat(list(inputs.values())))
+            counts = [len(plane) for plane in inputs.values()]
+            outputs = output.split(counts)
+            features = [None] * len(counts) if feature is None else feature.split(counts)
+            for (way, plane), out, found in zip(inputs.items(), outputs, features, strict=True):
+                made[way] = painted(colorizer, out, plane, found)
+        return {way: made[way] for way in PATHS if way in made}
+
+    def _fused(self, domain: CoDomain, made: Mapping[str, Painted]) -> Tensor:
+        """One result of those of all the paths that ``domain`` has: B3HW in [0,1]."""
+        ways = self.config.ways(domain)
+        results = [self._exchanged(way, made) for way in ways]
+        rgb, planes = [r.rgb for r in results], [r.plane for r in results]
+        if "fusion" in self._names and len(ways) > 1:
+            return self.get_submodule("fusion")(domain, rgb, planes)
+        return torch.stack(rgb).mean(0)
+
+    def _exchanged(self, way: str, made: Mapping[str, Painted]) -> Painted:
+        """The result of a path without translation, its features helped by the other colorizer."""
+        given, colorizer = PATHS[way]
+        result = made[way]
+        if "exchange" not in self._names or given != colorizer:
+            return result
+        other = made[f"{given}_as_{'gray' if given == 'nir' else 'nir'}"]
+        gain = self.get_submodule("exchange")(given, result.feature, other.feature)
+        network = self.get_submodule(_COLORIZERS[colorizer])
+        output, feature = network(result.plane, gain)
+        return painted(colorizer, output, result.plane, feature)
+
+    def _pretrain_losses(self, seen: Seen) -> Terms:
+        own = [way for way in self.config.ways("both") if way in GIVEN["both"]]
+        return self._supervised(self._paint(own, seen.planes), seen)
+
+    def _translate_losses(self, seen: Seen) -> Terms:
+        nir, gray = seen.planes["nir"], seen.paired_gray
+        to_gray, to_nir = (self.get_submodule(name) for name in _TRANSLATORS.values())
+        return self._translation(to_gray(nir).float(), to_nir(gray).float(), seen)
+
+    def _joint_losses(self, seen: Seen) -> Terms:
+        config = self.config
+        made = self._paint(config.ways("both"), seen.planes)
+        terms = self._supervised(made, seen)
+        if not config.gray_branch:
+            return terms
+        if not config.translation:
+            return terms | config.consistency_terms(
+                "nir", made["nir"], made["gray"].first(seen.pairs)
+            )
+        terms |= config.consistency_terms("nir", made["nir"], made["nir_as_gray"])
+        terms |= config.consistency_terms("gray", made["gray"], made["gray_as_nir"])
+        pairs = made["gray_as_nir"].first(seen.pairs)
+        return terms | self._translation(made["nir_as_gray"].plane, pairs.plane, seen)
+
+    def _fuse_losses(self, seen: Seen) -> Terms:
+        made = self._paint(self.config.ways("both"), seen.planes)
+        pairs = {way: result.first(seen.pairs) for way, result in made.items()}
+        terms: Terms = {}
+        for domain in GIVEN:
+            if len(self.config.ways(domain)) > 1:
+                truth = seen.truth["gray" if domain == "gray" else "nir"]
+                fused = self._fused(domain, made if domain == "gray" else pairs)
+                if domain != "nir":
+                    fused = with_luminance(fused, seen.planes["gray"][: len(fused)])
+                terms |= self.config.error_terms(domain, fused, truth)
+        return terms
+
+    def _supervised(self, made: Mapping[str, Painted], seen: Seen) -> Terms:
+        terms: Terms = {}
+        for way, result in made.items():
+            terms |= self.config.error_terms(way, result.rgb, seen.truth[PATHS[way].given])
+        return terms
+
+    def _translation(self, n2g: Tensor, g2n: Tensor, seen: Seen) -> Terms:
+        weigh = self.config.translation_terms
+        return weigh("n2g", n2g, seen.paired_gray) | weigh("g2n", g2n, seen.planes["nir"])

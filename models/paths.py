@@ -1,0 +1,115 @@
+"""The ways from a NIR or a gray image to colour, and a method as one network on such a way."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from torch import Tensor, nn
+
+from ..datasets.batch import Batch
+from ..datasets.color import AB_SCALE, rgb_to_lab
+from ..datasets.errors import UserError
+from .domain import DomainName, network_input, output_to_rgb
+from .generator_system import GeneratorSystem, MultiScale
+from .padding import pad_and_crop
+from .system import ColorizationSystem
+
+
+class Path(NamedTuple):
+    """A way to colour: the domain of the given image, and that of the network that colours it."""
+
+    given: DomainName
+    colorizer: DomainName
+
+
+# F_N(X_N), F_G(X_N2G), F_G(X_G), F_N(X_G2N) in the paper's symbols
+PATHS: dict[str, Path] = {
+    "nir": Path("nir", "nir"),
+    "nir_as_gray": Path("nir", "gray"),
+    "gray": Path("gray", "gray"),
+    "gray_as_nir": Path("gray", "nir"),
+}
+
+
+class Painted(NamedTuple):
+    """What a path has made, and from what."""
+
+    rgb: Tensor  # B3HW [0,1]
+    plane: Tensor  # B1HW [0,1], what the colorizer was given
+    feature: Tensor | None  # BChw, the colorizer's coarsest map, where it shows it
+
+    def first(self, count: int) -> Painted:
+        """Of the first ``count`` images."""
+        feature = None if self.feature is None else self.feature[:count]
+        return Painted(self.rgb[:count], self.plane[:count], feature)
+
+
+class Colorizer(nn.Module):
+    """A generator system as a network of another system.
+
+    Args:
+        config: of a ``GeneratorSystem``.
+        domain: what it must be for.
+
+    Raises:
+        UserError: another kind of method, or one for the other domain.
+    """
+
+    def __init__(self, config: ColorizationSystem.Config, domain: DomainName) -> None:
+        super().__init__()
+        system = config.build()
+        if not isinstance(system, GeneratorSystem):
+            raise UserError(f"{system.name} is not one generator, and cannot be a colorizer here")
+        if system.domain != domain:
+            raise UserError(
+                f"the colorizer for {domain} is a {system.name} for {system.domain}; set its domain"
+            )
+        self.system = system
+
+    @property
+    def coarsest(self) -> tuple[int, int] | None:
+        """Channels and stride of the coarsest map, ``None`` where the generator hides it."""
+        generator = self.system.generator
+        if not isinstance(generator, MultiScale):
+            return None
+        return generator.coarsest_channels, self.system.stride
+
+    def forward(self, plane: Tensor, gain: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Colour a plane.
+
+        Args:
+            plane: B1HW in [0,1], of any size.
+            gain: BChw, added to the coarsest map; only where the generator shows it.
+
+        Returns:
+            The generator's output in [-1,1], BCHW (see ``domain.output_to_rgb``), and its coarsest
+            map, BChw.
+        """
+        generator, stride = self.system.generator, self.system.stride
+        given = network_input(self.system.domain, _batch(self.system.domain, plane))
+        if not isinstance(generator, MultiScale):
+            return pad_and_crop(generator, given, stride), None
+        seen: list[Tensor] = []
+
+        def run(image: Tensor) -> Tensor:
+            maps = generator.encode(image)
+            seen.append(maps[-1])
+            if gain is not None:
+                maps[-1] = maps[-1] + gain
+            return generator.decode(maps)
+
+        return pad_and_crop(run, given, stride), seen[0]
+
+
+def painted(domain: DomainName, output: Tensor, plane: Tensor, feature: Tensor | None) -> Painted:
+    """A colorizer's output on ``plane`` as colour; predicted ab joins the L* that ``plane`` is."""
+    return Painted(output_to_rgb(domain, output.float(), _batch(domain, plane)), plane, feature)
+
+
+def with_luminance(rgb: Tensor, gray: Tensor) -> Tensor:
+    """The colours of ``rgb``, B3HW in [0,1], on the L* of ``gray``, B1HW (L*/100)."""
+    return output_to_rgb("gray", rgb_to_lab(rgb)[:, 1:] / AB_SCALE, _batch("gray", gray))
+
+
+def _batch(domain: DomainName, plane: Tensor) -> Batch:
+    return cast(Batch, {domain: plane})
