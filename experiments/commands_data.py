@@ -14,7 +14,7 @@ from .cli import UsageError, usage
 from .commands_prior import prior
 
 _TASKS = ("check", "audit", "prior")
-_DATA_HELP = """usage: crosschroma data {{check,audit,prior}} NAME [--root DIR] [the dataset's options]
+_DATA_HELP = """usage: crosschroma data {{check,audit,prior}} NAME [--root DIR] [more options]
 
 check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
        the files' headers.

@@ -106,10 +106,10 @@ def evaluate(
         if "rgb" not in batch:
             raise DataError(f"{batch['key'][0]} has no colour picture to compare with")
         scorer.update(batch["key"], colorize(batch), batch["rgb"])
-    rows = scorer.gather(shared)
+    rows, features = scorer.gather(shared)
     return Evaluation(
         rows=rows,
-        summary=summarize(rows, subsets),
+        summary=summarize(rows, subsets, features),
         unavailable=scorer.unavailable,
         metric_protocol={"view": view.protocol, **protocol_of(metrics)},
         seconds=round(time.perf_counter() - started, 3),

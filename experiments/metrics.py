@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..datasets.errors import DataError, UserError
+from .metrics_fid import frechet_distance
 from .metrics_image import MetricUnavailableError
 from .metrics_table import METRICS, Metric, Row, mean, metric_of
+
+T = TypeVar("T")
+Features = Mapping[str, Mapping[str, Tensor]]  # metric -> key -> 2 x D: prediction, target
 
 _DIGITS = 8  # significant digits of a value: keeps 20.342834 dB exact in a mean, and files small
 
@@ -26,7 +31,7 @@ class Processes(Protocol):
 
 
 class Scorer:
-    """Turns batches into per-image rows; holds no images.
+    """Turns batches into per-image rows; holds no images, but their features for FID.
 
     Only what is asked for is loaded or computed. A metric that cannot be had (LPIPS without
     weights) becomes ``None`` in the rows and a reason in ``unavailable``.
@@ -43,6 +48,9 @@ class Scorer:
         self._metrics = list({metric.name: metric for metric in wanted}.values())
         self._given_up: set[str] = set()
         self._rows: list[Row] = []
+        self._features: dict[str, dict[str, Tensor]] = {
+            metric.name: {} for metric in self._metrics if metric.features
+        }
         self.unavailable: dict[str, str] = {}
 
     @torch.no_grad()
@@ -69,7 +77,10 @@ class Scorer:
         prediction, target = eight_bits(prediction), eight_bits(target)
         rows: list[Row] = [{"key": key} for key in keys]
         for metric in self._metrics:
-            for column, values in self._values(metric, prediction, target).items():
+            if metric.features is not None:
+                self._add_features(metric, keys, prediction, target)
+                continue
+            for column, values in self._values(metric, keys, prediction, target).items():
                 for row, value in zip(rows, values, strict=True):
                     row[column] = value
         self._rows.extend(rows)
@@ -78,27 +89,47 @@ class Scorer:
         """The rows of this process so far, sorted by key."""
         return merge_rows([self._rows])
 
-    def gather(self, processes: Processes) -> list[Row]:
-        """The rows of all processes, on each of them; see ``merge_rows``."""
+    def gather(self, processes: Processes) -> tuple[list[Row], Features]:
+        """The rows and the features of all processes, on each of them; see ``merge_rows``."""
         if processes.world_size == 1:
-            return self.rows()
+            return self.rows(), self._features
         parts: list[Any] = [None] * processes.world_size
-        torch.distributed.all_gather_object(parts, self._rows)
-        return merge_rows(parts)
+        torch.distributed.all_gather_object(parts, (self._rows, self._features))
+        features = {
+            name: {key: pair for _, part in parts for key, pair in part[name].items()}
+            for name in self._features
+        }
+        return merge_rows([rows for rows, _ in parts]), features
 
     def _values(
-        self, metric: Metric, prediction: Tensor, target: Tensor
+        self, metric: Metric, keys: Sequence[str], prediction: Tensor, target: Tensor
     ) -> dict[str, list[float | None]]:
-        if min(target.shape[-2:]) < metric.min_side:
-            side = f"{metric.min_side} x {metric.min_side}"
-            self.unavailable[metric.name] = f"needs images of at least {side} pixels"
+        compute = functools.partial(_compute, metric, keys, prediction, target)
+        found = self._attempt(metric, min(target.shape[-2:]), compute)
+        return found or {column: [None] * len(target) for column in metric.row_columns}
+
+    def _add_features(
+        self, metric: Metric, keys: Sequence[str], prediction: Tensor, target: Tensor
+    ) -> None:
+        assert metric.features is not None
+        both = functools.partial(metric.features, torch.cat([prediction, target]))
+        found = self._attempt(metric, min(target.shape[-2:]), both)
+        if found is not None:
+            pairs = found.float().cpu().view(2, len(keys), -1).unbind(1)
+            self._features[metric.name] |= dict(zip(keys, pairs, strict=True))
+
+    def _attempt(self, metric: Metric, side: int, compute: Callable[[], T]) -> T | None:
+        """What ``compute`` gives, or ``None`` and a reason in ``unavailable``."""
+        if side < metric.min_side:
+            least = f"{metric.min_side} x {metric.min_side}"
+            self.unavailable[metric.name] = f"needs images of at least {least} pixels"
         elif metric.name not in self._given_up:
             try:
-                return _compute(metric, prediction, target)
+                return compute()
             except MetricUnavailableError as reason:
                 self._given_up.add(metric.name)
                 self.unavailable[metric.name] = str(reason)
-        return {column: [None] * len(target) for column in metric.row_columns}
+        return None
 
 
 def eight_bits(image: Tensor) -> Tensor:
@@ -121,7 +152,9 @@ def merge_rows(parts: Iterable[Sequence[Row]]) -> list[Row]:
 
 
 def summarize(
-    rows: Sequence[Row], subsets: Mapping[str, Sequence[str]] | None = None
+    rows: Sequence[Row],
+    subsets: Mapping[str, Sequence[str]] | None = None,
+    features: Features | None = None,
 ) -> dict[str, dict[str, float | None]]:
     """Mean of every column and the metrics over the set, for ``all`` and each subset; pure.
 
@@ -131,6 +164,7 @@ def summarize(
     Args:
         rows: per-image rows, as ``Scorer.rows`` gives them.
         subsets: name -> keys.
+        features: of metrics that are a distance between sets, as ``Scorer.gather`` gives them.
 
     Raises:
         UserError: when there are no rows, or a subset names an image that has none.
@@ -138,16 +172,16 @@ def summarize(
     if not rows:
         raise UserError("no images were scored: the split or the folder is empty")
     by_key = {row["key"]: row for row in rows}
-    summary = {"all": _summary(rows)}
+    summary = {"all": _summary(rows, features or {})}
     for name, keys in (subsets or {}).items():
         lost = [key for key in keys if key not in by_key]
         if lost or not keys:
             raise UserError(f"subset {name}: no row for {', '.join(lost) or 'it'}")
-        summary[name] = _summary([by_key[key] for key in keys])
+        summary[name] = _summary([by_key[key] for key in keys], features or {})
     return summary
 
 
-def _summary(rows: Sequence[Row]) -> dict[str, float | None]:
+def _summary(rows: Sequence[Row], features: Features) -> dict[str, float | None]:
     known = [c for c in rows[0] if c != "key" and all(row[c] is not None for row in rows)]
     out: dict[str, float | None] = dict.fromkeys(column for column in rows[0] if column != "key")
     out |= {column: _rounded(mean(rows, column)) for column in known}
@@ -155,15 +189,27 @@ def _summary(rows: Sequence[Row]) -> dict[str, float | None]:
         if metric.rows and metric.of in out:
             needs = METRICS[metric.of].row_columns
             out[name] = _rounded(metric.rows(rows)) if set(needs) <= set(known) else None
+    for name, of_images in features.items():
+        pairs = [of_images[row["key"]] for row in rows if row["key"] in of_images]
+        whole = len(pairs) == len(rows) > 1
+        out[name] = _rounded(_distance(pairs)) if whole else None
     return out
 
 
-def _compute(metric: Metric, prediction: Tensor, target: Tensor) -> dict[str, list[float | None]]:
+def _distance(pairs: Sequence[Tensor]) -> float:
+    prediction, target = torch.stack(list(pairs)).unbind(1)
+    return frechet_distance(prediction, target)
+
+
+def _compute(
+    metric: Metric, keys: Sequence[str], prediction: Tensor, target: Tensor
+) -> dict[str, list[float | None]]:
     if metric.pair is not None:
-        values = metric.pair(prediction, target).unsqueeze(1)
+        values = metric.pair(prediction, target).view(len(target), -1)
     else:
-        assert metric.image is not None
-        sides = [metric.image(image).view(len(image), -1) for image in (prediction, target)]
+        of_one = functools.partial(metric.labelled, keys) if metric.labelled else metric.image
+        assert of_one is not None
+        sides = [of_one(image).view(len(image), -1) for image in (prediction, target)]
         values = torch.cat(sides, dim=1)
     columns = zip(metric.row_columns, values.T.tolist(), strict=True)
     return {column: [_rounded(value) for value in of_images] for column, of_images in columns}

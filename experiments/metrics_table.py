@@ -12,8 +12,10 @@ from torch import Tensor
 
 from ..datasets.errors import UserError, unknown
 from ..losses.hsv import stretched
-from . import metrics_color, metrics_image
+from . import metrics_ab, metrics_color, metrics_image
+from .metrics_fid import Backend, inception_features
 from .metrics_lpips import lpips
+from .metrics_vgg import vgg_top1
 
 Row = dict[str, Any]  # {"key": image, column: value or None, ...}
 Better = Literal["higher", "lower", "closer"]
@@ -25,15 +27,17 @@ ROUNDING = "prediction and target in [0,1] rounded to 8 bits, as if saved as PNG
 class Metric:
     """What a name in the results means, and how it is computed.
 
-    Exactly one of ``pair``, ``image`` and ``rows`` is set.
+    Exactly one of ``pair``, ``image``, ``labelled``, ``features`` and ``rows`` is set.
 
     Attributes:
         name: its printed name, unless ``columns`` gives several.
         better: ``higher``, ``lower``, or ``closer`` to the same statistic of the truth.
         protocol: how pixels become the number, in words; part of every run file.
         min_side: pixels of height and width below which it is not defined.
-        pair: (prediction, target) B3HW -> (B,).
+        pair: (prediction, target) B3HW -> (B,) or (B, columns).
         image: B3HW -> (B,) or (B, columns); taken of the prediction and of the truth.
+        labelled: the same, given the images' keys, too.
+        features: B3HW -> (B, D), taken of both; the value for a set is the Fréchet distance.
         rows: rows -> one value for the set, from the columns of the metric ``of``.
     """
 
@@ -45,6 +49,8 @@ class Metric:
     min_side: int = 1
     pair: Callable[[Tensor, Tensor], Tensor] | None = None
     image: Callable[[Tensor], Tensor] | None = None
+    labelled: Callable[[Sequence[str], Tensor], Tensor] | None = None
+    features: Callable[[Tensor], Tensor] | None = None
     rows: Callable[[Sequence[Row]], float | None] | None = None
     of: str = ""
 
@@ -56,8 +62,10 @@ class Metric:
     @property
     def row_columns(self) -> tuple[str, ...]:
         """What it adds to a row: its names and, for statistics, those of the truth."""
-        truth = tuple(name + TRUTH for name in self.own_columns) if self.image else ()
-        return () if self.rows else self.own_columns + truth
+        if self.rows or self.features:
+            return ()
+        of_both = self.image or self.labelled
+        return self.own_columns + (tuple(c + TRUTH for c in self.own_columns) if of_both else ())
 
 
 def _delta_of_means(column: str, rows: Sequence[Row]) -> float:
@@ -72,6 +80,11 @@ def _ab_std_ratio(rows: Sequence[Row]) -> float | None:
     predicted = math.fsum(math.hypot(row["a_std"], row["b_std"]) for row in rows)
     true = math.fsum(math.hypot(row["a_std" + TRUTH], row["b_std" + TRUTH]) for row in rows)
     return predicted / true if true > 0 else None
+
+
+def _balanced_auc(rows: Sequence[Row]) -> float:
+    weights = math.fsum(row["rarity"] for row in rows)
+    return math.fsum(row["rarity_AuC"] for row in rows) / weights
 
 
 def _lpips(net: str) -> Metric:
@@ -116,6 +129,17 @@ def _minmax(metric: Metric) -> Metric:
         protocol=f"as {metric.name}, the truth v first stretched by its own minimum and maximum "
         "over all channels, (v - min) / (max - min + .001 / 255), as ColorMamba's released code "
         "does (which scores float predictions; here they are rounded like all)",
+    )
+
+
+def _fid(backend: Backend, protocol: str) -> Metric:
+    return Metric(
+        name=f"FID-{backend}",
+        better="lower",
+        unit="",
+        features=functools.partial(inception_features, backend=backend),
+        protocol=f"predictions against the truths of the same images, {protocol}; bilinear to "
+        "299x299, 2048 features, statistics in float64; biased upwards on few images",
     )
 
 
@@ -178,12 +202,55 @@ _TABLE = (
     _lpips("alex"),
     _lpips("squeeze"),
     _lpips("vgg"),
+    _fid("tf", "Inception weights of the original FID (pytorch-fid's file), input in [-1,1]"),
+    _fid("tv", "torchvision's Inception weights, input normalised as by CT2 and DDColor"),
+    Metric(
+        name="VGG top-1",
+        better="higher",
+        unit="%",
+        labelled=vgg_top1,
+        protocol="share of images whose class torchvision's VGG-16 ranks first; short side 256, "
+        "middle 224x224",
+    ),
     Metric(
         name="ACC",
         better="higher",
         unit="",
         pair=metrics_image.accuracy,
         protocol="share of pixels with RGB differences below .14 (maximum) and .17 (Euclidean)",
+    ),
+    Metric(
+        name="AuC",
+        better="higher",
+        unit="%",
+        pair=metrics_ab.auc,
+        protocol="mean over the pixels of 1 - (distance in the ab plane / 150), at least 0: the "
+        "area under the share of pixels within a threshold of 0 to 150 CIE units",
+    ),
+    Metric(
+        name="rarity",
+        better="higher",
+        unit="",
+        columns=("rarity", "rarity_AuC"),
+        pair=metrics_ab.rarity_and_auc,
+        protocol="means over the pixels of w and of w x AuC; w is one over the frequency of the "
+        "true colour's ab bin (of 313) in 630 photographs of ImageNet",
+    ),
+    Metric(
+        name="AuC balanced",
+        better="higher",
+        unit="%",
+        of="rarity",
+        rows=_balanced_auc,
+        protocol="AuC of all pixels of the set, each weighted by w as under rarity; a few rare "
+        "colours weigh much on a small set",
+    ),
+    Metric(
+        name="dE00",
+        better="lower",
+        unit="",
+        pair=metrics_ab.ciede2000,
+        protocol="CIEDE2000, CIE Lab D65, mean over the pixels",
     ),
     Metric(
         name="ab",

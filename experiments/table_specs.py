@@ -46,8 +46,9 @@ METRICS = {
 }
 
 # Printed of our runs; the CSV has every metric of the run files.
-HEADLINE = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "FID", "CF_abs", "dCF_abs")
-HEADLINE_OF = {"vcip": ("PSNR", "SSIM7", "AE", "LPIPS-alex")}
+_COMMON = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "FID-tf", "FID-tv", "CF_abs", "dCF_abs")
+HEADLINE = (*_COMMON, "dE00", "AuC", "AuC balanced", "VGG top-1")
+HEADLINE_OF = {"vcip": ("PSNR", "SSIM7", "AE", "LPIPS-alex"), "rgb-nir-scene": _COMMON}
 
 # Metrics of another convention, in a table of their own with a line that says what it is.
 CONVENTION_OF = {

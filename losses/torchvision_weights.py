@@ -20,25 +20,32 @@ _FOLDER = "$TORCH_HOME/hub/checkpoints/ (TORCH_HOME is ~/.cache/torch unless set
 
 
 class Published(NamedTuple):
-    """An ImageNet network's file, by torchvision's name, and the first digits of its SHA-256."""
+    """An ImageNet network's file, by its published name, and the first digits of its SHA-256."""
 
     file: str
     sha256: str
+    folder: str = _URL
 
 
-def published_state(published: Published) -> dict[str, Tensor]:
+def published_state(published: Published, download: bool = True) -> dict[str, Tensor]:
     """The weights of a published file, on the CPU.
 
+    Args:
+        published: the file.
+        download: fetch it where it is missing.
+
     Raises:
-        UserError: the file is missing and cannot be downloaded, or is not the published one.
+        UserError: the file is missing and not downloaded, or is not the published one.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / published.file
     if not path.is_file():
+        if not download:
+            raise UserError(_remedy(published))
         _download(published, path)
     if not sha256(path).startswith(published.sha256):
         raise UserError(
             f"{published.file} in {_FOLDER} is not the published file (its SHA-256 does not "
-            f"begin with {published.sha256}); replace it by {_URL}{published.file}"
+            f"begin with {published.sha256}); replace it by {published.folder}{published.file}"
         )
     return torch.load(path, map_location="cpu", weights_only=True)
 
@@ -49,9 +56,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _remedy(published: Published) -> str:
+    url = published.folder + published.file
+    return f"no {published.file} in {_FOLDER}; put {url} there"
+
+
 def _download(published: Published, path: Path) -> None:
-    url = _URL + published.file
-    remedy = f"no {published.file} in {_FOLDER}; put {url} there"
+    url, remedy = published.folder + published.file, _remedy(published)
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         raise UserError(f"{remedy}, or unset HF_HUB_OFFLINE to have it downloaded")
     timeout = socket.getdefaulttimeout()

@@ -233,7 +233,8 @@ def test_every_metric_is_described() -> None:
     assert metric_of("CF_abs_true").name == "CF_abs"
     assert metric_of("b_std").name == "ab"
     for metric in METRICS.values():
-        assert (metric.pair is not None) + (metric.image is not None) + bool(metric.rows) == 1
+        kinds = (metric.pair, metric.image, metric.labelled, metric.features, metric.rows)
+        assert sum(kind is not None for kind in kinds) == 1
         assert metric.protocol
     assert set(protocol_of(["PSNR", "a_std", "b_std"])) == {"rounding", "PSNR", "ab"}
 
@@ -316,7 +317,7 @@ torch.distributed.init_process_group("gloo", rank=rank, world_size=2, init_metho
 scorer = Scorer(["MSE"])
 keys = [["a", "c"], ["b", "a"]][rank]
 scorer.update(keys, torch.full((2, 3, 4, 4), float(rank)), torch.zeros(2, 3, 4, 4))
-rows = scorer.gather(SimpleNamespace(global_rank=rank, world_size=2))
+rows, _ = scorer.gather(SimpleNamespace(global_rank=rank, world_size=2))
 torch.distributed.barrier()
 torch.distributed.destroy_process_group()
 print(rows)
