@@ -20,6 +20,7 @@ COMMANDS = {
     "table": ("commands_results", "table", "write, or check, the results tables"),
     "reproduce": ("commands_train", "reproduce", "train and evaluate every recipe of a table"),
     "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
+    "hints-curve": ("commands_hints", "hints_curve", "PSNR against the number of colour hints"),
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
     "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),

@@ -189,8 +189,9 @@ class _Run:
 
     def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
-        part = self.system.schedule_part(self.progress.step, self.training.steps)
-        factor = self.training.rate_factor(self.progress.step, part)
+        index = self.progress.step
+        part = self.system.schedule_part(index, self.training.steps)
+        factor = self.training.rate_factor(index, part) * self.system.rate_factor(index)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
@@ -198,7 +199,7 @@ class _Run:
         logged: list[dict[str, Tensor]] = []
         for micro in range(self.training.accumulate):
             closes = micro == self.training.accumulate - 1
-            step = _Step(self, self.progress.step, closes)
+            step = _Step(self, index, closes)
             batch = to_device(next(batches), self.fabric.device)
             with contextlib.ExitStack() as stack:
                 if not closes:

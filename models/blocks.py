@@ -46,3 +46,21 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def init_he(network: nn.Module) -> None:
+    """He's initialisation for ReLU of plain and transposed convolutions, biases 0.
+
+    Paper: He et al. 2015, "Delving Deep into Rectifiers", section 2.2, with the fan-in of each
+    output: a transposed convolution's output sees 1 in ``stride`` squared of its kernel.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        elif isinstance(module, nn.ConvTranspose2d):
+            seen = module.weight[0, 0].numel() / (module.stride[0] * module.stride[1])
+            nn.init.normal_(module.weight, std=(2 / (module.in_channels * seen)) ** 0.5)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -80,6 +80,7 @@ class ColorizationSystem(nn.Module, ABC):
     name: ClassVar[str]
     stride: int = 1  # inputs are padded to a multiple of it and outputs cropped back
     inference_networks: tuple[str, ...] = ("generator",)  # averaged (EMA), shipped
+    takes_hints: ClassVar[bool] = False  # ``colorize`` is true to ``batch["hints"]``
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -124,6 +125,10 @@ class ColorizationSystem(nn.Module, ABC):
             UserError: they cannot be had.
         """
         return ""
+
+    def rate_factor(self, step: int) -> float:
+        """A staged method's factor on every learning rate in optimisation step ``step``, from 0."""
+        return 1.0
 
     def load_losses(self) -> str:
         """Load the networks inside the losses before a run, new or resumed; which, in words.

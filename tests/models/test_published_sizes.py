@@ -7,6 +7,7 @@ import torch
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang17 import Zhang17
 
 # config, network, trainable parameters
 SIZES = [
@@ -14,6 +15,7 @@ SIZES = [
     (Pix2Pix.Config(domain="gray"), "discriminator", 2_765_633),
     (UNet.Config(domain="gray"), "generator", 31_036_546),
     (Zhang16.Config(), "generator", 32_235_385),
+    (Zhang17.Config(), "generator", 34_187_027),
 ]
 
 

@@ -1,0 +1,117 @@
+"""The main network of Zhang et al. 2017: ten blocks, three skips, a head for colour classes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .ab_bins import GRID
+from .blocks import init_he
+
+CLASS_STRIDE = 4  # pixels between neighbours of the map of classes
+_REACH = 110  # ab units; the classes are the points of a square grid on -110..110
+
+Detached = Literal["none", "colors", "classes"]
+
+
+def class_centres() -> Tensor:
+    """Colours of the 529 classes: 529 x 2 float32, ab units, by a and then by b."""
+    axis = torch.arange(-_REACH, _REACH + 1, GRID, dtype=torch.float32)
+    return torch.cartesian_prod(axis, axis)
+
+
+def nearest_class(ab: Tensor) -> Tensor:
+    """The class of each colour: B2HW in ab units to B1HW int64, 0 to 528."""
+    cells = (ab / GRID).round().long().clamp(-_REACH // GRID, _REACH // GRID) + _REACH // GRID
+    side = 2 * _REACH // GRID + 1
+    return side * cells[:, :1] + cells[:, 1:]
+
+
+CLASSES = (2 * _REACH // GRID + 1) ** 2
+
+
+class Zhang17Network(nn.Module):
+    """A U-Net of ten blocks with a second output of colour classes.
+
+    3x3 convolutions, each with ReLU, and BatchNorm at the end of a block; the first three blocks
+    are followed by every second pixel, blocks 5 and 6 are dilated. Three transposed convolutions
+    lead back to full size, joined by sums with the first three blocks. With width 64 it has
+    34,187,027 parameters, 135,953 of them in the classes' head.
+
+    Paper: Zhang et al. 2017, section 3.4 and figure 2, as released for PyTorch.
+    Differs: He's initialisation, where the paper starts from Zhang et al. 2016.
+
+    Args:
+        width: channels of the first block.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        w = width
+        self.block1 = _block(4, w, 2)
+        self.block2 = _block(w, 2 * w, 2)
+        self.block3 = _block(2 * w, 4 * w, 3)
+        self.block4 = _block(4 * w, 8 * w, 3)
+        self.block5 = _block(8 * w, 8 * w, 3, dilation=2)
+        self.block6 = _block(8 * w, 8 * w, 3, dilation=2)
+        self.block7 = _block(8 * w, 8 * w, 3)
+        self.up8, self.skip8 = _up(8 * w, 4 * w), nn.Conv2d(4 * w, 4 * w, 3, padding=1)
+        self.block8 = nn.Sequential(nn.ReLU(), *_block(4 * w, 4 * w, 2))
+        self.up9, self.skip9 = _up(4 * w, 2 * w), nn.Conv2d(2 * w, 2 * w, 3, padding=1)
+        self.block9 = nn.Sequential(nn.ReLU(), *_block(2 * w, 2 * w, 1))
+        self.up10, self.skip10 = _up(2 * w, 2 * w), nn.Conv2d(w, 2 * w, 3, padding=1)
+        self.block10 = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(2 * w, 2 * w, 3, padding=1), nn.LeakyReLU(0.2)
+        )
+        self.colors = nn.Conv2d(2 * w, 2, 1)
+        self.classes = nn.Conv2d(4 * w, CLASSES, 1)
+        init_he(self)
+        for head in (self.colors, self.classes):
+            nn.init.normal_(head.weight, std=0.01)  # ab begins near 0, classes nearly equal
+
+    def forward(
+        self, given: Tensor, added: Tensor | None = None, detached: Detached = "none"
+    ) -> tuple[Tensor, Tensor]:
+        """Colours, and how likely each class of colour is.
+
+        Args:
+            given: B4HW, sides multiples of 8: (L* - 50) / 100, then ab/110 and the mask of hints.
+            added: B x 8 width x 1 x 1, added to the fourth block's output; see ``global_hints``.
+            detached: whose gradient ends where it leaves the common blocks 1 to 8.
+
+        Returns:
+            ab/110, B2HW in [-1,1]; and logits of the 529 classes at a quarter of the size, whose
+            pixel (i, j) stands for pixel (4 i, 4 j).
+        """
+        map1 = self.block1(given)
+        map2 = self.block2(_halved(map1))
+        map3 = self.block3(_halved(map2))
+        map4 = self.block4(_halved(map3))
+        feature = map4 if added is None else map4 + added
+        feature = self.block7(self.block6(self.block5(feature)))
+        feature = self.block8(self.up8(feature) + self.skip8(map3))
+        classes = self.classes(feature.detach() if detached == "classes" else feature)
+        maps = (feature, map2, map1)
+        if detached == "colors":
+            feature, map2, map1 = (m.detach() for m in maps)
+        feature = self.block9(self.up9(feature) + self.skip9(map2))
+        feature = self.block10(self.up10(feature) + self.skip10(map1))
+        return torch.tanh(self.colors(feature)), classes
+
+
+def _halved(feature: Tensor) -> Tensor:
+    return feature[..., ::2, ::2]
+
+
+def _up(before: int, after: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(before, after, 4, 2, 1)
+
+
+def _block(before: int, after: int, count: int, dilation: int = 1) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for index in range(count):
+        channels = after if index else before
+        layers += [nn.Conv2d(channels, after, 3, 1, dilation, dilation), nn.ReLU()]
+    return nn.Sequential(*layers, nn.BatchNorm2d(after))
