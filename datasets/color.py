@@ -143,7 +143,7 @@ def _shrink_chroma(lab: Tensor) -> Tensor:
     lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
     low, high = torch.zeros_like(lightness), torch.ones_like(lightness)
     fits = _fits(torch.cat([lightness, ab], -3))
-    if not bool(fits.all()):
+    if torch.jit.is_tracing() or not bool(fits.all()):
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
             inside = _fits(torch.cat([lightness, middle * ab], -3))

@@ -58,6 +58,16 @@ def read_plane(path: Path | str) -> np.ndarray:
     return np.rint(image.mean(axis=2)).astype(np.uint8)
 
 
+def read_levels(path: Path | str) -> np.ndarray:
+    """An image file at its own depth: H x W or H x W x 3, upright, without alpha.
+
+    Levels are as stored: uint8, uint16, or float32 in [0,1]. Raises as ``read_rgb``.
+    """
+    path = Path(path)
+    image = _checked(_decode(path), path)
+    return image.astype(np.float32) if image.dtype.kind == "f" else image
+
+
 def read_size(path: Path | str) -> tuple[int, int]:
     """(height, width) after EXIF orientation, from the header alone but for TIFF.
 
@@ -213,6 +223,12 @@ def _to_uint8(image: np.ndarray, path: Path) -> np.ndarray:
         return image
     if image.dtype == np.uint16:
         return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.rint(_checked(image, path) * 255).astype(np.uint8)
+
+
+def _checked(image: np.ndarray, path: Path) -> np.ndarray:
+    if image.dtype in (np.uint8, np.uint16):
+        return image
     if image.dtype.kind != "f":
         raise DataError(f"{path} has {image.dtype} levels; save it with 8, 16 or float ones")
     if not np.isfinite(image).all():
@@ -220,7 +236,7 @@ def _to_uint8(image: np.ndarray, path: Path) -> np.ndarray:
     low, high = float(image.min()), float(image.max())
     if low < 0 or high > 1:
         raise DataError(f"{path} has float levels in [{low:g}, {high:g}]; scale them to [0, 1]")
-    return np.rint(image * 255).astype(np.uint8)
+    return image
 
 
 def _check_size(height: int, width: int, path: Path) -> None:

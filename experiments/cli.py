@@ -23,6 +23,7 @@ COMMANDS = {
     "hints-curve": ("commands_hints", "hints_curve", "PSNR against the number of colour hints"),
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
     "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
+    "export": ("commands_export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("commands_bench", "bench", "measure speed against named references"),
     "list": ("commands_results", "list_recipes", "name every recipe and its networks"),

@@ -14,9 +14,10 @@ SHIPPED = "encoder_unet_vcip"  # of results/weights: what colours a NIR picture 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
-    """Colour a picture, or all pictures below a folder into the same tree of PNG files.
+    """Colour a picture, or all pictures below a folder into the same tree.
 
-    What is there already is skipped; after a broken one the others go on (exit code 1).
+    What is there already is skipped; after a broken one the others go on (exit code 1). Results
+    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits.
 
     A picture is read as gray levels for a gray method, as NIR for a NIR method.
 
@@ -24,9 +25,15 @@ class ColorizeOptions:
         source: a picture or a folder.
         run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights;
             by default the shipped weights for NIR pictures.
-        out: PNG file or folder to write.
+        out: folder to write, or a file where SOURCE is one.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.
+        format: of the files in a folder; PNG holds all that a picture has.
+        strength: of the colours: 0 is gray, 1 as the method makes them, at most 3.
+        size: short side at which the network sees pictures; default for gray methods that of
+            training, for NIR methods the picture's own.
+        hints: JSON file of colours at points, for one picture and a method that takes them.
+        before_after: also write what was given and the result side by side.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
@@ -36,6 +43,11 @@ class ColorizeOptions:
     out: Path = Path("colorized")
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    format: Literal["png", "jpg", "webp"] = "png"
+    strength: float = 1.0
+    size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
 
@@ -44,11 +56,20 @@ def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
     from .devices import usable_device
-    from .infer import Colorizer, colorize_files
+    from .hints_file import read_hints
+    from .infer import Colorizer
+    from .picture_folder import FileOptions, colorize_files
 
+    how = FileOptions(
+        format=options.format,
+        strength=options.strength,
+        hints=read_hints(options.hints) if options.hints else (),
+        before_after=options.before_after,
+        overwrite=options.overwrite,
+    )
     device = usable_device(options.device)
-    colorizer = Colorizer.load(options.run, options.weights, device, options.output)
-    report = colorize_files(colorizer, options.source, options.out, options.overwrite, print)
+    colorizer = Colorizer.load(options.run, options.weights, device, options.output, options.size)
+    report = colorize_files(colorizer, options.source, options.out, how, print)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")
     for reason in report.failed.values():

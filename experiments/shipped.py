@@ -36,6 +36,13 @@ def ship(run: Path, out: Path, which: str = "result") -> Path:
     """
     trained = load_trained(run, which)
     path = out if out.suffix == SUFFIX else out / f"{trained.experiment.name}{SUFFIX}"
+    data = packed(trained)
+    write_atomic(path, lambda file: file.write(data))
+    return path
+
+
+def packed(trained: Trained, half: bool = True) -> bytes:
+    """The content of such a file; ``half``: kernels and matrices in half precision."""
     experiment = trained.experiment
     plain = to_plain(replace(experiment, data=experiment.data.rootless()))
     about = {
@@ -46,13 +53,11 @@ def ship(run: Path, out: Path, which: str = "result") -> Path:
         "starts": trained.starts,
     }
     tensors = {
-        f"{name}.{key}": _stored(value)
+        f"{name}.{key}": _stored(value, half)
         for name in trained.system.inference_networks
         for key, value in trained.system.get_submodule(name).state_dict().items()
     }
-    metadata = {"format": _FORMAT, "about": json.dumps(about)}
-    write_atomic(path, lambda file: file.write(to_bytes(tensors, metadata)))
-    return path
+    return to_bytes(tensors, {"format": _FORMAT, "about": json.dumps(about)})
 
 
 def load(path: Path) -> Trained:
@@ -121,7 +126,7 @@ def _shipped() -> dict[str, Path]:
     return {file.stem: file for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")}
 
 
-def _stored(value: torch.Tensor) -> torch.Tensor:
+def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
     """Running variances of normalisations, and other vectors, may exceed half precision."""
-    half = value.is_floating_point() and value.ndim > 1
-    return (value.half() if half else value).contiguous()
+    halved = half and value.is_floating_point() and value.ndim > 1
+    return (value.half() if halved else value).contiguous()

@@ -54,5 +54,9 @@ class GeneratorSystem(ColorizationSystem):
         """The generator's output in [-1,1] at the input's size; see ``domain.network_target``."""
         return pad_and_crop(self.generator, network_input(self.domain, batch), self.stride)
 
+    def paint(self, batch: Batch) -> Tensor:
+        """What ``colorize`` shows, as ``predict``: one prediction, or a mean of several."""
+        return self.predict(batch)
+
     def colorize(self, batch: Batch) -> Tensor:
-        return output_to_rgb(self.domain, self.predict(batch), batch)
+        return output_to_rgb(self.domain, self.paint(batch), batch)

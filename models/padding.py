@@ -28,7 +28,8 @@ def pad_and_crop(network: Callable[[Tensor], Tensor], image: Tensor, stride: int
 
 def _mirrored(length: int, stride: int) -> tuple[int, Tensor]:
     """Start of the image in the padded axis, and for each padded position its source position."""
-    padded = -(-length // stride) * stride
+    # not -(-length // stride): ONNX divides towards zero
+    padded = (length + stride - 1) // stride * stride
     start = (padded - length) // 2
     if length == 1:
         return start, torch.zeros(padded, dtype=torch.long)

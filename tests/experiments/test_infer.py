@@ -1,14 +1,19 @@
-"""Pictures in, pictures out: sizes, luminance, folders, broken files."""
+"""Pictures in, pictures out: sizes, luminance, kinds of input, tiles, strength, hints."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from crosschroma.datasets.color import lab_from_uint8
+import torch
+from crosschroma.datasets.batch import Batch
+from crosschroma.datasets.color import AB_SCALE, lab_from_uint8, lightness_from_uint8, rgb_to_lab
 from crosschroma.datasets.errors import DataError, UserError
-from crosschroma.experiments.infer import Colorizer, colorize_files
+from crosschroma.experiments.infer import Colorizer
+from crosschroma.models.domain import output_to_rgb
+from crosschroma.models.generator_system import GeneratorSystem
+from crosschroma.models.hints import HintPoint
 from crosschroma.models.unet import UNet
 from PIL import Image
 
@@ -19,8 +24,36 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def colorizer(domain: str, size: int | None = 64) -> Colorizer:
-    return Colorizer(UNet.Config(domain=domain, width=4, levels=3).build(), size)
+def colorizer(domain: str, size: int | None = 64, **options) -> Colorizer:
+    torch.manual_seed(0)
+    return Colorizer(UNet.Config(domain=domain, width=4, levels=3).build(), size, **options)
+
+
+class Tint(GeneratorSystem):
+    """ab of one value everywhere, or the given hints; NIR as it is."""
+
+    name = "tint"
+    takes_hints = True
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(GeneratorSystem.Config):
+        domain: str = "gray"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.domain)
+        self.seen: list[tuple[int, int]] = []
+
+    def optimizers(self) -> dict:
+        return {}
+
+    def predict(self, batch: Batch) -> torch.Tensor:
+        plane = batch[self.domain]
+        self.seen.append(tuple(plane.shape[-2:]))
+        if self.domain == "nir":
+            return (2 * plane - 1).expand(-1, 3, -1, -1)
+        if "hints" in batch:
+            return batch["hints"][:, :2]
+        return torch.full_like(plane, 10 / AB_SCALE).expand(-1, 2, -1, -1)
 
 
 @pytest.mark.parametrize("size", [(48, 64), (300, 211), (33, 500)])
@@ -29,6 +62,19 @@ def test_any_size_comes_back(domain: str, size: tuple[int, int]) -> None:
     colored = colorizer(domain)(picture(*size))
     assert colored.shape == (*size, 3)
     assert colored.dtype == np.uint8
+
+
+@pytest.mark.parametrize("domain", ["gray", "nir"])
+def test_at_its_own_size_it_is_the_system(domain: str) -> None:
+    colorize = colorizer(domain, None)
+    image = picture(40, 56)
+    plane = (
+        lightness_from_uint8(image) if domain == "gray" else image.mean(2, dtype=np.float32) / 255
+    )
+    batch = Batch(key=["a"], **{domain: torch.from_numpy(plane)[None, None]})
+    with torch.no_grad():
+        rgb = colorize.colors.system.colorize(batch)[0].permute(1, 2, 0)
+    assert np.abs(colorize(image).astype(float) - 255 * rgb.numpy()).max() <= 0.51
 
 
 def test_luminance_is_kept_at_full_resolution() -> None:
@@ -41,54 +87,133 @@ def test_luminance_is_kept_at_full_resolution() -> None:
     assert np.abs(colored - given).max() < 2.0
 
 
+def test_sixteen_bits_keep_luminance_finer_than_eight() -> None:
+    levels = np.linspace(20000, 21000, 64 * 64).astype(np.uint16).reshape(64, 64)
+    colored = colorizer("gray")(levels)
+    assert colored.dtype == np.uint16
+
+    def lightness(rgb: np.ndarray) -> np.ndarray:
+        unit = torch.from_numpy(rgb / 65535).permute(2, 0, 1)
+        return rgb_to_lab(unit)[0].numpy()
+
+    given = lightness(np.repeat(levels[..., None], 3, 2))
+    assert np.abs(lightness(colored) - given).max() < 0.01  # one 8-bit level is 0.4 here
+    assert np.unique(colored[..., 1]).size > 300
+
+
+def test_kinds_of_input_agree() -> None:
+    colorize = colorizer("gray")
+    image = picture(50, 60)
+    expected = colorize(image)
+    assert np.array_equal(np.asarray(colorize(Image.fromarray(image))), expected)
+    single = colorize(image.astype(np.float64) / 255)
+    assert single.dtype == np.float32
+    assert np.abs(255 * single - expected).max() < 0.6
+    tensor = torch.from_numpy(image / 255).permute(2, 0, 1)
+    for given in (tensor, tensor.float()[None].expand(2, -1, -1, -1)):
+        colored = colorize(given)
+        assert colored.shape == given.shape
+        last = colored[-1] if given.ndim == 4 else colored
+        assert np.abs(255 * last.permute(1, 2, 0).numpy() - expected).max() < 0.6
+    plane = torch.rand(30, 20)
+    assert torch.equal(colorize(plane), colorize(plane[None]))
+
+
+def test_pillow_images_keep_alpha_and_orientation() -> None:
+    image = Image.fromarray(picture(40, 60))
+    image.putalpha(Image.fromarray(picture(40, 60, 1)[..., 0]))
+    colored = colorizer("gray")(image)
+    assert colored.mode == "RGBA"
+    assert colored.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    image.getexif()[0x0112] = 6  # the top is at the right
+    turned = colorizer("gray")(image)
+    assert turned.size == (40, 60)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "YCbCr", "I;16", "I", "F"])
+def test_any_mode_of_pillow(mode: str) -> None:
+    gray = Image.fromarray(picture(40, 50)[..., 0])
+    image = Image.fromarray((np.asarray(gray) / 255).astype(np.float32)) if mode == "F" else gray
+    image = image.convert("I").convert(mode) if mode == "I;16" else image.convert(mode)
+    assert colorizer("gray")(image).size == (50, 40)
+
+
 def test_gray_levels_and_equal_rgb_are_the_same_input() -> None:
     plane = picture(50, 60)[..., 0]
     colorize = colorizer("gray")
     assert np.array_equal(colorize(plane), colorize(np.repeat(plane[..., None], 3, 2)))
 
 
-def test_wrong_arrays_are_named() -> None:
-    with pytest.raises(DataError, match="float32"):
-        colorizer("gray")(np.zeros((40, 40), np.float32))
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (np.zeros((40, 40), np.int32), "int32"),
+        (np.zeros((40, 40, 4), np.uint8), r"\(40, 40, 4\)"),
+        (np.full((40, 40), 1.5), r"\[1.5, 1.5\]"),
+        (np.full((40, 40), np.nan), "nan"),
+        (torch.zeros(2, 40, 40), r"\(2, 40, 40\)"),
+        (torch.zeros(40, 40, dtype=torch.uint8), "uint8"),
+    ],
+)
+def test_what_is_no_picture_is_named(given, named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        colorizer("gray")(given)
 
 
-def test_folder_keeps_its_tree_and_survives_a_broken_picture(tmp_path: Path) -> None:
-    source, out = tmp_path / "in", tmp_path / "out"
-    (source / "deep").mkdir(parents=True)
-    Image.fromarray(picture(40, 50)).save(source / "a.png")
-    Image.fromarray(picture(40, 50)).save(source / "deep" / "b.jpg")
-    (source / "broken.jpg").write_bytes((source / "deep" / "b.jpg").read_bytes()[:200])
-    report = colorize_files(colorizer("gray"), source, out)
-    assert {path.relative_to(out).as_posix() for path in report.written} == {"a.png", "deep/b.png"}
-    assert list(report.failed) == [source / "broken.jpg"]
-    assert "broken.jpg" in report.failed[source / "broken.jpg"]
-
-    again = colorize_files(colorizer("gray"), source, out)
-    assert (len(again.written), len(again.skipped)) == (0, 2)
-    assert len(colorize_files(colorizer("gray"), source, out, overwrite=True).written) == 2
-
-
-def test_one_picture_to_a_named_file_or_a_folder(tmp_path: Path) -> None:
-    Image.fromarray(picture(40, 50)).save(tmp_path / "a.jpg")
-    colorize = colorizer("nir")
-    colorize_files(colorize, tmp_path / "a.jpg", tmp_path / "named.png")
-    colorize_files(colorize, tmp_path / "a.jpg", tmp_path / "folder")
-    named, other = Image.open(tmp_path / "named.png"), Image.open(tmp_path / "folder" / "a.png")
-    assert np.array_equal(np.asarray(named), np.asarray(other))
+def test_strength_scales_the_chroma() -> None:
+    colorize = Colorizer(Tint.Config().build(), 64)
+    image = np.full((40, 40), 128, np.uint8)
+    for strength in (0.0, 0.5, 1.0, 2.0):
+        lab = lab_from_uint8(np.ascontiguousarray(colorize(image, strength=strength)))
+        assert np.abs(lab[..., 1:] - 10 * strength).max() < 1
+    nir = colorizer("nir")
+    gray = lab_from_uint8(np.ascontiguousarray(nir(picture(40, 40), strength=0)))
+    assert np.abs(gray[..., 1:]).max() < 1
+    full = lab_from_uint8(np.ascontiguousarray(nir(picture(40, 40))))
+    assert np.abs(gray[..., 0] - full[..., 0]).max() < 1
+    for wrong in (-0.1, 4.0, float("nan")):
+        with pytest.raises(UserError, match=f"strength {wrong}"):
+            colorize(image, strength=wrong)
 
 
-def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
-    for name in ("a.png", "a.jpg"):
-        Image.fromarray(picture(40, 50)).save(tmp_path / name)
-    with pytest.raises(DataError, match=r"would both become .*a\.png"):
-        colorize_files(colorizer("gray"), tmp_path, tmp_path / "out")
+def test_large_nir_pictures_are_seen_in_tiles_without_a_seam() -> None:
+    method = Tint.Config(domain="nir").build()
+    colorize = Colorizer(method, None, tile=64)
+    plane = picture(150, 90)[..., 0]
+    assert np.array_equal(colorize(plane), np.repeat(plane[..., None], 3, 2))
+    assert set(method.seen) == {(64, 64)}
+    assert len(method.seen) == 3 * 2
+    method.seen.clear()
+    colorize(plane[:64, :64])
+    assert method.seen == [(64, 64)]
 
 
-def test_nothing_to_colour(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no pictures"):
-        colorize_files(colorizer("gray"), tmp_path, tmp_path / "out")
-    with pytest.raises(DataError, match="no picture or folder"):
-        colorize_files(colorizer("gray"), tmp_path / "typo.png", tmp_path / "out")
+def test_a_gray_network_sees_its_own_size() -> None:
+    method = Tint.Config().build()
+    Colorizer(method, 32)(picture(100, 200))
+    assert method.seen == [(32, 64)]
+
+
+def test_hints_reach_the_method_where_they_were_put() -> None:
+    """A point on a picture of 200 pixels, seen by the network at 50."""
+    colorize = Colorizer(Tint.Config().build(), 50)
+    hint = HintPoint(x=150.0, y=40.0, a=40.0, b=-20.0, size=9)
+    image = np.full((200, 200), 128, np.uint8)
+    lab = lab_from_uint8(np.ascontiguousarray(colorize(image, hints=[hint])))
+    assert np.abs(lab[40, 150, 1:] - [40, -20]).max() < 1
+    assert np.abs(lab[150, 40, 1:]).max() < 0.5
+    with pytest.raises(UserError, match="unet takes no hints"):
+        colorizer("gray")(image, hints=[hint])
+
+
+def test_what_is_given_is_shown() -> None:
+    image = picture(40, 40)
+    shown = colorizer("gray").given(image)
+    assert np.ptp(shown.astype(int), axis=2).max() <= 1
+    difference = lab_from_uint8(shown)[..., 0] - lab_from_uint8(image)[..., 0]
+    assert np.abs(difference).max() < 1
+    plane = image[..., 0]
+    assert np.array_equal(colorizer("nir").given(plane), np.repeat(plane[..., None], 3, 2))
 
 
 def test_a_method_that_needs_both_planes_is_refused() -> None:
@@ -97,3 +222,17 @@ def test_a_method_that_needs_both_planes_is_refused() -> None:
 
     with pytest.raises(UserError, match="gray and NIR together"):
         Colorizer(Both(UNet.Config(width=4, levels=2)), 64)
+
+
+def test_a_method_without_predict_gives_ab_of_its_rgb() -> None:
+    class Own(UNet):
+        def colorize(self, batch: Batch) -> torch.Tensor:
+            return output_to_rgb("gray", self.predict(batch), batch)
+
+    config = UNet.Config(domain="gray", width=4, levels=2)
+    torch.manual_seed(1)
+    own = Colorizer(Own(config), None)
+    torch.manual_seed(1)
+    plain = Colorizer(UNet(config), None)
+    image = picture(32, 40)
+    assert np.abs(own(image).astype(int) - plain(image)).max() <= 1

@@ -1,0 +1,158 @@
+"""BatchNorm folded into the convolution before it: the same network, one pass less."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+
+
+def folded(network: nn.Module, *inputs: Tensor) -> nn.Module:
+    """A copy in eval mode in which each BatchNorm right behind a convolution is part of it.
+
+    With scale s = weight / sqrt(running_var + eps) the kernel is multiplied by s along its output
+    channels, which are dimension 0 of a convolution and dimension 1 (within each group) of a
+    transposed one; the bias becomes (bias - running_mean) s + norm's bias. Which convolution a
+    norm follows is seen from one pass. A pair stays as it is where the convolution's output is
+    used elsewhere, too, or where one of the two also runs without the other.
+
+    Args:
+        network: any module; it is left as it is.
+        inputs: one example of what it is called with.
+
+    Returns:
+        The copy, whose parameters need no gradients.
+    """
+    copied = copy.deepcopy(network).eval().requires_grad_(False)
+    for convolution, norm in _pairs(copied, inputs):
+        _fold(convolution, norm)
+        _replace(copied, norm, _rest(norm))
+    return copied
+
+
+def norms(network: nn.Module) -> int:
+    """How many normalisations of two-dimensional batches a network holds."""
+    return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def _pairs(
+    network: nn.Module, inputs: tuple[Tensor, ...]
+) -> list[tuple[Convolution, nn.BatchNorm2d]]:
+    made: dict[int, tuple[Convolution, Tensor]] = {}  # kept, so that ids stay theirs
+    found: list[tuple[Convolution, nn.BatchNorm2d, int]] = []
+    calls: Counter[nn.Module] = Counter()
+
+    def before(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        calls[module] += 1
+        if _is_norm(module) and id(given[0]) in made:
+            found.append((made[id(given[0])][0], module, id(given[0])))  # type: ignore[arg-type]
+
+    def after(module: nn.Module, given: Any, output: Tensor) -> None:
+        made[id(output)] = (module, output)  # type: ignore[assignment]
+
+    with _hooks(network, before, after), torch.no_grad(), _Uses() as uses:
+        network(*inputs)
+    together = Counter(
+        (convolution, norm) for convolution, norm, output in found if uses.count[output] == 1
+    )
+    return [
+        (convolution, norm)
+        for (convolution, norm), times in together.items()
+        if calls[convolution] == calls[norm] == times
+    ]
+
+
+class _Uses(TorchFunctionMode):
+    """Counts how often each tensor, by id, goes into another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: Counter[int] = Counter()
+        self._kept: list[Tensor] = []  # another tensor must not get the id of one that is gone
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if any(True for _ in _tensors([result])):  # sizes and the like use no values
+            for value in _tensors([*args, *(kwargs or {}).values()]):
+                self.count[id(value)] += 1
+                self._kept.append(value)
+        return result
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+
+
+@contextmanager
+def _hooks(network: nn.Module, before: Any, after: Any) -> Iterator[None]:
+    handles = []
+    for module in network.modules():
+        if _is_norm(module) or _is_convolution(module):
+            handles.append(module.register_forward_pre_hook(before))
+        if _is_convolution(module):
+            handles.append(module.register_forward_hook(after))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    """Plain ones only: spectral norm and the like make a weight anew at each pass."""
+    return type(module) in (nn.Conv2d, nn.ConvTranspose2d)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """BatchNorm with running averages, also timm's, which holds an activation."""
+    known = type(module) is nn.BatchNorm2d or type(module).__name__ == "BatchNormAct2d"
+    return known and isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+
+
+def _rest(norm: nn.BatchNorm2d) -> nn.Module:
+    """What a norm does besides."""
+    parts = [getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)]
+    return nn.Sequential(*parts) if parts else nn.Identity()
+
+
+def _fold(convolution: Convolution, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    kernel = convolution.weight
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.double()
+    bias = convolution.bias.double() if convolution.bias is not None else 0.0
+    bias = (bias - norm.running_mean.double()) * scale
+    if norm.bias is not None:
+        bias = bias + norm.bias.double()
+    if isinstance(convolution, nn.ConvTranspose2d):
+        groups, inputs = convolution.groups, convolution.in_channels // convolution.groups
+        along = scale.view(groups, 1, -1, 1, 1)
+        grouped = kernel.double().view(groups, inputs, -1, *kernel.shape[2:])
+        weight = (grouped * along).view_as(kernel)
+    else:
+        weight = kernel.double() * scale.view(-1, 1, 1, 1)
+    convolution.weight = nn.Parameter(weight.to(kernel.dtype), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.to(kernel.dtype), requires_grad=False)
+
+
+def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    for module in network.modules():
+        for name, child in list(module.named_children()):
+            if child is old:
+                setattr(module, name, new)

@@ -1,0 +1,157 @@
+"""A picture, or every picture below a folder, coloured into files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..datasets.atomic import write_atomic
+from ..datasets.errors import DataError, UserError
+from ..datasets.folder import image_files
+from ..models.hints import HintPoint
+from .infer import Colorizer
+from .picture_file import Picture, PictureFormat, encode, quantised, read_picture
+
+BEFORE_AFTER = "_before_after"
+_SUFFIXES: dict[str, PictureFormat] = {
+    ".png": "png",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".webp": "webp",
+}
+_GAP = 8  # white pixels between before and after
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """How pictures are coloured and written.
+
+    Attributes:
+        format: of files in a folder; a single file's suffix counts instead.
+        strength: see ``Colorizer``.
+        hints: see ``Colorizer``; for a single picture.
+        before_after: beside each result write what was given and the result, side by side, as
+            ``NAME_before_after.png``.
+        overwrite: colour again what is there.
+    """
+
+    format: PictureFormat = "png"
+    strength: float = 1.0
+    hints: Sequence[HintPoint] = ()
+    before_after: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What became of each picture: written, already there, or why not."""
+
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+
+def colorize_files(
+    colorizer: Colorizer,
+    source: Path,
+    out: Path,
+    options: FileOptions | None = None,
+    done: Callable[[Path], None] = lambda path: None,
+) -> FolderReport:
+    """Colour a picture, or every picture below a folder into the same tree.
+
+    A broken picture does not stop the others; pictures whose result is there are skipped, and so
+    is ``out`` where it lies within ``source``. Files are complete or not there, also after a kill.
+
+    Args:
+        colorizer: the method.
+        source: a picture or a folder.
+        out: for a picture: the file to write, or a folder; for a folder: a folder.
+        options: default ``FileOptions()``.
+        done: called with every result written.
+
+    Raises:
+        DataError: nothing to colour, two pictures that would become one file, or a result that
+            would take its picture's place.
+        UserError: hints for a folder.
+    """
+    options = options or FileOptions()
+    if options.hints and source.is_dir():
+        raise UserError(f"{source} is a folder; hints belong to one picture, so name that one")
+    report = FolderReport()
+    for picture, target in _jobs(source, out, options).items():
+        beside = target.with_name(f"{target.stem}{BEFORE_AFTER}.png")
+        wanted = [target, beside] if options.before_after else [target]
+        if all(path.exists() for path in wanted) and not options.overwrite:
+            report.skipped.append(target)
+            continue
+        try:
+            _colorize_file(colorizer, picture, target, beside, options)
+        except UserError as error:
+            report.failed[picture] = _naming(picture, str(error))
+        except (MemoryError, torch.OutOfMemoryError):
+            report.failed[picture] = f"{picture} needs more memory than there is; make it smaller"
+        else:
+            report.written.append(target)
+            done(target)
+    return report
+
+
+def _colorize_file(
+    colorizer: Colorizer, path: Path, target: Path, beside: Path, options: FileOptions
+) -> None:
+    picture = read_picture(path, colorizer.managed)
+    rgb = colorizer(picture.levels, strength=options.strength, hints=options.hints)
+    data = encode(picture, rgb, _format(target))
+    if options.before_after:
+        # first: where the result is there, all is there
+        both = _side_by_side(colorizer.given(picture.levels), rgb)
+        shown = encode(Picture(levels=both), both)
+        write_atomic(beside, lambda file: file.write(shown))
+    write_atomic(target, lambda file: file.write(data))
+
+
+def _side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    gap = np.full((before.shape[0], _GAP, 3), 255, np.uint8)
+    return np.hstack([before, gap, quantised(after, np.dtype(np.uint8))])
+
+
+def _naming(picture: Path, text: str) -> str:
+    return text if str(picture) in text else f"{picture}: {text}"
+
+
+def _format(target: Path) -> PictureFormat:
+    return _SUFFIXES[target.suffix.lower()]
+
+
+def _jobs(source: Path, out: Path, options: FileOptions) -> dict[Path, Path]:
+    suffix = f".{options.format}"
+    if source.is_file():
+        single = out.suffix.lower() in _SUFFIXES and not out.is_dir()
+        jobs = {source: out if single else out / f"{source.stem}{suffix}"}
+    elif source.is_dir():
+        jobs = {
+            path: (out / path.relative_to(source)).with_suffix(suffix)
+            for path in image_files(source)
+            if out == source or out not in path.parents
+        }
+        if not jobs:
+            raise DataError(f"no pictures in {source}")
+    else:
+        raise DataError(f"no picture or folder {source}")
+    _check_targets(jobs)
+    return jobs
+
+
+def _check_targets(jobs: dict[Path, Path]) -> None:
+    seen: dict[Path, Path] = {}
+    for picture, target in jobs.items():
+        if target in seen:
+            raise DataError(f"{seen[target]} and {picture} would both become {target}; rename one")
+        if target.resolve() == picture.resolve():
+            raise DataError(f"{target} would take the place of its own picture; give another --out")
+        seen[target] = picture

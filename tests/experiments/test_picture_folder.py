@@ -1,0 +1,191 @@
+"""Files and folders: trees, formats, broken pictures, results that are there, the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.experiments import cli, shipped
+from crosschroma.experiments.engine import fit
+from crosschroma.experiments.experiment import Hardware
+from crosschroma.experiments.infer import Colorizer
+from crosschroma.experiments.picture_folder import FileOptions, colorize_files
+from crosschroma.experiments.recipe_list import load
+from crosschroma.models.hints import HintPoint
+from crosschroma.models.unet import UNet
+from PIL import Image
+
+
+def save(path: Path, height: int = 40, width: int = 50, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def colorizer(domain: str = "gray") -> Colorizer:
+    return Colorizer(UNet.Config(domain=domain, width=4, levels=3).build(), 64)
+
+
+def names(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_folder_keeps_its_tree_and_survives_a_broken_picture(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    save(source / "a.png")
+    save(source / "deep" / "b.jpg")
+    (source / "broken.jpg").write_bytes((source / "deep" / "b.jpg").read_bytes()[:200])
+    report = colorize_files(colorizer(), source, out)
+    assert names(out) == {"a.png", "deep/b.png"}
+    assert set(report.written) == {out / "a.png", out / "deep" / "b.png"}
+    assert list(report.failed) == [source / "broken.jpg"]
+    assert "broken.jpg" in report.failed[source / "broken.jpg"]
+
+    again = colorize_files(colorizer(), source, out)
+    assert (len(again.written), len(again.skipped)) == (0, 2)
+    over = colorize_files(colorizer(), source, out, FileOptions(overwrite=True))
+    assert len(over.written) == 2
+
+
+def test_a_picture_too_large_for_memory_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "large.png", 80, 80)
+    colorize = colorizer()
+    levels = colorize._levels
+
+    def limited(given: np.ndarray, *rest) -> np.ndarray:
+        if given.shape[0] > 60:
+            raise MemoryError
+        return levels(given, *rest)
+
+    monkeypatch.setattr(colorize, "_levels", limited)
+    report = colorize_files(colorize, tmp_path / "in", tmp_path / "out")
+    assert names(tmp_path / "out") == {"a.png"}
+    assert "large.png needs more memory" in report.failed[tmp_path / "in" / "large.png"]
+
+
+@pytest.mark.parametrize("domain", ["gray", "nir"])
+def test_one_picture_to_a_named_file_or_a_folder(tmp_path: Path, domain: str) -> None:
+    save(tmp_path / "a.jpg")
+    colorize = colorizer(domain)
+    colorize_files(colorize, tmp_path / "a.jpg", tmp_path / "named.png")
+    colorize_files(colorize, tmp_path / "a.jpg", tmp_path / "folder")
+    named, other = Image.open(tmp_path / "named.png"), Image.open(tmp_path / "folder" / "a.png")
+    assert np.array_equal(np.asarray(named), np.asarray(other))
+
+
+def test_formats(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    colorize_files(colorizer(), tmp_path / "in", tmp_path / "out", FileOptions(format="jpg"))
+    colorize_files(colorizer(), tmp_path / "in" / "a.png", tmp_path / "b.webp")
+    for path, kind in ((tmp_path / "out" / "a.jpg", "JPEG"), (tmp_path / "b.webp", "WEBP")):
+        with Image.open(path) as image:
+            assert (image.format, image.size) == (kind, (50, 40))
+
+
+def test_sixteen_bits_come_back_as_sixteen(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (40, 50, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), pixels)
+    for domain in ("gray", "nir"):
+        colorize_files(colorizer(domain), tmp_path / "a.png", tmp_path / f"{domain}.png")
+        made = cv2.imread(str(tmp_path / f"{domain}.png"), cv2.IMREAD_UNCHANGED)
+        assert made.dtype == np.uint16
+        assert (made % 257 != 0).mean() > 0.9  # not 8 bits stretched
+
+
+def test_before_and_after(tmp_path: Path) -> None:
+    source, out = save(tmp_path / "in" / "a.jpg").parent, tmp_path / "out"
+    colorize_files(colorizer(), source, out)
+    both = FileOptions(before_after=True)
+    assert len(colorize_files(colorizer(), source, out, both).written) == 1
+    assert names(out) == {"a.png", "a_before_after.png"}
+    shown = np.asarray(Image.open(out / "a_before_after.png")).astype(int)
+    assert shown.shape == (40, 108, 3)
+    assert np.ptp(shown[:, :50], axis=2).max() <= 1
+    assert np.array_equal(shown[:, 58:], np.asarray(Image.open(out / "a.png")))
+    assert len(colorize_files(colorizer(), source, out, both).skipped) == 1
+
+
+def test_results_within_the_source_are_no_pictures(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg")
+    for _ in range(2):
+        report = colorize_files(colorizer(), tmp_path, tmp_path / "colored")
+        assert report.failed == {}
+    assert names(tmp_path) == {"a.jpg", "colored/a.png"}
+
+
+def test_a_picture_is_never_overwritten_by_its_result(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png")
+    before = path.read_bytes()
+    for source, out in ((path, path), (path, tmp_path), (tmp_path, tmp_path)):
+        with pytest.raises(DataError, match=r"a\.png would take the place of its own picture"):
+            colorize_files(colorizer(), source, out, FileOptions(overwrite=True))
+    assert path.read_bytes() == before
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    save(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"would both become .*a\.png"):
+        colorize_files(colorizer(), tmp_path, tmp_path / "out")
+
+
+def test_nothing_to_colour(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no pictures"):
+        colorize_files(colorizer(), tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match="no picture or folder"):
+        colorize_files(colorizer(), tmp_path / "typo.png", tmp_path / "out")
+
+
+def test_hints_belong_to_one_picture(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    hints = FileOptions(hints=[HintPoint(x=1, y=1, a=1, b=1)])
+    with pytest.raises(UserError, match="name that one"):
+        colorize_files(colorizer(), tmp_path, tmp_path / "out", hints)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    fit(load("unet_scenes_gray").smoke(), folder / "run", Hardware(accelerator="cpu", workers=0))
+    return shipped.ship(folder / "run", folder)
+
+
+def test_the_command(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "in" / "a.jpg", 90, 70)
+    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    words = ["colorize", str(tmp_path / "in"), "--run", str(weights), "--out", str(out)]
+    assert cli.run([*words, "--strength", "0", "--before-after", "--size", "32"]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"{out / 'a.png'}\n"
+    assert said.err.count("broken.png") == 1
+    assert said.err.endswith("1 could not be coloured\n")
+    assert names(out) == {"a.png", "a_before_after.png"}
+    gray = np.asarray(Image.open(out / "a.png")).astype(int)
+    assert gray.shape == (90, 70, 3)
+    assert np.ptp(gray, axis=2).max() <= 1
+
+    (tmp_path / "in" / "broken.png").unlink()
+    assert cli.run(words) == 0
+    assert "1 there already" in capsys.readouterr().out
+    assert cli.run([*words, "--size", "4"]) == 1
+    assert "size 4: must be 8" in capsys.readouterr().err
+
+
+def test_hints_of_a_file(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = save(tmp_path / "a.png")
+    hints = tmp_path / "hints.json"
+    hints.write_text(json.dumps([{"x": 3, "y": 4, "rgb": [200, 30, 30]}]))
+    words = ["colorize", str(picture), "--run", str(weights), "--out", str(tmp_path / "b.png")]
+    assert cli.run([*words, "--hints", str(hints)]) == 1
+    assert "unet takes no hints" in capsys.readouterr().err
+    assert cli.run([*words, "--hints", str(tmp_path / "none.json")]) == 1
+    assert "none.json" in capsys.readouterr().err
