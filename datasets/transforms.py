@@ -126,7 +126,7 @@ class EvalView:
 
 
 def to_sample(planes: Planes, key: str) -> Sample:
-    """Planes as float32 tensors: rgb, nir and photo in [0,1], gray = CIE L*/100 of the 8-bit rgb."""
+    """Planes as float32: rgb, nir and photo in [0,1], gray = CIE L*/100 of the 8-bit rgb."""
     sample: Sample = {"key": key}
     if "rgb" in planes:
         rgb = np.ascontiguousarray(planes["rgb"])  # flipped views are not
