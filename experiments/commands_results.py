@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -75,7 +75,7 @@ def evaluate(argv: list[str]) -> int:
         workers=options.workers,
         device=usable_device(options.device),
     )
-    _report(run, options.json)
+    _report(run, options.json, options.metrics)
     return 0
 
 
@@ -203,18 +203,24 @@ def list_recipes(argv: list[str]) -> int:
     return 0
 
 
-def print_scores(title: str, of: str, scores: Mapping[str, Mapping[str, float | None]]) -> None:
+def print_scores(
+    title: str,
+    of: str,
+    scores: Mapping[str, Mapping[str, float | None]],
+    metrics: Sequence[str] = SHOWN,
+) -> None:
     """Print {row: {metric: value}} as a table; ``of`` says what a row is."""
-    names = [name for name in SHOWN if any(name in values for values in scores.values())]
+    names = [name for name in metrics if any(name in values for values in scores.values())]
     shown = Table(of, *names, title=title)
     for row, values in scores.items():
         shown.add_row(row, *(_text(values.get(name)) for name in names))
     Console(width=None if Console().is_terminal else 160).print(shown)
 
 
-def _report(run: RunFile, json: Path | None) -> None:
+def _report(run: RunFile, json: Path | None, metrics: Sequence[str] = ()) -> None:
     """Print a run's summary, a line a subset; write the run file where asked."""
-    print_scores(f"{run.method} on {run.dataset} ({run.protocol})", "subset", run.summary)
+    title = f"{run.method} on {run.dataset} ({run.protocol})"
+    print_scores(title, "subset", run.summary, metrics or SHOWN)
     for name, reason in run.unavailable.items():
         print(f"{name}: n/a, {reason}")
     if json is not None:

@@ -346,6 +346,19 @@ def test_evaluate_on_another_dataset(trained: Callable[[str], Path], place: Path
     assert [image["key"] for image in row.rows] == ["test/0", "test/1"]
 
 
+def test_evaluate_prints_what_was_asked_for(
+    trained: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also what is not shown by default, one of them over the set."""
+    run = str(trained("gray"))
+    capsys.readouterr()
+    assert cli.run(["evaluate", run, "--metrics", "dE00", "AuC balanced"]) == 0
+    out = capsys.readouterr().out
+    assert "dE00" in out
+    assert "AuC balanced" in out
+    assert "PSNR" not in out
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [
