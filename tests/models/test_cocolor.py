@@ -11,9 +11,9 @@ from crosschroma.datasets.color import rgb_to_lab
 from crosschroma.datasets.errors import UserError
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.cocolor import CoColor
-from crosschroma.models.cocolor_losses import LossWeights, Seen
-from crosschroma.models.cocolor_stages import Schedule, Stage
-from crosschroma.models.paths import PATHS, Painted, painted
+from crosschroma.models.cocolor_losses import Seen
+from crosschroma.models.cocolor_stages import Stage
+from crosschroma.models.paths import PATHS, painted
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from torch import Tensor
@@ -348,15 +348,6 @@ def test_all_paths_learn_and_fusion_learns_after_them() -> None:
     assert after["fused"] < 0.99 * between["fused"]
 
 
-def test_the_schedule_has_every_step_in_one_stage() -> None:
-    schedule = Schedule([Stage(name="pretrain", steps=3), Stage(name="fuse", steps=2)])
-    assert [schedule.stage(i) for i in range(7)] == ["pretrain"] * 3 + ["fuse"] * 4
-    assert [schedule.steps(i, 7) for i in (0, 2, 3, 6)] == [range(3)] * 2 + [range(3, 7)] * 2
-    assert schedule.steps(1, 2) == range(2)
-    with pytest.raises(UserError, match="pretrain: 0 steps"):
-        Stage(name="pretrain", steps=0)
-
-
 # what is left out
 
 
@@ -392,31 +383,6 @@ def test_mean_fusion_learns_nothing_and_its_stage_goes_to_the_joint_one() -> Non
     system = tiny(fusion="mean")
     assert "fusion" not in system.networks()
     assert train(system, make_batch(), STAGES.index("fuse")).name == "joint"
-
-
-# losses
-
-
-def test_consistency_is_the_distance_of_the_results_and_the_angle_of_the_features() -> None:
-    feature = torch.rand(2, 5, 3, 3) + 0.1
-    one = Painted(torch.full((2, 3, 8, 8), 0.2), torch.zeros(2, 1, 8, 8), feature)
-    two = Painted(torch.full((2, 3, 8, 8), 0.7), torch.zeros(2, 1, 8, 8), 3 * feature)
-    terms = LossWeights(weight_pixel_consistency=0.5).consistency_terms("nir", one, two)
-    assert terms["pixel_nir"].value.item() == pytest.approx(0.5)
-    assert terms["pixel_nir"].weight == 0.5
-    assert terms["feature_nir"].value.item() == pytest.approx(0, abs=1e-5)  # size does not count
-    other = LossWeights().consistency_terms("nir", one, two._replace(feature=-feature))
-    assert other["feature_nir"].value.item() == pytest.approx(2, abs=1e-4)
-
-
-def test_errors_are_zero_at_the_truth_and_weights_of_zero_leave_terms_out() -> None:
-    rgb = 0.1 + 0.8 * torch.rand(2, 3, 16, 16)
-    for name, term in LossWeights().error_terms("x", rgb, rgb).items():
-        assert term.value.item() == pytest.approx(0, abs=1e-5), name
-    half = LossWeights(weight_l1=0.0, weight_ssim=0.0)
-    assert set(half.error_terms("x", rgb, rgb * 0.5)) == {"mse_x", "angle_x"}
-    with pytest.raises(UserError, match="nothing is learnt from the true colours"):
-        LossWeights(weight_l1=0, weight_mse=0, weight_ssim=0, weight_angle=0)
 
 
 # other colorizers
