@@ -34,7 +34,7 @@ from .devices import (
 )
 from .ema import WeightAverage
 from .evaluate import evaluate
-from .experiment import Experiment, Hardware, to_plain
+from .experiment import Experiment, Hardware, from_plain, to_plain
 from .metrics_table import METRICS
 from .provenance import provenance
 from .runlog import ProgressLine, TensorBoard
@@ -300,7 +300,9 @@ class _Run:
 
     def _resume(self) -> dict[str, Any]:
         state = checkpoint.load(self.folder / checkpoint.LAST)
-        check_same_experiment(state["experiment"], to_plain(self.experiment), self.folder)
+        # settings that came later than the run have their defaults
+        saved = to_plain(from_plain(state["experiment"]))
+        check_same_experiment(saved, to_plain(self.experiment), self.folder)
         if len(state["random"]) != self.fabric.world_size:
             raise UserError(
                 f"{self.folder} was trained by {len(state['random'])} process(es), not "

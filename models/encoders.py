@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,22 @@ def build_encoder(name: str, in_channels: int = 1) -> nn.Module:
     """
     kind = SqueezeNetEncoder if name == SQUEEZENET else partial(TimmEncoder, name)
     return kind(in_channels)
+
+
+def load_encoder(encoder: nn.Module, weights: str) -> str:
+    """Give an ``Encoder`` trained weights: ``imagenet``, a file, or ``none``; which, in words.
+
+    Raises:
+        UserError: they cannot be had.
+    """
+    if weights == "none":
+        return ""
+    return f"encoder: {cast(Encoder, encoder).load_pretrained(weights)}"
+
+
+def encoder_learnt_from(name: str, weights: str) -> str:
+    """What an encoder has learnt from before training, for tables; "" for nothing."""
+    return "" if weights == "none" else f"encoder {name}: {weights}"
 
 
 class SqueezeNetEncoder(SqueezeNet):

@@ -6,18 +6,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
 from ..datasets.errors import UserError
-from ..losses.adversarial import GanLoss, discriminator_loss, generator_loss
-from ..losses.pixel import pixel_loss
-from ..losses.terms import Term
-from .blocks import init_normal
-from .domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_input, network_target
-from .generator_system import GeneratorSystem
-from .patchgan import PatchGAN
-from .system import Step
+from .adversarial_system import AdversarialSystem
+from .domain import IN_CHANNELS, OUT_CHANNELS
 
 
 class Pix2PixGenerator(nn.Module):
@@ -72,7 +64,7 @@ class Pix2PixGenerator(nn.Module):
         return self.body(image)
 
 
-class Pix2Pix(GeneratorSystem):
+class Pix2Pix(AdversarialSystem):
     """Conditional GAN for NIR to RGB and for L* to ab.
 
     Paper: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
@@ -85,78 +77,36 @@ class Pix2Pix(GeneratorSystem):
     name = "pix2pix"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
-        """Settings of ``Pix2Pix``.
+    class Config(AdversarialSystem.Config):
+        """Settings of ``Pix2Pix``, beside those of ``AdversarialSystem``.
 
         Attributes:
-            domain: ``nir`` predicts RGB from NIR, ``gray`` predicts ab from L*.
-            gan: adversarial loss; ``bce`` is the paper's, ``lsgan`` the released code's option.
-            weight_l1: weight of L1 on outputs in [-1,1]; ``weight_adv`` of the adversarial term.
             width: channels after the first convolution of the generator.
             levels: halvings of the generator.
             dropout: probability while training.
-            discriminator_width: channels after the first convolution of the discriminator.
-            lr: Adam's learning rate (both networks), ``beta1`` its first moment.
         """
 
-        domain: DomainName = "nir"
-        gan: GanLoss = "bce"
-        weight_l1: float = 100.0
-        weight_adv: float = 1.0
         width: int = 64
         levels: int = 8
         dropout: float = 0.5
-        discriminator_width: int = 64
-        lr: float = 2e-4
-        beta1: float = 0.5
 
         def smoke(self) -> Pix2Pix.Config:
-            return replace(self, width=16, levels=min(self.levels, 5), discriminator_width=8)
+            return replace(
+                self,
+                width=16,
+                levels=min(self.levels, 5),
+                discriminator_width=8,
+                extra=self.extra.smoke(),
+            )
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config.domain)
         if config.levels < 2:
             raise UserError(f"pix2pix: levels {config.levels}; the U-Net needs at least 2")
-        self.config = config
+        generator = Pix2PixGenerator(
+            IN_CHANNELS, OUT_CHANNELS[config.domain], config.width, config.levels, config.dropout
+        )
+        super().__init__(config, generator, init_generator=True)
         self.stride = 2**config.levels
-        out_channels = OUT_CHANNELS[config.domain]
-        self.generator = Pix2PixGenerator(
-            IN_CHANNELS, out_channels, config.width, config.levels, config.dropout
-        )
-        self.discriminator = PatchGAN(IN_CHANNELS + out_channels, config.discriminator_width)
-        init_normal(self.generator)
-        init_normal(self.discriminator)
-
-    def networks(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        betas = (self.config.beta1, 0.999)
-        return {
-            name: Adam(network.parameters(), lr=self.config.lr, betas=betas)
-            for name, network in self.networks().items()
-        }
-
-    def training_step(self, batch: Batch, step: Step) -> None:
-        config = self.config
-        given = network_input(config.domain, batch)
-        target = network_target(config.domain, batch)
-        colors = self.predict(batch)
-
-        loss_d = discriminator_loss(
-            config.gan,
-            self.discriminator(given, target),
-            self.discriminator(given, colors.detach()),
-        )
-        step.backward({"adv_d": Term(loss_d)}, "discriminator")
-        step.update("discriminator")
-
-        with step.frozen("discriminator"):
-            adv = generator_loss(config.gan, self.discriminator(given, colors))
-            l1 = pixel_loss("l1", colors, target, batch.get("valid"))
-            terms = {"adv_g": Term(adv, config.weight_adv), "l1": Term(l1, config.weight_l1)}
-            step.backward(terms, "generator")
-        step.update("generator")
 
 
 class _Skip(nn.Sequential):

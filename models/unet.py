@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from ..losses.pixel import PixelLoss, pixel_loss
 from ..losses.terms import Term, Terms
 from .blocks import Norm, norm_layer
 from .domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_target
+from .extra_losses import ExtraLosses, ExtraTerms
 from .generator_system import GeneratorSystem
 
 
@@ -82,6 +83,7 @@ class UNet(GeneratorSystem):
             domain: ``nir`` predicts RGB from NIR, ``gray`` predicts ab from L*.
             loss: error on the output scaled to [-1,1]; see ``losses.pixel``.
             huber_delta: the kink of the Huber loss, in output units (1/110 is one ab unit).
+            extra: weights of further terms, among them a perceptual loss.
             width: channels at full resolution.
             levels: poolings; sizes are padded to multiples of 2**levels.
             norm: normalisation; ``group`` or ``none`` makes images independent of their batch.
@@ -91,13 +93,18 @@ class UNet(GeneratorSystem):
         domain: DomainName = "nir"
         loss: PixelLoss = "l1"
         huber_delta: float = 1 / 110
+        extra: ExtraLosses = field(default_factory=ExtraLosses)
         width: int = 64
         levels: int = 4
         norm: Norm = "batch"
         lr: float = 1e-3
 
+        @property
+        def learnt_from(self) -> str:
+            return self.extra.learnt_from
+
         def smoke(self) -> UNet.Config:
-            return replace(self, width=8, levels=min(self.levels, 3))
+            return replace(self, width=8, levels=min(self.levels, 3), extra=self.extra.smoke())
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.domain)
@@ -106,20 +113,23 @@ class UNet(GeneratorSystem):
         self.generator = UNetGenerator(
             IN_CHANNELS, OUT_CHANNELS[config.domain], config.width, config.levels, config.norm
         )
+        self.extra = ExtraTerms(config.extra)
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"generator": Adam(self.generator.parameters(), lr=self.config.lr)}
 
     def losses(self, batch: Batch) -> Terms:
         config = self.config
+        output = self.predict(batch)
         error = pixel_loss(
             config.loss,
-            self.predict(batch),
+            output,
             network_target(config.domain, batch),
             batch.get("valid"),
             config.huber_delta,
         )
-        return {f"{config.loss}_{'ab' if config.domain == 'gray' else 'rgb'}": Term(error)}
+        own = f"{config.loss}_{'ab' if config.domain == 'gray' else 'rgb'}"
+        return {own: Term(error), **self.extra(config.domain, output, batch)}
 
 
 def _double_conv(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:

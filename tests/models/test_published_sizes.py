@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from crosschroma.models.inception_unet import InceptionUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang16 import Zhang16
@@ -14,6 +15,8 @@ SIZES = [
     (Pix2Pix.Config(domain="gray"), "generator", 54_409_858),
     (Pix2Pix.Config(domain="gray"), "discriminator", 2_765_633),
     (UNet.Config(domain="gray"), "generator", 31_036_546),
+    # Inception-ResNet v2 without its classifier, of one plane, and the decoder's 8,646,178
+    (InceptionUNet.Config(), "generator", 54_305_888 + 8_646_178),
     (Zhang16.Config(), "generator", 32_235_385),
     (Zhang17.Config(), "generator", 34_187_027),
 ]
@@ -25,16 +28,20 @@ def test_parameters(config, network: str, parameters: int) -> None:
         assert config.build().parameter_counts()[network] == parameters
 
 
-def test_patchgan_sees_70_pixels_and_gives_30x30_logits() -> None:
-    system = Pix2Pix.Config(domain="gray", discriminator_width=8).build()
+@pytest.mark.parametrize(
+    ("kind", "logits_side", "field"), [("patch70", 30, 70), ("patch94", 16, 94)]
+)
+def test_field_and_logits_of_the_discriminators(kind: str, logits_side: int, field: int) -> None:
+    config = Pix2Pix.Config(domain="gray", discriminator=kind, discriminator_width=8)  # pyright: ignore
+    system = config.build()
     system.discriminator.eval()
     given = torch.zeros(1, 1, 256, 256, requires_grad=True)
     logits = system.discriminator(given, torch.zeros(1, 2, 256, 256))
-    assert logits.shape == (1, 1, 30, 30)
-    logits[0, 0, 15, 15].backward()
+    assert logits.shape == (1, 1, logits_side, logits_side)
+    logits[0, 0, logits_side // 2, logits_side // 2].backward()
     assert given.grad is not None
     rows = given.grad[0, 0].abs().sum(1).nonzero().flatten()
-    assert rows[-1] - rows[0] + 1 == 70
+    assert rows[-1] - rows[0] + 1 == field
 
 
 def test_pix2pix_drops_out_in_three_decoder_levels() -> None:

@@ -1,0 +1,77 @@
+"""The decoder on Inception-ResNet v2 and what can be added to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from crosschroma.datasets.batch import Batch
+from crosschroma.datasets.errors import UserError
+from crosschroma.models.extra_losses import ExtraLosses
+from crosschroma.models.inception_unet import ConvDecoderNetwork, InceptionUNet
+
+SMALL = InceptionUNet.Config().smoke()
+
+
+def batch(height: int = 48, width: int = 80) -> Batch:
+    rgb = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    return Batch(key=["a", "b"], rgb=rgb, gray=rgb.mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_400_pixels_through_inception_resnet(skips: bool) -> None:
+    """11 x 11 places of 1536 channels, five doublings, and the size of the input at the end."""
+    sizes = []
+    with torch.device("meta"):
+        widths = (512, 256, 128, 64, 32)
+        network = ConvDecoderNetwork("inception_resnet_v2", 2, widths, skips, attention=False)
+        for block in network.blocks:
+            block.register_forward_hook(lambda _m, given, _o: sizes.append(given[0].shape[1:]))
+        assert network(torch.zeros(1, 1, 400, 400)).shape == (1, 2, 400, 400)
+    if skips:
+        wanted = [
+            (1536, 11, 11), (512 + 1088, 23, 23), (256 + 320, 47, 47), (128 + 192, 96, 96),
+            (64 + 64, 197, 197),
+        ]  # fmt: skip
+    else:
+        wanted = [(1536, 11, 11), (512, 22, 22), (256, 44, 44), (128, 88, 88), (64, 176, 176)]
+    assert [tuple(size) for size in sizes] == wanted
+
+
+def test_it_sees_its_own_size_and_paints_the_images() -> None:
+    system = SMALL.build().eval()
+    seen = []
+    system.generator.register_forward_pre_hook(lambda _m, given: seen.append(given[0].shape))
+    output = system.predict(batch())
+    assert seen == [(2, 1, 64, 64)]
+    assert output.shape == (2, 2, 48, 80)
+    assert system.colorize(batch()).shape == (2, 3, 48, 80)
+
+
+def test_the_default_is_the_seeds_regression() -> None:
+    system = SMALL.build()
+    terms = system.content(system.predict(batch()), batch())
+    assert {name: term.weight for name, term in terms.items()} == {"mse": 1.0}
+    assert list(system.networks()) == ["generator"]
+    assert list(system.optimizers()) == ["generator"]
+
+
+def test_the_wish_list() -> None:
+    wishes = replace(
+        SMALL, skips=True, attention=True, weight_adv=1.0, weight_l1=10.0,
+        extra=ExtraLosses(ssim=0.5),
+    )  # fmt: skip
+    system = wishes.build()
+    terms = system.content(system.predict(batch(64, 64)), batch(64, 64))
+    assert {name: term.weight for name, term in terms.items()} == {"l1": 10.0, "ssim": 0.5}
+    assert list(system.optimizers()) == ["generator", "discriminator"]
+    plain = SMALL.build().parameter_counts()["generator"]
+    assert system.parameter_counts()["generator"] > plain
+
+
+def test_widths_that_do_not_fit() -> None:
+    with pytest.raises(UserError, match=r"6 decoder blocks on test_efficientnet: name 1 to 5"):
+        replace(SMALL, skips=True, widths=(8,) * 6).build()
+    with pytest.raises(UserError, match="0 decoder blocks"):
+        replace(SMALL, widths=()).build()
