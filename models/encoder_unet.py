@@ -18,7 +18,7 @@ from ..losses.structural import angular_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .blocks import norm_layer
 from .domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
-from .encoders import Encoder, build_encoder
+from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
 from .extra_losses import ExtraLosses, ExtraTerms
 from .generator_system import GeneratorSystem
 
@@ -126,9 +126,8 @@ class EncoderUNet(GeneratorSystem):
 
         @property
         def learnt_from(self) -> str:
-            encoder = f"encoder {self.encoder}: {self.encoder_weights}"
-            given = "" if self.encoder_weights == "none" else encoder
-            return "; ".join(filter(None, (given, self.extra.learnt_from)))
+            encoder = encoder_learnt_from(self.encoder, self.encoder_weights)
+            return "; ".join(filter(None, (encoder, self.extra.learnt_from)))
 
         def smoke(self) -> EncoderUNet.Config:
             return replace(
@@ -150,10 +149,7 @@ class EncoderUNet(GeneratorSystem):
         self.extra = ExtraTerms(config.extra)
 
     def load_pretrained(self) -> str:
-        if self.config.encoder_weights == "none":
-            return ""
-        encoder = cast(Encoder, self.generator.get_submodule("encoder"))
-        return f"encoder: {encoder.load_pretrained(self.config.encoder_weights)}"
+        return load_encoder(self.generator.get_submodule("encoder"), self.config.encoder_weights)
 
     def optimizers(self) -> dict[str, Optimizer]:
         config, encoder = self.config, self.generator.get_submodule("encoder")
