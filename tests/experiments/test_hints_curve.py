@@ -82,6 +82,17 @@ def test_more_points_are_the_fewer_ones_and_further(obedient: Trained) -> None:
         assert more.sum() > fewer.sum()
 
 
+def test_as_many_points_are_revealed_as_are_named(
+    obedient: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "crosschroma.experiments.hints_curve.reveal", lambda ab, hint, *more: hint.add_(1)
+    )
+    measured(obedient, batch_size=100, images=1)
+    shown = obedient.system.seen[0]["hints"][:4, 0, 0, 0]
+    assert shown.tolist() == [0, 1, 4, 30]
+
+
 def test_places_depend_on_seed_and_image_alone(obedient: Trained) -> None:
     def masks(**settings) -> dict[str, torch.Tensor]:
         obedient.system.seen = []
