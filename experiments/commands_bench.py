@@ -1,4 +1,4 @@
-"""``crosschroma bench data|scan|network``."""
+"""``crosschroma bench data|scan|network|export``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ..datasets.errors import unknown
 from .cli import UsageError, usage
 
 _FOLDER = Path("results/benchmarks")
-_HELP = """usage: crosschroma bench {data,scan,network} [--help] [options]
+_HELP = """usage: crosschroma bench {data,scan,network,export} [--help] [options]
 
 data:    loading of images beside PIL + scikit-image.
 scan:    every backend of the selective scan beside a loop over time: time, memory, error.
-network: ColorMamba beside itself with the scan left out: what the scan costs."""
+network: ColorMamba beside itself with the scan left out: what the scan costs.
+export:  a method in eager mode beside folded, ONNX Runtime and compiled bfloat16, on the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +78,33 @@ class BenchNetworkOptions:
     loop: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchExportOptions:
+    """Ways to run a method on a CPU: time for one picture, and PSNR against eager float32.
+
+    Attributes:
+        out: JSON file to write.
+        run: a run's folder, a checkpoint, or a file of ``ship``; by default pix2pix at full size
+            with random weights.
+        images: folder of pictures to compare on; generated scenes unless given.
+        size: height and width of the picture.
+        threads: of torch and ONNX Runtime.
+        repeats: how often each way runs.
+    """
+
+    out: Path = _FOLDER / "export.json"
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    size: int = 256
+    threads: int = 1
+    repeats: int = 9
+
+
 def bench(argv: list[str]) -> int:
-    """``crosschroma bench data|scan|network``."""
+    """``crosschroma bench data|scan|network|export``."""
     if not argv or argv[0].startswith("-"):
         return usage(_HELP, argv)
-    tasks = {"data": _data, "scan": _scan, "network": _network}
+    tasks = {"data": _data, "scan": _scan, "network": _network, "export": _export}
     if argv[0] not in tasks:
         raise UsageError(unknown("benchmark", argv[0], tasks))
     for path in tasks[argv[0]](argv[1:]):
@@ -128,6 +151,22 @@ def _network(argv: list[str]) -> list[Path]:
         thread_count=options.threads,
         repeats=options.repeats,
         loop=options.loop,
+    )
+    rich.print(result)
+    return [options.out]
+
+
+def _export(argv: list[str]) -> list[Path]:
+    from .benchmark_export import bench_export
+
+    options = tyro.cli(BenchExportOptions, prog="crosschroma bench export", args=argv)
+    result = bench_export(
+        options.out,
+        run=options.run,
+        images=options.images,
+        size=options.size,
+        thread_count=options.threads,
+        repeats=options.repeats,
     )
     rich.print(result)
     return [options.out]
