@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from crosschroma.datasets.errors import DataError, UserError
-from crosschroma.experiments import cli, export, exported_file, recipe_list, shipped
+from crosschroma.experiments import cli, export, exported_file, fold, recipe_list, shipped
 from crosschroma.experiments.checkpoint import Trained
 from crosschroma.experiments.export import ExportFormat, inference_colors, parity
 from crosschroma.experiments.infer import Colorizer
@@ -35,7 +35,9 @@ def ship(folder: Path, config) -> Path:
     torch.manual_seed(0)
     system = config.build()
     for module in system.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.3, 0.3)
             nn.init.uniform_(module.running_var, 0.3, 2.0)
             nn.init.uniform_(module.weight, 0.5, 2.0)
@@ -116,20 +118,23 @@ def test_training_networks_stay_out(tmp_path: Path) -> None:
 def test_a_file_that_differs_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to
 ) -> None:
-    """Because a fold went wrong, as inductor's does silently."""
-    fold = export.folded
+    """The fault of inductor's own folding: the scale along the input channels."""
+    right = fold._fold
 
-    def wrong(network: nn.Module, *inputs) -> nn.Module:
-        made = fold(network, *inputs)
-        *_, layer = [m for m in made.modules() if isinstance(m, nn.ConvTranspose2d)]
-        layer.bias.data.add_(0.01)
-        return made
+    def wrong(convolution: fold.Convolution, norm: nn.BatchNorm2d) -> None:
+        weight = convolution.weight.detach().clone()
+        right(convolution, norm)
+        if convolution.in_channels == convolution.out_channels:
+            assert norm.running_var is not None
+            scale = (norm.running_var + norm.eps).rsqrt() * norm.weight
+            convolution.weight.data = weight * scale.view(-1, 1, 1, 1)
 
-    monkeypatch.setattr(export, "folded", wrong)
-    path = ship(tmp_path, CONFIGS["pix2pix"])
+    path = ship(tmp_path, Pix2Pix.Config(domain="nir", width=4, levels=6, discriminator_width=4))
+    assert export.export(path, to, tmp_path / "right").path.is_file()
+    monkeypatch.setattr(fold, "_fold", wrong)
     with pytest.raises(UserError, match=r"[\d.]+ dB on the worst of 7, 90 .*folding alone: [\d.]+"):
-        export.export(path, to, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        export.export(path, to, tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_what_tracing_bakes_in_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
