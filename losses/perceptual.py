@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..datasets.errors import UserError, unknown
 from .squeezenet import SQUEEZENET, SqueezeNet
+from .timm_features import trained_timm_features
 from .torchvision_ops import ensure_torchvision
 from .torchvision_weights import Published, published_state
 from .trained import TrainedLoss
@@ -136,7 +137,8 @@ class PerceptualLoss(TrainedLoss):
         if self.name == SQUEEZENET:
             network = _SqueezeNet()
             return network, network.load_published(self.weights, _REMEDY)
-        return _timm(self.name, self.weights)
+        network = trained_timm_features(self.name, self.weights, _REMEDY)
+        return _Timm(network), f"{self.weights} weights of timm's {self.name}"
 
 
 class _SqueezeNet(SqueezeNet):
@@ -229,18 +231,3 @@ def _read(path: str) -> dict[str, Tensor]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises almost anything
         raise UserError(f"{path} is not a checkpoint of weights alone: {error}") from error
-
-
-def _timm(name: str, weights: str) -> tuple[nn.Module, str]:
-    ensure_torchvision()
-    import timm
-
-    overlay = {} if weights == "imagenet" else {"file": weights}
-    options = {"features_only": True, "pretrained": True, "pretrained_cfg_overlay": overlay}
-    try:
-        model = timm.create_model(name, **options)
-    except Exception as error:  # the hub's, the network's and the file's own
-        raise UserError(
-            f"perceptual loss: weights {weights} of timm's {name} cannot be had: {error}; {_REMEDY}"
-        ) from error
-    return _Timm(model), f"{weights} weights of timm's {name}"

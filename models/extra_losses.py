@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,7 @@ class ExtraLosses:
         """What the trained networks have learnt from, for tables; "" where there are none."""
         found = []
         if self.perceptual:
-            found.append(f"loss on {self.backbone}: {self.backbone_weights}")
+            found.append(f"loss on {self.backbone}: {Path(self.backbone_weights).name}")
         if self.lpips:
             found.append(f"loss on LPIPS-{self.lpips_net}: imagenet")
         return "; ".join(found)

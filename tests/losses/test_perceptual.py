@@ -161,8 +161,10 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         PerceptualLoss("vgg16_bn").load()
     with pytest.raises(UserError, match=r"no SqueezeNet weights at .*another backbone"):
         PerceptualLoss("squeezenet1_0").load()
-    with pytest.raises(UserError, match=r"timm's resnet10t cannot be had"):
+    with pytest.raises(UserError, match=r"resnet10t cannot be had.*huggingface\.co/timm/resnet10t"):
         PerceptualLoss("resnet10t").load()
+    with pytest.raises(UserError, match=r"timm's vgg16_b cannot be had: .*another backbone"):
+        PerceptualLoss("vgg16_b").load()
     with pytest.raises(UserError, match=r"no file .*mine\.pth"):
         PerceptualLoss("vgg16", str(tmp_path / "mine.pth")).load()
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "part.pth")

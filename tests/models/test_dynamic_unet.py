@@ -87,7 +87,8 @@ def test_two_ways_into_a_network_of_rgb(tmp_path: Path) -> None:
     # the plane is normalised by the mean of ImageNet's channels, RGB by each of them
     error = (maps["summed"] - maps["learned"]).abs().mean()
     assert error < 0.2 * maps["learned"].abs().mean()
-    assert config.learnt_from == f"encoder resnet10t: {tmp_path / 'weights.pth'}"
+    assert config.learnt_from.startswith("encoder resnet10t: ")
+    assert config.learnt_from.endswith("weights.pth")
 
 
 def test_its_maps_can_be_changed_between_its_halves() -> None:
