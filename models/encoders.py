@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..datasets.errors import UserError
 from ..losses.squeezenet import SQUEEZENET, SqueezeNet
-from ..losses.torchvision_ops import ensure_torchvision
+from ..losses.timm_features import timm_features, trained_timm_features
 
 
 class Encoder(Protocol):
@@ -91,7 +91,7 @@ class TimmEncoder(nn.Module):
         super().__init__()
         self.name, self.in_channels = name, in_channels
         try:
-            self.model = _timm(name, in_chans=in_channels)
+            self.model = timm_features(name, in_chans=in_channels)
         except (RuntimeError, AttributeError, ValueError) as error:
             raise UserError(f"timm gives no feature maps of {name!r}: {error}") from error
         info: Any = self.model.feature_info
@@ -112,25 +112,10 @@ class TimmEncoder(nn.Module):
         Raises:
             UserError: they cannot be had.
         """
-        overlay = {} if weights == "imagenet" else {"file": weights}
-        try:
-            trained = _timm(
-                self.name,
-                in_chans=self.in_channels,
-                pretrained=True,
-                pretrained_cfg_overlay=overlay,
-            )
-        except Exception as error:  # the hub's, the network's and the file's own
-            raise UserError(
-                f"weights {weights} of timm's {self.name} cannot be had: {error}; name a file "
-                "(--method.encoder-weights) or train from scratch (--method.encoder-weights none)"
-            ) from error
+        remedy = (
+            "name a file (--method.encoder-weights) or train from scratch "
+            "(--method.encoder-weights none)"
+        )
+        trained = trained_timm_features(self.name, weights, remedy, in_chans=self.in_channels)
         self.model.load_state_dict(trained.state_dict())
         return f"{weights} weights of timm's {self.name}"
-
-
-def _timm(name: str, **options: Any) -> nn.Module:
-    ensure_torchvision()
-    import timm
-
-    return timm.create_model(name, features_only=True, **options)
