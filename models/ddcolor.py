@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, lab_to_rgb
+from ..datasets.color import AB_SCALE
 from ..losses.adversarial import GanLoss, discriminator_loss, generator_loss
 from ..losses.colorfulness import colorfulness_loss
 from ..losses.perceptual import PerceptualLoss
@@ -18,7 +17,7 @@ from ..losses.pixel import pixel_loss
 from ..losses.terms import Term, Terms
 from .ddcolor_network import DDColorCritic, DDColorGenerator
 from .domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
-from .encoders import Encoder
+from .encoders import encoder_learnt_from, load_encoder
 from .generator_system import GeneratorSystem
 from .system import Step
 
@@ -97,9 +96,10 @@ class DDColor(GeneratorSystem):
 
         @property
         def learnt_from(self) -> str:
-            if self.encoder_weights == "none":
-                return ""
-            return f"encoder {self.encoder}: {self.encoder_weights}"
+            found = [encoder_learnt_from(self.encoder, self.encoder_weights)]
+            if self.weight_perceptual and self.perceptual != "none":
+                found.append(f"loss on {self.perceptual}: {self.perceptual_weights}")
+            return "; ".join(filter(None, found))
 
         def smoke(self) -> DDColor.Config:
             return replace(
@@ -144,10 +144,7 @@ class DDColor(GeneratorSystem):
         return networks | ({"discriminator": self.discriminator} if self.config.weight_adv else {})
 
     def load_pretrained(self) -> str:
-        if self.config.encoder_weights == "none":
-            return ""
-        encoder = cast(Encoder, self.generator.get_submodule("encoder"))
-        return f"encoder: {encoder.load_pretrained(self.config.encoder_weights)}"
+        return load_encoder(self.generator.get_submodule("encoder"), self.config.encoder_weights)
 
     def optimizers(self) -> dict[str, Optimizer]:
         config, decay = self.config, self.config.weight_decay
@@ -167,8 +164,10 @@ class DDColor(GeneratorSystem):
     def training_step(self, batch: Batch, step: Step) -> None:
         config = self.config
         colors = self.predict(batch).float()
-        rgb_hat = _clipped(config.domain, colors, batch)
+        rgb_hat = output_to_rgb(config.domain, colors, batch, gamut="clip")
         rgb = enhanced(batch["rgb"], config.color_enhance)
+        if (valid := batch.get("valid")) is not None:
+            rgb_hat = torch.where(valid > 0, rgb_hat, rgb)  # equal where nothing counts
         terms = self._supervised(colors, rgb_hat, rgb, batch)
         if not config.weight_adv:
             step.backward(terms, "generator")
@@ -208,14 +207,3 @@ def enhanced(rgb: Tensor, factor: float) -> Tensor:
     """
     luma = (rgb * rgb.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return (luma + factor * (rgb - luma)).clamp(0, 1)
-
-
-def _clipped(domain: DomainName, colors: Tensor, batch: Batch) -> Tensor:
-    """The output as B3HW sRGB for the losses: where it leaves [0,1], they push it no further.
-
-    ``output_to_rgb`` would: it scales ab down to the gamut and passes the gradient on, and terms
-    that ask for colour then drive ab out without end (on four images, 60 units off in 125 steps).
-    """
-    if domain == "nir":
-        return output_to_rgb(domain, colors, batch)
-    return lab_to_rgb(torch.cat([100 * batch["gray"], AB_SCALE * colors], dim=1))

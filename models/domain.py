@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, lab_to_rgb, rgb_to_lab
+from ..datasets.color import AB_SCALE, Gamut, lab_to_rgb, rgb_to_lab
 
 DomainName = Literal["nir", "gray"]
 
@@ -28,12 +28,22 @@ def network_target(domain: DomainName, batch: Batch) -> Tensor:
     return 2 * batch["rgb"] - 1
 
 
-def output_to_rgb(domain: DomainName, output: Tensor, batch: Batch) -> Tensor:
+def output_to_rgb(
+    domain: DomainName, output: Tensor, batch: Batch, gamut: Gamut = "chroma"
+) -> Tensor:
     """A network's output as B3HW sRGB [0,1] of the batch's size.
 
     Gray: the given luminance is kept as it is, the predicted ab joins it, and colours outside
     sRGB lose chroma instead of changing L*. An output of another size than the batch (a network
     that runs at its own resolution) is resized bilinearly; the luminance never is.
+
+    Args:
+        domain: of the network.
+        output: BCHW, about [-1,1]; see ``network_target``.
+        batch: holds the plane that was given.
+        gamut: what becomes of ab outside sRGB. Losses that ask for colour or for realism need
+            ``clip``: ``chroma`` passes their gradient on to ab that is outside already, and they
+            drive it out without end (DDColor's on four images: 60 units in 125 steps).
     """
     size = batch[domain].shape[-2:]
     if output.shape[-2:] != size:
@@ -43,4 +53,4 @@ def output_to_rgb(domain: DomainName, output: Tensor, batch: Batch) -> Tensor:
     if domain == "nir":
         return ((output + 1) / 2).clamp(0, 1)
     lab = torch.cat([100 * batch["gray"], AB_SCALE * output], dim=1)
-    return lab_to_rgb(lab, gamut="chroma")
+    return lab_to_rgb(lab, gamut=gamut)

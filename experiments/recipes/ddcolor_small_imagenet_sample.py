@@ -33,8 +33,8 @@ experiment = Experiment(
     data=ImageNetSample(min_chroma=10.0),
     train_view=TrainView(size=128, crop_scale=(0.5, 0.75)),
     training=Training(
-        steps=3000,
-        batch_size=16,
+        steps=1500,
+        batch_size=8,
         precision="bf16-mixed",
         clip_norm=1.0,
         schedule="cosine",

@@ -190,16 +190,17 @@ def test_the_encoders_maps_are_normalised_over_channels() -> None:
 
 
 def test_the_refinement_puts_out_cie_ab() -> None:
-    system = tiny().eval()
+    system, batch = tiny().eval(), make_batch()
     with torch.no_grad():
+        before = system.predict(batch)
         system.generator.refine.bias.add_(torch.tensor([30.0, -20.0]))
-    batch = make_batch()
-    output = 110 * system.predict(batch)
+        output = 110 * system.predict(batch)
     lab = torch.cat([100 * batch["gray"], output], dim=1)
     torch.testing.assert_close(
         system.colorize(batch), lab_to_rgb(lab, gamut="chroma"), atol=1e-5, rtol=0
     )
-    assert output.mean((0, 2, 3)).tolist() == pytest.approx([30, -20], abs=8)
+    shift = torch.tensor([30.0, -20.0]).view(1, 2, 1, 1).expand_as(output)
+    torch.testing.assert_close(output - 110 * before, shift, atol=1e-3, rtol=0)
 
 
 def test_two_halves_of_the_generator_make_the_whole() -> None:
@@ -305,6 +306,25 @@ def test_the_critic_judges_enhanced_photographs_against_predictions() -> None:
     torch.testing.assert_close(real, enhanced(batch["rgb"], 1.2))
 
 
+def test_pixels_that_do_not_count_are_equal_to_the_target() -> None:
+    system, batch = tiny("nir").train(), make_batch()
+    batch["valid"] = torch.ones(2, 1, 64, 64)
+    batch["valid"][..., :20] = 0
+    asked = system.perceptual = Asked()  # pyright: ignore
+    step = Recorder(system)
+    system.training_step(batch, step)
+    same = (asked.rgb_hat == asked.rgb).all(1)
+    assert same[..., :20].all()
+    assert not same[..., 20:].any()
+
+
+def test_what_it_has_learnt_from_names_encoder_and_loss() -> None:
+    assert DDColor.Config().learnt_from == (
+        "encoder convnext_tiny.fb_in22k: imagenet; loss on vgg16_bn: imagenet"
+    )
+    assert DDColor.Config(encoder_weights="none", weight_perceptual=0.0).learnt_from == ""
+
+
 def test_weights_of_zero_leave_terms_and_networks_out() -> None:
     system = tiny(
         weight_adv=0.0, weight_colorfulness=0.0, weight_perceptual=0.0, perceptual="vgg16"
@@ -368,11 +388,11 @@ def test_nir_is_learnt() -> None:
 
     before, step = error(), Recorder(system)
     step.update = lambda _: None  # pyright: ignore
-    for _ in range(70):
+    for _ in range(50):
         optimizer.zero_grad()
         system.train().training_step(batch, step)
         optimizer.step()
-    assert error() < 0.6 * before
+    assert error() < 0.75 * before
 
 
 def test_serves_as_a_colorizer_of_cocolor() -> None:
