@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..datasets.errors import UserError
 
 SQUEEZENET = "squeezenet1_0"
+LEVELS = 127.5  # it was trained on levels of 0 to 255, of which [-1,1] is given
 _FILE = "weights/squeezenet1_0_imagenet_fp16.npz"
 # squeeze and expand channels of fire2 to fire9; pooling comes before fire2, 5 and 9
 _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
@@ -49,7 +50,7 @@ class SqueezeNet(nn.Module):
             ``fire8`` at 1/8, ``fire9`` at 1/16, of 96, 128, 128, 256, 256, 384, 384, 512 and 512
             channels.
         """
-        made = {"conv1": F.relu(self.conv1(127.5 * image))}
+        made = {"conv1": F.relu(self.conv1(LEVELS * image))}
         feature = made["conv1"]
         for number, fire in enumerate(self.fires, start=2):
             name = f"fire{number}"
@@ -87,7 +88,7 @@ class SqueezeNet(nn.Module):
 
     def _state(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
         first = given["conv1.weight"]
-        offset = 127.5 - torch.tensor([104.0, 117.0, 123.0])
+        offset = LEVELS - torch.tensor([104.0, 117.0, 123.0])
         plane = self.conv1.in_channels == 1
         state = {
             "conv1.weight": first.sum(1, keepdim=True) if plane else first.flip(1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,8 @@ from ..losses.registration import best_shifted
 from ..losses.squeezenet import SQUEEZENET
 from ..losses.structural import angular_loss, ssim_loss
 from ..losses.terms import Term, Terms
-from .blocks import norm_layer
-from .domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
+from .blocks import Norm, init_he, norm_layer
+from .domain import OUT_CHANNELS, DomainName, network_target
 from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
 from .extra_losses import ExtraLosses, ExtraTerms
 from .generator_system import GeneratorSystem
@@ -34,33 +34,52 @@ class EncoderUNetGenerator(nn.Module):
         out_channels: planes put out, in [-1,1] (tanh).
         width: channels at full resolution, doubled at every halving up to eightfold.
         dropout: share of the coarsest map's channels left out in training.
+        norm: normalisation after each of the decoder's pairs of convolutions.
+        frozen_averages: keep the encoder's BatchNorm averages in training.
     """
 
-    def __init__(self, encoder: str, out_channels: int, width: int, dropout: float) -> None:
+    def __init__(
+        self,
+        encoder: str,
+        out_channels: int,
+        width: int,
+        dropout: float,
+        norm: Norm,
+        frozen_averages: bool,
+    ) -> None:
         super().__init__()
+        self.frozen_averages = frozen_averages
         self.encoder = build_encoder(encoder)
         given = cast(Encoder, self.encoder)
         self.stem = nn.Sequential(nn.Conv2d(1, _STEM, 3, padding=1), nn.ReLU())
         skips = {1: _STEM, **dict(zip(given.reductions, given.widths, strict=True))}
         coarsest = max(skips)
-        below = self.coarsest_channels = width * min(2 * _CAP, coarsest)
-        self.middle = nn.Sequential(
-            nn.Conv2d(skips.pop(coarsest), below, 1), nn.ReLU(), nn.Dropout2d(dropout)
-        )
-        self.decoder = nn.ModuleDict()
+        below = self.coarsest_channels = skips.pop(coarsest)
+        self.dropout = nn.Dropout2d(dropout)
+        self.narrow, self.decoder = nn.ModuleDict(), nn.ModuleDict()
         scale = coarsest // 2
         while scale >= 1:
             channels = width * min(scale, _CAP)
-            self.decoder[str(scale)] = _double_conv(below + skips.get(scale, 0), channels)
+            self.narrow[str(scale)] = nn.Conv2d(below, channels, 1)
+            self.decoder[str(scale)] = _double_conv(channels + skips.get(scale, 0), channels, norm)
             below, scale = channels, scale // 2
         self.head = nn.Conv2d(below, out_channels, 3, padding=1)
         self.stride = coarsest
+
+    def train(self, mode: bool = True) -> Self:
+        """As ever, but for the encoder's averages where these are frozen."""
+        super().train(mode)
+        if self.frozen_averages:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def encode(self, plane: Tensor) -> list[Tensor]:
         """B1HW in [-1,1], sides multiples of ``stride``, to maps, the coarsest last."""
         given = cast(Encoder, self.encoder)
         *finer, coarsest = given(plane)
-        return [self.stem(plane), *finer, self.middle(coarsest)]
+        return [self.stem(plane), *finer, self.dropout(coarsest)]
 
     def decode(self, maps: list[Tensor]) -> Tensor:
         """The maps of ``encode`` to BCHW in [-1,1]."""
@@ -68,6 +87,7 @@ class EncoderUNetGenerator(nn.Module):
         # a timm encoder may have a map at full size, which counts instead of the stem's
         skips = dict(zip((1, *cast(Encoder, self.encoder).reductions[:-1]), finer, strict=True))
         for scale, block in self.decoder.items():
+            feature = self.narrow[scale](feature)
             feature = F.interpolate(feature, scale_factor=2, mode="bilinear", align_corners=False)
             skip = skips.get(int(scale))
             feature = block(feature if skip is None else torch.cat([feature, skip], dim=1))
@@ -97,6 +117,8 @@ class EncoderUNet(GeneratorSystem):
             encoder_weights: where training starts: ``imagenet``, a file, or ``none``.
             width: the decoder's channels at full resolution.
             dropout: on the encoder's coarsest map.
+            norm: of the decoder. A trained encoder keeps its own BatchNorm averages: those of a
+                few crops are worse, and an image's tone, which is to be predicted, is lost in them.
             weight_l1: of the absolute error.
             weight_mse: of the squared error.
             weight_ssim: of 1 - SSIM (NIR only).
@@ -113,6 +135,7 @@ class EncoderUNet(GeneratorSystem):
         encoder_weights: str = "imagenet"
         width: int = 24
         dropout: float = 0.0
+        norm: Norm = "none"
         weight_l1: float = 1.0
         weight_mse: float = 4.0
         weight_ssim: float = 0.1
@@ -143,7 +166,12 @@ class EncoderUNet(GeneratorSystem):
         super().__init__(config.domain)
         self.config = config
         self.generator = EncoderUNetGenerator(
-            config.encoder, OUT_CHANNELS[config.domain], config.width, config.dropout
+            config.encoder,
+            OUT_CHANNELS[config.domain],
+            config.width,
+            config.dropout,
+            config.norm,
+            config.encoder_weights != "none",
         )
         self.stride: int = self.generator.stride
         self.extra = ExtraTerms(config.extra)
@@ -177,20 +205,19 @@ class EncoderUNet(GeneratorSystem):
         extra = self.extra(config.domain, output, batch)
         return terms | {f"extra_{name}": term for name, term in extra.items()}
 
-    def colorize(self, batch: Batch) -> Tensor:
+    def paint(self, batch: Batch) -> Tensor:
         output = self.predict(batch)
         if self.config.ensemble == "flip":
             mirrored = cast(Batch, {**batch, self.domain: batch[self.domain].flip(-1)})
             output = (output + self.predict(mirrored).flip(-1)) / 2
-        return output_to_rgb(self.domain, output, batch)
+        return output
 
 
-def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+def _double_conv(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
-        layers += [
-            nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),
-            norm_layer("batch", out_channels),
-            nn.ReLU(),
-        ]
-    return nn.Sequential(*layers)
+        conv = nn.Conv2d(channels, out_channels, 3, padding=1, bias=norm == "none")
+        layers += [conv, norm_layer(norm, out_channels), nn.ReLU()]
+    block = nn.Sequential(*layers)
+    init_he(block)
+    return block

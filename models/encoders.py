@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
-from ..losses.squeezenet import SQUEEZENET, SqueezeNet
+from ..losses.squeezenet import LEVELS, SQUEEZENET, SqueezeNet
 from ..losses.timm_features import timm_features, trained_timm_features
 
 
@@ -60,8 +61,11 @@ def load_encoder(encoder: nn.Module, weights: str) -> str:
 
 
 def encoder_learnt_from(name: str, weights: str) -> str:
-    """What an encoder has learnt from before training, for tables; "" for nothing."""
-    return "" if weights == "none" else f"encoder {name}: {weights}"
+    """What an encoder has learnt from before training, for tables; "" for nothing.
+
+    Without a file's folder, which differs between machines.
+    """
+    return "" if weights == "none" else f"encoder {name}: {Path(weights).name}"
 
 
 class SqueezeNetEncoder(SqueezeNet):
@@ -71,9 +75,9 @@ class SqueezeNetEncoder(SqueezeNet):
     reductions = (2, 4, 8, 16)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """BCHW in [-1,1], sides multiples of 16: four maps after ReLU."""
+        """BCHW in [-1,1], sides multiples of 16: four maps after ReLU, in units of the image."""
         maps = self.maps(image)
-        return [maps[name] for name in ("conv1", "fire4", "fire8", "fire9")]
+        return [maps[name] / LEVELS for name in ("conv1", "fire4", "fire8", "fire9")]
 
     def load_pretrained(self, weights: str) -> str:
         """Weights of an ImageNet classifier; see ``SqueezeNet.load_published``."""
@@ -96,6 +100,11 @@ class TimmEncoder(nn.Module):
             raise UserError(f"timm gives no feature maps of {name!r}: {error}") from error
         info: Any = self.model.feature_info
         self.widths, self.reductions = tuple(info.channels()), tuple(info.reduction())
+        self.depthwise = any(
+            module.groups == module.in_channels > 1
+            for module in self.model.modules()
+            if isinstance(module, nn.Conv2d)
+        )
         config: Any = self.model.pretrained_cfg
         for moment in ("mean", "std"):
             value = torch.tensor(config.get(moment, (0.5,) * in_channels)).view(1, -1, 1, 1)
@@ -104,7 +113,12 @@ class TimmEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """BCHW in [-1,1] to the model's maps, the finest first."""
-        return self.model(((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("std"))
+        given = ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("std")
+        if image.device.type == "cpu" and self.depthwise:
+            # torch has no fast bfloat16 gradient of these convolutions on a CPU
+            with torch.autocast("cpu", enabled=False):
+                return self.model(given.float())
+        return self.model(given)
 
     def load_pretrained(self, weights: str) -> str:
         """timm's own weights (``imagenet``; downloaded), or those of a file.

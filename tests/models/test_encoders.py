@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from crosschroma.datasets.errors import UserError
-from crosschroma.models.encoder_unet import EncoderUNet
+from crosschroma.models.encoder_unet import EncoderUNet, EncoderUNetGenerator
 from crosschroma.models.encoders import SqueezeNetEncoder, build_encoder
 
 
@@ -48,7 +48,7 @@ def test_a_plane_gives_what_its_three_channels_would(tmp_path: Path) -> None:
     given = {name: torch.from_numpy(x).float() for name, x in made.items()}
     shifted = bgr[..., 1:, 1:]  # without padding, a kernel starts two rows on
     first = F.relu(F.conv2d(shifted, given["conv1.weight"], given["conv1.bias"], 2))
-    maps = encoder(plane)
+    maps = [127.5 * feature for feature in encoder(plane)]
     torch.testing.assert_close(maps[0][..., 2:31, 2:31], first, rtol=1e-3, atol=1e-2)
     assert [tuple(x.shape[1:]) for x in maps] == [
         (96, 32, 32), (256, 16, 16), (512, 8, 8), (512, 4, 4),
@@ -107,3 +107,14 @@ def test_any_encoder_gives_the_pictures_size(name: str) -> None:
         mirrored = system.colorize({"key": ["a"], "nir": plane.flip(-1)})
     assert rgb.shape == (1, 3, 50, 70)
     torch.testing.assert_close(mirrored.flip(-1), rgb, atol=1e-5, rtol=0)
+
+
+def test_a_trained_encoder_keeps_its_averages() -> None:
+    given = torch.rand(4, 1, 64, 64) * 2 - 1
+    for frozen in (True, False):
+        generator = EncoderUNetGenerator("resnet18", 2, 4, 0.0, "batch", frozen).train()
+        before = {name: value.clone() for name, value in generator.named_buffers()}
+        generator(given)
+        changed = {n for n, v in generator.named_buffers() if not torch.equal(v, before[n])}
+        assert any(name.startswith("decoder.") for name in changed)
+        assert any(name.startswith("encoder.") for name in changed) is not frozen
