@@ -20,6 +20,7 @@ from ..losses.rebalanced import rebalancing_weights, soft_cross_entropy
 from ..losses.terms import Term, Terms
 from .ab_bins import BINS, ab_bins, annealed_mean, soft_encode
 from .ab_prior import UNIFORM, load_prior, shipped_priors
+from .blocks import init_he
 from .domain import DomainName
 from .generator_system import GeneratorSystem
 from .padding import pad_and_crop
@@ -75,7 +76,7 @@ class Zhang16Generator(nn.Module):
         )
         self.head = nn.Conv2d(wide, out_channels, 1)
         self.register_buffer("prior", prior)
-        _init_he(self)
+        init_he(self)
         nn.init.normal_(self.head.weight, std=0.01)  # all bins begin nearly equal, or ab near 0
 
     def forward(self, lightness: Tensor) -> Tensor:
@@ -265,20 +266,6 @@ def _convolutions(
             dilation=dilation,
         )
         yield nn.ReLU()
-
-
-def _init_he(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        elif isinstance(module, nn.ConvTranspose2d):
-            # each output sees a quarter of the 4x4 kernel
-            fan_in = module.in_channels * module.weight[0, 0].numel() / 4
-            nn.init.normal_(module.weight, std=(2 / fan_in) ** 0.5)
-        else:
-            continue
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def _start_from(network: nn.Module, path: Path) -> str:
