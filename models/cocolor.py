@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ..datasets.batch import Batch
+from ..datasets.color import Gamut
 from ..datasets.errors import UserError, unknown
 from ..losses.terms import Terms
 from .cocolor_losses import LossWeights, Seen
@@ -305,7 +306,10 @@ class CoColor(ColorizationSystem):
         return self.config.ways(self.domain) if output in ("fused", "mean") else [output]
 
     def _paint(
-        self, ways: Iterable[str], planes: Mapping[DomainName, Tensor]
+        self,
+        ways: Iterable[str],
+        planes: Mapping[DomainName, Tensor],
+        gamut: Gamut = "chroma",
     ) -> dict[str, Painted]:
         """Walk the paths; each network runs once, on all that it has to do."""
         wanted: dict[DomainName, dict[str, Tensor]] = {}
@@ -323,7 +327,7 @@ class CoColor(ColorizationSystem):
             outputs = output.split(counts)
             features = [None] * len(counts) if feature is None else feature.split(counts)
             for (way, plane), out, found in zip(inputs.items(), outputs, features, strict=True):
-                made[way] = painted(colorizer, out, plane, found)
+                made[way] = painted(colorizer, out, plane, found, gamut)
         return {way: made[way] for way in PATHS if way in made}
 
     def _fused(self, domain: CoDomain, made: Mapping[str, Painted]) -> Tensor:
@@ -349,7 +353,7 @@ class CoColor(ColorizationSystem):
 
     def _pretrain_losses(self, seen: Seen) -> Terms:
         own = [way for way in self.config.ways("both") if way in GIVEN["both"]]
-        return self._supervised(self._paint(own, seen.planes), seen)
+        return self._supervised(self._paint(own, seen.planes, "clip"), seen)
 
     def _translate_losses(self, seen: Seen) -> Terms:
         nir, gray = seen.planes["nir"], seen.paired_gray
@@ -358,7 +362,7 @@ class CoColor(ColorizationSystem):
 
     def _joint_losses(self, seen: Seen) -> Terms:
         config = self.config
-        made = self._paint(config.ways("both"), seen.planes)
+        made = self._paint(config.ways("both"), seen.planes, "clip")
         terms = self._supervised(made, seen)
         if not config.gray_branch:
             return terms

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 
 from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, rgb_to_lab
+from ..datasets.color import AB_SCALE, Gamut, rgb_to_lab
 from ..datasets.errors import UserError
 from .domain import DomainName, network_input, output_to_rgb
 from .generator_system import GeneratorSystem, MultiScale
@@ -101,9 +101,20 @@ class Colorizer(nn.Module):
         return pad_and_crop(run, given, stride), seen[0]
 
 
-def painted(domain: DomainName, output: Tensor, plane: Tensor, feature: Tensor | None) -> Painted:
-    """A colorizer's output on ``plane`` as colour; predicted ab joins the L* that ``plane`` is."""
-    return Painted(output_to_rgb(domain, output.float(), _batch(domain, plane)), plane, feature)
+def painted(
+    domain: DomainName,
+    output: Tensor,
+    plane: Tensor,
+    feature: Tensor | None,
+    gamut: Gamut = "chroma",
+) -> Painted:
+    """A colorizer's output on ``plane`` as colour; predicted ab joins the L* that ``plane`` is.
+
+    A colorizer that learns needs the ``gamut`` that clips: shrunk chroma passes on gradients that
+    drive ab out of sRGB without end.
+    """
+    rgb = output_to_rgb(domain, output.float(), _batch(domain, plane), gamut=gamut)
+    return Painted(rgb, plane, feature)
 
 
 def with_luminance(rgb: Tensor, gray: Tensor) -> Tensor:

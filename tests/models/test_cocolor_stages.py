@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from crosschroma.datasets.errors import UserError
+from crosschroma.models.cocolor import CoColor
 from crosschroma.models.cocolor_stages import Schedule, Stage
 
 
@@ -12,3 +15,13 @@ def test_the_schedule_has_every_step_in_one_stage() -> None:
     assert schedule.steps(1, 2) == range(2)
     with pytest.raises(UserError, match="pretrain: 0 steps"):
         Stage(name="pretrain", steps=0)
+
+
+def test_settings_that_train_nothing_are_named() -> None:
+    small = CoColor.Config().smoke()
+    with pytest.raises(UserError, match="no stage trains anything"):
+        replace(small, stages=()).build()
+    with pytest.raises(UserError, match="no stage trains anything"):
+        replace(small, gray_branch=False, stages=(Stage(name="translate", steps=3),)).build()
+    with pytest.raises(UserError, match="output gray cannot be made from nir"):
+        replace(small, output="gray").build()

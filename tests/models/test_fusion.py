@@ -84,6 +84,17 @@ def test_exchange_adds_nothing_before_training_and_can_learn() -> None:
     assert exchange.directions["gray"].out.weight.grad is None  # pyright: ignore
 
 
+def test_exchange_weighs_channels_by_the_whole_image_and_adds_place_by_place() -> None:
+    exchange = FeatureExchange(("nir",), 6)
+    disturbed(exchange)
+    own, other = torch.rand(1, 6, 8, 8), torch.rand(1, 6, 8, 8)
+    moved = other.clone()
+    moved[..., 0, 0] += 5
+    change = (exchange("nir", own, moved) - exchange("nir", own, other)).abs().sum(1)[0]
+    assert change[0, 0] > 5 * change.flatten()[1:].max()
+    assert change.flatten()[1:].min() > 1e-5
+
+
 def test_exchange_sees_the_other_map() -> None:
     exchange = FeatureExchange(("nir",), 6)
     disturbed(exchange)

@@ -71,6 +71,15 @@ def test_gray_paths_take_their_luminance_from_the_plane_they_were_given() -> Non
     assert (rgb_to_lab(rgb)[:, :1] - 100 * given).abs().max() < 0.1
 
 
+def test_losses_do_not_drive_colours_further_out_of_srgb() -> None:
+    plane = torch.full((1, 1, 2, 2), 0.5)
+    for gamut, driven in (("clip", False), ("chroma", True)):
+        output = torch.ones(1, 2, 2, 2, requires_grad=True)  # ab of (110, 110)
+        rgb = painted("gray", output, plane, None, gamut).rgb  # pyright: ignore
+        (rgb.amax(1) - rgb.amin(1)).sum().backward()  # more colour, please
+        assert output.grad.abs().max().gt(1e-3) == driven  # pyright: ignore
+
+
 def test_luminance_is_replaced_and_ab_stays() -> None:
     rgb = 0.4 + 0.2 * torch.rand(2, 3, 8, 8)
     gray = torch.full((2, 1, 8, 8), 0.55)
