@@ -15,10 +15,11 @@ from ..datasets.color import Gamut
 from ..datasets.errors import UserError, unknown
 from ..losses.terms import Terms
 from .cocolor_losses import LossWeights, Seen
-from .cocolor_stages import Schedule, Stage, StageName
+from .cocolor_stages import Stage, StageName
 from .domain import DomainName
 from .fusion import FeatureExchange, PathFusion
 from .paths import PATHS, Colorizer, Painted, painted, with_luminance
+from .stages import Schedule
 from .system import ColorizationSystem, Step
 from .translator import Translator
 from .unet import UNet
@@ -224,7 +225,7 @@ class CoColor(ColorizationSystem):
         return [name for name in names[stage] if name in self._names]
 
     def training_step(self, batch: Batch, step: Step) -> None:
-        stage = self._schedule.stage(step.index)
+        stage = self._schedule.stage(step.index).name
         trained = self.trained_in(stage)
         resting = [name for name in self._names if name not in trained]
         for name in resting:

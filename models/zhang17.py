@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Literal, cast
 
 import torch
@@ -23,6 +21,7 @@ from .generator_system import GeneratorSystem
 from .global_hints import GLOBAL_HINTS, GlobalHintsNetwork, drop_at_random, global_hints
 from .hints import simulate_hints
 from .padding import pad_and_crop
+from .stages import RatedStage, Schedule
 from .system import Step
 from .zhang17_network import CLASS_STRIDE, Detached, Zhang17Network, nearest_class
 
@@ -33,28 +32,18 @@ _DETACHED: dict[StageName, Detached] = {"classify": "colors", "regress": "classe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(RatedStage):
     """A part of the training. Both losses are there in all, on a common network that hears one.
 
     Attributes:
         name: ``classify``: the common blocks learn from the classes, and the decoder from what they
             make of it; ``regress``: they learn from the colours, and the head of classes likewise.
-        steps: its optimisation steps.
         lr: Adam's learning rate.
         hints: whether true colours are revealed.
     """
 
     name: StageName
-    steps: int
-    lr: float
     hints: bool
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if self.steps < 1:
-            raise UserError(f"stage {self.name}: {self.steps} steps; it needs at least 1")
-        if self.lr <= 0:
-            raise UserError(f"stage {self.name}: learning rate {self.lr}: must be positive")
 
 
 class Zhang17(GeneratorSystem):
@@ -112,8 +101,6 @@ class Zhang17(GeneratorSystem):
 
         def __post_init__(self) -> None:
             """Check the settings."""
-            if not self.stages:
-                raise UserError("zhang17: no stages; name at least one")
             if not 0 < self.reveal_stop <= 1:
                 raise UserError(
                     f"--method.reveal-stop {self.reveal_stop}: must be above 0 and at most 1"
@@ -133,8 +120,10 @@ class Zhang17(GeneratorSystem):
     def __init__(self, config: Config) -> None:
         super().__init__("gray")
         self.config = config
+        self.schedule = Schedule(config.stages)
         self.stride = _STRIDE
         self.generator = Zhang17Network(config.width)
+        self.takes_global_hints = config.global_hints
         if config.global_hints:
             self.global_network = GlobalHintsNetwork(8 * config.width)
             self.inference_networks = ("generator", "global_network")
@@ -146,27 +135,15 @@ class Zhang17(GeneratorSystem):
         weights = [p for network in self.networks().values() for p in network.parameters()]
         return {"generator": Adam(weights, lr=self.config.stages[0].lr)}
 
-    def stage(self, index: int) -> Stage:
-        """The stage of optimisation step ``index``, from 0."""
-        return self.config.stages[self._stage_and_end(index)[0]]
-
     def schedule_part(self, index: int, steps: int) -> range:
-        number, end = self._stage_and_end(index)
-        begin = end - self.config.stages[number].steps
-        last = number == len(self.config.stages) - 1
-        return range(begin, steps if last else min(end, steps))
-
-    def _stage_and_end(self, index: int) -> tuple[int, int]:
-        """Number of the stage of step ``index``, and the step that follows its own."""
-        ends = list(accumulate(stage.steps for stage in self.config.stages))
-        number = min(bisect_right(ends, index), len(ends) - 1)
-        return number, ends[number]
+        return self.schedule.steps(index, steps)
 
     def rate_factor(self, step: int) -> float:
-        return self.stage(step).lr / self.config.stages[0].lr
+        return self.schedule.stage(step).lr / self.config.stages[0].lr
 
     def training_step(self, batch: Batch, step: Step) -> None:
-        step.backward(self.stage_losses(batch, self.stage(step.index)), "generator")
+        stage = self.schedule.stage(step.index)
+        step.backward(self.stage_losses(batch, stage), "generator")
         step.update("generator")
 
     def stage_losses(self, batch: Batch, stage: Stage) -> Terms:

@@ -5,16 +5,7 @@ from dataclasses import replace
 import pytest
 from crosschroma.datasets.errors import UserError
 from crosschroma.models.cocolor import CoColor
-from crosschroma.models.cocolor_stages import Schedule, Stage
-
-
-def test_the_schedule_has_every_step_in_one_stage() -> None:
-    schedule = Schedule([Stage(name="pretrain", steps=3), Stage(name="fuse", steps=2)])
-    assert [schedule.stage(i) for i in range(7)] == ["pretrain"] * 3 + ["fuse"] * 4
-    assert [schedule.steps(i, 7) for i in (0, 2, 3, 6)] == [range(3)] * 2 + [range(3, 7)] * 2
-    assert schedule.steps(1, 2) == range(2)
-    with pytest.raises(UserError, match="pretrain: 0 steps"):
-        Stage(name="pretrain", steps=0)
+from crosschroma.models.cocolor_stages import Stage
 
 
 def test_settings_that_train_nothing_are_named() -> None:

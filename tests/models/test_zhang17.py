@@ -104,7 +104,7 @@ def staged() -> Zhang17.Config:
 
 def test_stages_follow_one_another_and_the_last_goes_on() -> None:
     system = Zhang17(staged())
-    lrs = [system.stage(index).lr for index in (0, 9, 10, 14, 15, 19, 20, 1000)]
+    lrs = [system.schedule.stage(index).lr for index in (0, 9, 10, 14, 15, 19, 20, 1000)]
     assert lrs == [1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-5]
     factors = [system.rate_factor(index) for index in (9, 10, 15)]
     assert factors == pytest.approx([1, 0.1, 0.01])
@@ -300,7 +300,7 @@ def test_suggestions_outside_the_picture_are_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Zhang17.Config(stages=()), "no stages"),
+        (lambda: Zhang17(Zhang17.Config(stages=())), "no stage trains"),
         (lambda: Zhang17.Config(reveal_stop=0.0), "reveal-stop 0.0"),
         (lambda: Zhang17.Config(reveal_all=1.5), "reveal-all 1.5"),
         (lambda: Zhang17.Config(drop_global=-1), "drop-global -1"),
