@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,12 @@ from ..losses.squeezenet import SQUEEZENET
 from ..losses.structural import angular_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .blocks import Norm, init_he, norm_layer
-from .domain import OUT_CHANNELS, DomainName, network_target
+from .domain import OUT_CHANNELS, DomainName, network_input, network_target
 from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
 from .extra_losses import ExtraLosses, ExtraTerms
 from .generator_system import GeneratorSystem
+from .padding import pad_and_crop
+from .self_ensemble import SelfEnsemble, self_ensemble
 
 _CAP = 8  # most channels of the decoder, in multiples of its width
 _STEM = 16  # channels at full resolution, where encoders have none
@@ -125,7 +127,7 @@ class EncoderUNet(GeneratorSystem):
             weight_angle: of 1 - cos between RGB vectors (NIR only).
             extra: weights of further terms, which know no ``shift``.
             shift: pixels by which a pair may be off; see ``losses.registration``.
-            ensemble: average the colours of the image and its mirror image when colouring.
+            ensemble: of views of the image when colouring; see ``self_ensemble``.
             lr: AdamW's learning rate; ``encoder_lr`` times it for the encoder.
             weight_decay: AdamW's.
         """
@@ -142,7 +144,7 @@ class EncoderUNet(GeneratorSystem):
         weight_angle: float = 2.0
         extra: ExtraLosses = field(default_factory=ExtraLosses)
         shift: int = 0
-        ensemble: Literal["none", "flip"] = "flip"
+        ensemble: SelfEnsemble = "scales"
         lr: float = 1e-3
         encoder_lr: float = 0.1
         weight_decay: float = 1e-2
@@ -206,11 +208,13 @@ class EncoderUNet(GeneratorSystem):
         return terms | {f"extra_{name}": term for name, term in extra.items()}
 
     def paint(self, batch: Batch) -> Tensor:
-        output = self.predict(batch)
-        if self.config.ensemble == "flip":
-            mirrored = cast(Batch, {**batch, self.domain: batch[self.domain].flip(-1)})
-            output = (output + self.predict(mirrored).flip(-1)) / 2
-        return output
+        kind = self.config.ensemble
+
+        def run(image: Tensor) -> Tensor:
+            return self_ensemble(self.generator, image, kind)
+
+        stride = 2 * self.stride if kind == "scales" else self.stride
+        return pad_and_crop(run, network_input(self.domain, batch), stride)
 
 
 def _double_conv(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:

