@@ -18,7 +18,9 @@ from .cocolor_losses import LossWeights, Seen
 from .cocolor_stages import Stage, StageName
 from .domain import DomainName
 from .fusion import FeatureExchange, PathFusion
+from .padding import pad_and_crop
 from .paths import PATHS, Colorizer, Painted, painted, with_luminance
+from .self_ensemble import SelfEnsemble, self_ensemble
 from .stages import Schedule
 from .system import ColorizationSystem, Step
 from .translator import Translator
@@ -81,6 +83,8 @@ class CoColor(ColorizationSystem):
             translator_width: channels of a translator at full resolution.
             translator_blocks: its residual blocks.
             fusion_width: channels of the fusion's convolutions.
+            ensemble: of views of the image when colouring, for all that a path or fusion does;
+                see ``self_ensemble``. The colorizers' own setting does not count.
             translator_lr: Adam's learning rate of the translators; ``fusion_lr`` of fusion and
                 exchange. The colorizers have their own.
         """
@@ -107,6 +111,7 @@ class CoColor(ColorizationSystem):
         translator_width: int = 64
         translator_blocks: int = 9
         fusion_width: int = 32
+        ensemble: SelfEnsemble = "scales"
         translator_lr: float = 1e-3
         fusion_lr: float = 1e-3
 
@@ -126,6 +131,7 @@ class CoColor(ColorizationSystem):
                 translator_width=4,
                 translator_blocks=1,
                 fusion_width=8,
+                ensemble="none",
             )
 
         def ways(self, domain: CoDomain) -> list[str]:
@@ -259,13 +265,25 @@ class CoColor(ColorizationSystem):
         return {way: result.rgb for way, result in made.items()}
 
     def colorize(self, batch: Batch) -> Tensor:
-        domain = self.domain
-        made = self._paint(self._output_ways(), {given: batch[given] for given in GIVEN[domain]})
+        given, kind = GIVEN[self.domain], self.config.ensemble
+
+        def run(planes: Tensor) -> Tensor:
+            split = planes.split(1, dim=1)
+            return self._result(dict(zip(given, split, strict=True)))
+
+        planes = torch.cat([batch[domain] for domain in given], dim=1)
+        # half the size in cells of self_ensemble; the colorizers pad to their own strides
+        stride = 8 if kind == "scales" else 1
+        rgb = pad_and_crop(lambda image: self_ensemble(run, image, kind), planes, stride)
+        rgb = rgb.clamp(0, 1)
+        return rgb if self.domain == "nir" else with_luminance(rgb, batch["gray"])
+
+    def _result(self, planes: dict[DomainName, Tensor]) -> Tensor:
+        """RGB by the configured output."""
+        made = self._paint(self._output_ways(), planes)
         if self.config.output == "fused":
-            rgb = self._fused(domain, made)
-        else:
-            rgb = torch.stack([result.rgb for result in made.values()]).mean(0)
-        return rgb if domain == "nir" else with_luminance(rgb, batch["gray"])
+            return self._fused(self.domain, made)
+        return torch.stack([result.rgb for result in made.values()]).mean(0)
 
     def _add(self, name: str, network: nn.Module) -> None:
         setattr(self, name, network)

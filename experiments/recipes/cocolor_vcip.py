@@ -19,15 +19,15 @@ from ..experiment import Experiment, Training
 
 pairs = Vcip(protocol_name="vcip-clean")
 method = CoColor.Config(
-    nir_colorizer=EncoderUNet.Config(domain="nir"),
-    gray_colorizer=EncoderUNet.Config(domain="gray"),
+    nir_colorizer=EncoderUNet.Config(domain="nir", encoder="tf_efficientnet_lite0", width=20),
+    gray_colorizer=EncoderUNet.Config(domain="gray", encoder="tf_efficientnet_lite0", width=20),
     translator_width=24,
     translator_blocks=4,
     stages=(
-        Stage(name="pretrain", steps=600),
-        Stage(name="translate", steps=200),
-        Stage(name="joint", steps=900),
-        Stage(name="fuse", steps=100),
+        Stage(name="pretrain", steps=500),
+        Stage(name="translate", steps=150),
+        Stage(name="joint", steps=550),
+        Stage(name="fuse", steps=60),
     ),
 )
 experiment = Experiment(
@@ -38,7 +38,7 @@ experiment = Experiment(
         size=128, crop_scale=(0.625, 1.0), nir_gain=0.2, nir_gamma=0.2, nir_noise=0.01
     ),
     training=Training(
-        steps=1800,
+        steps=1260,
         batch_size=8,
         precision="bf16-mixed",
         schedule="cosine",
@@ -46,7 +46,7 @@ experiment = Experiment(
         # the average must be able to follow within the last stage
         ema_decay=0.98,
         clip_norm=1.0,
-        validate_every=300,
+        validate_every=250,
         checkpoint_every=100,
     ),
 )

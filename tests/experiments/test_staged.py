@@ -42,6 +42,7 @@ def staged() -> Experiment:
             translator_width=4,
             translator_blocks=1,
             fusion_width=4,
+            ensemble="none",
         ),
         data=Joined(pairs=tiny, photos=replace(tiny, scene_seed=1, count_train=6)),
         train_view=TrainView(size=32),

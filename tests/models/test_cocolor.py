@@ -38,6 +38,7 @@ def config(**changes: Any) -> CoColor.Config:
             translator_width=4,
             translator_blocks=1,
             fusion_width=8,
+            ensemble="none",
         ),
         **changes,
     )
@@ -403,9 +404,6 @@ def test_mean_fusion_learns_nothing_and_its_stage_goes_to_the_joint_one() -> Non
     system = tiny(fusion="mean")
     assert "fusion" not in system.networks()
     assert train(system, make_batch(), STAGES.index("fuse")).name == "joint"
-
-
-# other colorizers
 
 
 def test_any_generator_system_can_be_a_colorizer() -> None:

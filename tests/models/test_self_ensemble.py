@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 import torch.nn.functional as F
+from crosschroma.datasets.batch import Batch
+from crosschroma.models.cocolor import CoColor
+from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.self_ensemble import self_ensemble
 from torch import Tensor
 
@@ -44,3 +50,18 @@ def test_half_size_counts_by_cells() -> None:
     cells = F.avg_pool2d(self_ensemble(network, IMAGE, "scales"), 4)[..., 1:-1, 1:-1]
     spread = F.interpolate(F.avg_pool2d(seen, 2) / 2, scale_factor=4, mode="bilinear")
     torch.testing.assert_close(cells, F.avg_pool2d(spread, 4)[..., 1:-1, 1:-1])
+
+
+@pytest.mark.parametrize("config", [EncoderUNet.Config(domain="nir"), CoColor.Config()])
+def test_methods_colour_with_the_mirror_image(config: EncoderUNet.Config | CoColor.Config) -> None:
+    torch.manual_seed(0)
+    plain = config.smoke().build().eval()
+    both = replace(config.smoke(), ensemble="flip").build().eval()
+    for name, network in plain.networks().items():
+        both.get_submodule(name).load_state_dict(network.state_dict())
+    nir = F.interpolate(torch.rand(1, 1, 5, 7), (32, 48), mode="bicubic").clamp(0, 1)
+    one = plain.colorize(Batch(key=[""], nir=nir))
+    other = plain.colorize(Batch(key=[""], nir=nir.flip(-1))).flip(-1)
+    assert not torch.allclose(one, other, atol=1e-4)
+    found = both.colorize(Batch(key=[""], nir=nir))
+    torch.testing.assert_close(found, (one + other) / 2, rtol=0, atol=1e-5)
