@@ -22,6 +22,7 @@ COMMANDS = {
     "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
     "hints-curve": ("commands_hints", "hints_curve", "PSNR against the number of colour hints"),
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
+    "compare": ("commands_compare", "compare", "show runs side by side in a page with metrics"),
     "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
     "export": ("commands_export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),

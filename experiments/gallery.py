@@ -57,7 +57,7 @@ def error_map(prediction: Tensor, target: Tensor, limit: float = ERROR_LIMIT) ->
     """
     error = absolute_error(prediction.detach().float().cpu(), target.detach().float().cpu())
     levels = (error[:, 0] / limit * 255).round().clamp(0, 255).nan_to_num(255).long()
-    return _magma()[levels].permute(0, 3, 1, 2).contiguous()
+    return magma()[levels].permute(0, 3, 1, 2).contiguous()
 
 
 def gallery(rows: Sequence[GalleryRow], path: Path | None = None) -> Image.Image:
@@ -172,7 +172,7 @@ def _draw_scale(
     top: int,
 ) -> None:
     """The colour bar with its ends, at the right edge of the last line."""
-    colours = (_magma() * 255).round().to(torch.uint8).numpy()[None]
+    colours = (magma() * 255).round().to(torch.uint8).numpy()[None]
     height = round(font.getbbox("0")[3])
     bar = Image.fromarray(np.ascontiguousarray(colours)).resize((120, height))
     name, last = "mean absolute RGB error (magma):  0", f"{ERROR_LIMIT} or more"
@@ -184,7 +184,7 @@ def _draw_scale(
     pen.text((left + bar.width + 8, top), last, _GRAY, font)
 
 
-def _magma() -> Tensor:
+def magma() -> Tensor:
     """256 x 3 sRGB colours in [0,1], from black over red to pale yellow."""
     steps = np.arange(256, dtype=np.uint8)[:, None]
     colours = cv2.applyColorMap(steps, cv2.COLORMAP_MAGMA)[:, 0, ::-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..datasets.batch import collate
+from ..datasets.batch import collate, to_device
 from ..datasets.errors import UserError
 from ..datasets.loading import Images
 from .checkpoint import Trained
@@ -41,27 +41,44 @@ def write_gallery(
         UserError: no run, a run that cannot be loaded, or one for a plane the dataset lacks;
             an output that a method with outputs does not have, or outputs that none has.
     """
-    if not runs:
-        raise UserError("gallery: name at least one run")
-    methods = [method for run in runs for method in _uses(load_any(run), outputs)]
-    if outputs and not any(method.output for method in methods):
-        raise UserError("gallery: no run has outputs to choose from; leave --outputs out")
+    methods = load_methods(runs, outputs)
     experiment = methods[0].experiment
     data = replace(experiment.data, root=root or experiment.data.root)
     test = Images(data.split("test"), experiment.eval_view)
-    count = min(images, len(test))
-    rows = [_row(test, index * len(test) // count, methods) for index in range(count)]
-    gallery(rows, out)
+    gallery([dataset_row(test, index, methods) for index in spread(len(test), images)], out)
 
 
-def _uses(trained: Trained, outputs: Sequence[str]) -> list[Trained]:
-    if not outputs or not trained.experiment.method.outputs:
-        return [trained]
-    return [trained.with_output(output) for output in outputs]
+def load_methods(
+    runs: Sequence[Path], outputs: Sequence[str] = (), which: str = "result"
+) -> list[Trained]:
+    """The methods of some runs, those that have outputs once for each of ``outputs``.
+
+    Raises:
+        UserError: as ``write_gallery``.
+    """
+    if not runs:
+        raise UserError("name at least one run")
+    methods = [use for run in runs for use in _uses(load_any(run, which), outputs)]
+    if outputs and not any(method.output for method in methods):
+        raise UserError("no run has outputs to choose from; leave --outputs out")
+    return methods
 
 
-def _row(test: Images, index: int, methods: Sequence[Trained]) -> GalleryRow:
-    batch = collate([test[index]])
+def spread(length: int, count: int) -> list[int]:
+    """At most ``count`` positions, spread evenly over ``length``."""
+    count = min(count, length)
+    return [index * length // count for index in range(count)]
+
+
+def dataset_row(
+    test: Images, index: int, methods: Sequence[Trained], device: str = "cpu"
+) -> GalleryRow:
+    """One test image: what is given, what every method makes of it, the truth; on the CPU.
+
+    Raises:
+        UserError: a method needs a plane that the data lacks.
+    """
+    batch = to_device(collate([test[index]]), torch.device(device))
     given: dict[str, Tensor] = {}
     made: dict[str, Tensor] = {}
     for method in methods:
@@ -69,18 +86,25 @@ def _row(test: Images, index: int, methods: Sequence[Trained]) -> GalleryRow:
         for plane in GIVEN if domain == "both" else (domain,):
             if plane not in batch:
                 raise UserError(f"{method.experiment.name} needs {plane}, which the data lacks")
-            given[GIVEN[plane]] = batch[plane][0]
-        made[_heading(method, methods)] = method.system.colorize(batch)[0]
-    pictures = {**given, **made, TARGET: batch["rgb"][0]}
+            given[GIVEN[plane]] = batch[plane][0].cpu()
+        made[heading(method, methods)] = method.system.to(device).colorize(batch)[0].cpu()
+    pictures = {**given, **made, TARGET: batch["rgb"][0].cpu()}
     return GalleryRow(key=batch["key"][0], images=pictures, target=TARGET)
 
 
-def _heading(method: Trained, methods: Sequence[Trained]) -> str:
-    """The shortest name no other has: method, method and output or input, or the run's folder."""
+def heading(method: Trained, methods: Sequence[Trained]) -> str:
+    """The shortest name no other has: method, method and output or input, or run or file."""
     for name_of in (
         lambda m: m.system.name,
         lambda m: f"{m.system.name} {m.output or GIVEN.get(m.system.domain, '')}".strip(),
+        lambda m: f"{m.path.parent.name} {m.output}".strip(),
     ):
         if [name_of(other) for other in methods].count(name_of(method)) == 1:
             return name_of(method)
-    return f"{method.path.parent.name} {method.output}".strip()
+    return f"{method.path.parent.name}/{method.path.name} {method.output}".strip()
+
+
+def _uses(trained: Trained, outputs: Sequence[str]) -> list[Trained]:
+    if not outputs or not trained.experiment.method.outputs:
+        return [trained]
+    return [trained.with_output(output) for output in outputs]

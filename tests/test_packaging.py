@@ -109,11 +109,13 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"crosschroma", info}
     lists = sorted((REPOSITORY / "datasets" / "splits").glob("*.txt"))
     priors = sorted((REPOSITORY / "models" / "priors").glob("*.json"))
+    pages = sorted((REPOSITORY / "experiments").glob("*.html"))
     assert len(lists) > 5
     assert priors
+    assert pages
     expected = {
         f"crosschroma/{path.relative_to(REPOSITORY).as_posix()}": path.read_bytes()
-        for path in [*MODULES, *lists, *priors]
+        for path in [*MODULES, *lists, *priors, *pages]
     } | {f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()}
     assert sorted(code) == sorted(expected)
     assert code == expected
