@@ -30,9 +30,10 @@ class Trained:
     Attributes:
         system: the method, with the weights of ``path``.
         experiment: what was run.
-        step: optimisation steps behind the weights; ``steps`` those of the whole run.
+        step: optimisation steps behind the weights; ``steps`` those of the whole run. ``None``
+            where they are unknown: in weights that were imported.
         train_s: seconds that the whole run trained.
-        starts: provenance of each start of the run; see ``provenance``.
+        starts: provenance of each start of the run (see ``provenance``), or of the import.
         weights_sha256: of the networks used at inference.
         path: the file.
         output: which of its outputs the method was asked for, "" where it was not.
@@ -40,8 +41,8 @@ class Trained:
 
     system: ColorizationSystem
     experiment: Experiment
-    step: int
-    steps: int
+    step: int | None
+    steps: int | None
     train_s: float
     starts: list[dict[str, Any]]
     weights_sha256: str

@@ -24,6 +24,7 @@ COMMANDS = {
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
     "compare": ("commands_compare", "compare", "show runs side by side in a page with metrics"),
     "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
+    "import-weights": ("commands_import", "import_weights", "take over weights of other authors"),
     "export": ("commands_export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("commands_bench", "bench", "measure speed against named references"),

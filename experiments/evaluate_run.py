@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from ..datasets.elsewhere import Elsewhere
 from ..datasets.source import Adapter
 from ..datasets.transforms import EvalView
 from .checkpoint import Trained
@@ -38,10 +39,12 @@ def evaluate_run(
         device: where to compute.
     """
     experiment = trained.experiment
+    imported = isinstance(experiment.data, Elsewhere)
     measured = evaluate_system(
         trained.system,
         adapter or experiment.data,
         view or experiment.eval_view,
+        kind="peer" if imported else "ours",
         metrics=metrics,
         batch_size=batch_size,
         workers=workers,
@@ -95,5 +98,5 @@ def origin(experiment: Experiment) -> dict[str, Any]:
         ),
         "config": config,
         "config_sha256": canonical_sha256(config),
-        "seed": experiment.seed,
+        "seed": None if isinstance(experiment.data, Elsewhere) else experiment.seed,
     }

@@ -34,9 +34,13 @@ def ship(run: Path, out: Path, which: str = "result") -> Path:
     Returns:
         The file.
     """
-    trained = load_trained(run, which)
+    return write(load_trained(run, which), out)
+
+
+def write(trained: Trained, out: Path, half: bool = True) -> Path:
+    """``ship`` for a method at hand; ``half`` as ``packed``'s."""
     path = out if out.suffix == SUFFIX else out / f"{trained.experiment.name}{SUFFIX}"
-    data = packed(trained)
+    data = packed(trained, half)
     write_atomic(path, lambda file: file.write(data))
     return path
 

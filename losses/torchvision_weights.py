@@ -1,4 +1,4 @@
-"""The ImageNet weights that torchvision publishes: from its download folder, or downloaded."""
+"""Weights that others publish: from the folder of torch's downloads, or downloaded into it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _FOLDER = "$TORCH_HOME/hub/checkpoints/ (TORCH_HOME is ~/.cache/torch unless set
 
 
 class Published(NamedTuple):
-    """An ImageNet network's file, by its published name, and the first digits of its SHA-256."""
+    """A file by its published name, the first digits of its SHA-256, and the folder of its URL.
+
+    The folder is torchvision's, of ImageNet networks, unless given.
+    """
 
     file: str
     sha256: str
@@ -28,7 +31,13 @@ class Published(NamedTuple):
 
 
 def published_state(published: Published, download: bool = True) -> dict[str, Tensor]:
-    """The weights of a published file, on the CPU.
+    """The weights of a published file, on the CPU; arguments and errors of ``published_file``."""
+    path = published_file(published, download)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def published_file(published: Published, download: bool = True) -> Path:
+    """Where a published file lies on this machine.
 
     Args:
         published: the file.
@@ -47,7 +56,7 @@ def published_state(published: Published, download: bool = True) -> dict[str, Te
             f"{published.file} in {_FOLDER} is not the published file (its SHA-256 does not "
             f"begin with {published.sha256}); replace it by {published.folder}{published.file}"
         )
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return path
 
 
 def sha256(path: Path) -> str:

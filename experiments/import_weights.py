@@ -1,0 +1,215 @@
+"""Checkpoints that authors released, as weights of ours."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..datasets.elsewhere import Elsewhere
+from ..datasets.errors import UserError, unknown
+from ..losses.torchvision_weights import Published, published_file, sha256
+from ..models import released
+from . import shipped
+from .checkpoint import Trained, weights_sha256
+from .experiment import Experiment
+from .provenance import provenance
+
+_ZHANG = "https://colorizers.s3.us-east-2.amazonaws.com/"  # of github.com/richzhang/colorization
+_DDCOLOR = "https://huggingface.co/piddnad/DDColor-models/resolve/main/"
+_HUB_HASH = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # torch hub's: first digits of the SHA-256
+_INSIDE = ("params", "state_dict")  # where training programs keep the weights
+_WRAPPED = "module."  # what torch's DataParallel puts before every name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A file that authors published, known by its SHA-256.
+
+    Attributes:
+        name: of the imported weights, as tables print it.
+        published: the file; its folder is "" where no URL leads to the file itself.
+        learnt_from: what it was trained on, in words.
+        settings: of the method, where they are not those of its other releases.
+    """
+
+    name: str
+    published: Published
+    learnt_from: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+RELEASES = {
+    "zhang16": (
+        Release(
+            name="zhang16_released",
+            published=Published("colorization_release_v2-9b330a0b.pth", "9b330a0b", _ZHANG),
+            learnt_from="ImageNet train",
+        ),
+    ),
+    "zhang17": (
+        Release(
+            name="zhang17_released",
+            published=Published("siggraph17-df00044c.pth", "df00044c", _ZHANG),
+            learnt_from="ImageNet train",
+        ),
+        Release(  # in github.com/ericsujw/InstColorization's checkpoints.zip, siggraph_retrained
+            name="zhang17_retrained",
+            published=Published(
+                "latest_net_G.pth",
+                "29fc246aea5c99e7e2aeed92382ceef239802b53857b87e2e5e167912f865db1",
+                "",
+            ),
+            learnt_from="ImageNet train",
+            settings={"mask_center": 0.5},
+        ),
+    ),
+    "ddcolor": (
+        Release(
+            name="ddcolor_paper_tiny",
+            published=Published(
+                "ddcolor_paper_tiny.pth",
+                "81dd643904f4664c3718513e3320ae3db0c567f0d3e18398606659adee7bfc17",
+                _DDCOLOR,
+            ),
+            learnt_from="ImageNet train",
+        ),
+        Release(
+            name="ddcolor_paper",
+            published=Published(
+                "ddcolor_paper.pth",
+                "789781789db1bafc2165e1cf9658580f871cce64a81901ec49127877813f10b9",
+                _DDCOLOR,
+            ),
+            learnt_from="ImageNet train",
+        ),
+        Release(
+            name="ddcolor_modelscope",
+            published=Published(
+                "ddcolor_modelscope.pth",
+                "17c460d7e55b32a598370621d77173be59e03c24b0823f06821db23a50c263ce",
+                _DDCOLOR,
+            ),
+            learnt_from="ImageNet train, gray pictures left out",
+        ),
+        Release(
+            name="ddcolor_artistic",
+            published=Published(
+                "ddcolor_artistic.pth",
+                "a591ee5beedad36de703d8977e92d0c30c1eedc6453fd1b300f3b460842a23a9",
+                _DDCOLOR,
+            ),
+            learnt_from="ImageNet train and private pictures",
+            settings={"weight_colorfulness": 0.0},
+        ),
+    ),
+}
+
+
+def import_weights(
+    method: str,
+    file: Path | None = None,
+    *,
+    train_data: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> Trained:
+    """A method of ours with the weights that its authors released.
+
+    Args:
+        method: one of ``released.METHODS``.
+        file: a checkpoint of the authors, or the name of one of ``RELEASES``, which is downloaded
+            into the folder of torch's downloads; by default the method's first.
+        train_data: what it was trained on, in words, where the file is none of ``RELEASES``.
+        settings: of the method's ``Config``, over the released ones.
+
+    Returns:
+        The method in eval mode, for ``shipped.write``. Steps and seed are unknown.
+
+    Raises:
+        UserError: an unknown method; no such file, and it cannot be downloaded; one that is
+            damaged, that runs code on loading, whose SHA-256 is not the one in its name, or whose
+            weights are not those of the released network (missing and surplus ones are named).
+    """
+    if method not in released.METHODS:
+        raise UserError(unknown("method with released weights", method, released.METHODS))
+    path = _at_hand(method, file)
+    digest = _checked_sha256(path)
+    known = next((r for r in RELEASES[method] if digest.startswith(r.published.sha256)), None)
+    own_settings = {**(known.settings if known else {}), **(settings or {})}
+    system = released.METHODS[method](read_state(path), own_settings)
+    learnt_from = train_data or (known.learnt_from if known else "unknown")
+    whose = "the authors' weights" if known else "imported weights"
+    experiment = Experiment(
+        name=known.name if known else f"{method}_{path.stem}",
+        method=cast(Any, system).config,
+        data=Elsewhere(known_as=f"{learnt_from} ({whose} {path.name}, sha256 {digest[:12]})"),
+    )
+    networks = {n: system.get_submodule(n).state_dict() for n in system.inference_networks}
+    return Trained(
+        system=system,
+        experiment=experiment,
+        step=None,
+        steps=None,
+        train_s=0.0,
+        starts=[dict(provenance())],
+        weights_sha256=weights_sha256(networks),
+        path=path,
+    )
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name; runs no code that the file may hold.
+
+    Args:
+        path: of torch or safetensors; the weights alone, or among other things under ``params``
+            (BasicSR) or ``state_dict``.
+
+    Raises:
+        UserError: the file is damaged, or holds more than tensors by name.
+    """
+    try:
+        if path.suffix == shipped.SUFFIX:
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is damaged, or holds objects that would run code on loading"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
+    for key in _INSIDE:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UserError(f"{path} holds no weights by name; name the authors' checkpoint")
+    wrapped = all(name.startswith(_WRAPPED) for name in content)
+    return {name.removeprefix(_WRAPPED): v for name, v in content.items()} if wrapped else content
+
+
+def _at_hand(method: str, file: Path | None) -> Path:
+    if file is not None and file.is_file():
+        return file
+    releases = {r.published.file: r for r in RELEASES[method] if r.published.folder}
+    name = next(iter(releases)) if file is None else str(file)
+    if name not in releases:
+        known = ", ".join(r.published.folder + r.published.file for r in releases.values())
+        raise UserError(f"no file {file}; the authors of {method} publish {known}")
+    return published_file(releases[name].published)
+
+
+def _checked_sha256(path: Path) -> str:
+    digest = sha256(path)
+    if (told := _HUB_HASH.search(path.name)) and not digest.startswith(told[1]):
+        raise UserError(
+            f"{path} is not what its name says: its SHA-256 begins with {digest[: len(told[1])]}; "
+            "download it anew"
+        )
+    return digest
