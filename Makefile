@@ -19,7 +19,8 @@ setup: .venv/.ready
 	touch $@
 
 demo: .venv/.ready
-	$(BIN)/crosschroma reproduce scenes --runs runs/demo --results runs/demo/results --readme None
+	$(BIN)/crosschroma reproduce scenes --runs runs/demo --results runs/demo/results --readme None \
+		--only unet_scenes_nir unet_scenes_gray pix2pix_scenes_nir pix2pix_scenes_gray
 	$(BIN)/crosschroma gallery runs/demo/*_scenes* --out runs/demo/gallery.png
 	@echo "open runs/demo/gallery.png, runs/demo/results/tables/scenes.md"
 	@echo "and run: $(BIN)/tensorboard --logdir runs/demo"

@@ -34,7 +34,8 @@ class Batch(TypedDict, total=False):
     photo: Tensor  # B3HW [0,1] sRGB: other pictures without NIR, in training only
     hints: Tensor  # B3HW: ab/110 where a colour is given, 0 elsewhere, then the mask {0,1}
     global_hints: Tensor  # B x 316: colours asked for of the whole image, see models.global_hints
-    boxes: list[Tensor]  # per image K x 4, pixels, xyxy (x2, y2 exclusive)
+    # per image K x 4, pixels, xyxy (x2, y2 exclusive); the most important objects first
+    boxes: list[Tensor]
     valid: Tensor  # B1HW {0,1}: pixels that count
 
 

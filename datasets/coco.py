@@ -9,11 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .boxes import Box, largest_first
 from .errors import DataError
 from .file_adapter import PhotoAdapter, hold_out, missing
 from .source import Record, SplitName
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,8 @@ class Coco(PhotoAdapter):
     Terms: annotations CC BY 4.0; the photos are Flickr users' and keep their licences.
 
     Test is ``val2017``; validation is cut from ``train2017`` (see ``hold_out``). Images without
-    objects are kept, with no boxes; boxes are cut to the image, those without area left out.
+    objects are kept, with no boxes; boxes are cut to the image, those without area left out, the
+    largest first.
 
     Attributes:
         crowd: keep the boxes of crowds (``iscrowd``: one box around many objects) too.
@@ -96,7 +96,7 @@ def _boxes(path: Path, changed_ns: int, crowd: bool) -> dict[str, tuple[Box, ...
             if crowd or not item.get("iscrowd", 0):
                 found[item["image_id"]].append(_xyxy(item["bbox"], *sizes[item["image_id"]]))
         return {
-            image["file_name"]: tuple(box for box in found[image["id"]] if _has_area(box))
+            image["file_name"]: largest_first(box for box in found[image["id"]] if _has_area(box))
             for image in sorted(content["images"], key=lambda image: image["file_name"])
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from .boxes import largest_first
 from .scene_materials import GROUND, Label, Light, Spectrum, f32, spread
 
 Points = Sequence[tuple[float, float]]  # x to the right, y down, in fractions of the picture
@@ -207,7 +208,7 @@ class Canvas:
         self.radiance[outer] *= 1 + spread(alpha) * (self.light.shadow - 1)
 
     def boxes(self) -> np.ndarray:
-        """K x 4 float32 xyxy of the things that are large and not mostly hidden.
+        """K x 4 float32 xyxy of the things that are large and not mostly hidden, largest first.
 
         Large is at least 1/32 of the picture and 4 pixels each way; less than two fifths hidden.
         """
@@ -217,7 +218,7 @@ class Canvas:
             left, top, width, height = cv2.boundingRect(inside)
             if min(width, height) >= least and cv2.countNonZero(inside) >= 0.6 * area:
                 out.append((left, top, left + width, top + height))
-        return np.asarray(out, np.float32).reshape(-1, 4)
+        return np.asarray(largest_first(out), np.float32).reshape(-1, 4)
 
 
 _IS_GROUND = np.zeros(256, np.float32)

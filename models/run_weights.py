@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..datasets.errors import UserError
@@ -50,7 +52,7 @@ def read_run_weights(path: Path, network: str, option: str) -> dict[str, Tensor]
     """One network's inference weights from a checkpoint; runs no code that the file may hold.
 
     Args:
-        path: ``best.pt`` or ``last.pt`` of a run.
+        path: ``best.pt`` or ``last.pt`` of a run, or a ``.safetensors`` file of shipped weights.
         network: its name.
         option: the setting that named ``path``, for the error.
 
@@ -58,10 +60,27 @@ def read_run_weights(path: Path, network: str, option: str) -> dict[str, Tensor]
         UserError: no such file, or one that does not hold the network.
     """
     try:
+        if path.suffix == ".safetensors":
+            return _shipped_weights(path, network)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         return inference_weights(checkpoint, [network])[network]
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, *_FOREIGN) as error:
+    except (
+        *(OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError),
+        *_FOREIGN,
+    ) as error:
         raise UserError(
             f"{option} {path}: no checkpoint with a {network} ({error}); name a run's best.pt or "
             "last.pt, or take none"
         ) from error
+
+
+def _shipped_weights(path: Path, network: str) -> dict[str, Tensor]:
+    prefix = f"{network}."
+    found = {
+        name.removeprefix(prefix): value.float() if value.is_floating_point() else value
+        for name, value in load_file(path).items()
+        if name.startswith(prefix)
+    }
+    if not found:
+        raise KeyError(network)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -30,6 +31,26 @@ def nearest_class(ab: Tensor) -> Tensor:
 
 
 CLASSES = (2 * _REACH // GRID + 1) ** 2
+
+
+# the maps that may be seen and exchanged on the way, by the published names of the layers
+PLACES = (
+    *("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "conv6_3", "conv7_3"),
+    *("conv8_up", "conv8_3", "conv9_up", "conv9_3", "conv10_up", "conv10_2"),
+)
+At = Callable[[str, Tensor], Tensor]  # a place and its map to the map that goes on from there
+
+
+def as_it_is(place: str, feature: Tensor) -> Tensor:
+    """An ``At`` that exchanges nothing."""
+    return feature
+
+
+def painting(width: int) -> tuple[nn.Sequential, nn.Conv2d]:
+    """The last block and the colours of a network of that width."""
+    w = 2 * width
+    block = nn.Sequential(nn.ReLU(), nn.Conv2d(w, w, 3, padding=1), nn.LeakyReLU(0.2))
+    return block, nn.Conv2d(w, 2, 1)
 
 
 class Zhang17Network(nn.Module):
@@ -62,10 +83,7 @@ class Zhang17Network(nn.Module):
         self.up9, self.skip9 = _up(4 * w, 2 * w), nn.Conv2d(2 * w, 2 * w, 3, padding=1)
         self.block9 = nn.Sequential(nn.ReLU(), *_block(2 * w, 2 * w, 1))
         self.up10, self.skip10 = _up(2 * w, 2 * w), nn.Conv2d(w, 2 * w, 3, padding=1)
-        self.block10 = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(2 * w, 2 * w, 3, padding=1), nn.LeakyReLU(0.2)
-        )
-        self.colors = nn.Conv2d(2 * w, 2, 1)
+        self.block10, self.colors = painting(w)
         self.classes = nn.Conv2d(4 * w, CLASSES, 1)
         init_he(self)
         for head in (self.colors, self.classes):
@@ -85,20 +103,35 @@ class Zhang17Network(nn.Module):
             ab/110, B2HW in [-1,1]; and logits of the 529 classes at a quarter of the size, whose
             pixel (i, j) stands for pixel (4 i, 4 j).
         """
-        map1 = self.block1(given)
-        map2 = self.block2(_halved(map1))
-        map3 = self.block3(_halved(map2))
-        map4 = self.block4(_halved(map3))
-        feature = map4 if added is None else map4 + added
-        feature = self.block7(self.block6(self.block5(feature)))
-        feature = self.block8(self.up8(feature) + self.skip8(map3))
+        map1, map2, feature = self.common(given, added)
         classes = self.classes(feature.detach() if detached == "classes" else feature)
-        maps = (feature, map2, map1)
         if detached == "colors":
-            feature, map2, map1 = (m.detach() for m in maps)
-        feature = self.block9(self.up9(feature) + self.skip9(map2))
-        feature = self.block10(self.up10(feature) + self.skip10(map1))
-        return torch.tanh(self.colors(feature)), classes
+            map1, map2, feature = (m.detach() for m in (map1, map2, feature))
+        return self.paint(self.climb(map1, map2, feature)), classes
+
+    def common(
+        self, given: Tensor, added: Tensor | None = None, at: At = as_it_is
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The maps of blocks 1, 2 and 8; arguments as of ``forward``, ``at`` see ``PLACES``."""
+        map1 = at("conv1_2", self.block1(given))
+        map2 = at("conv2_2", self.block2(_halved(map1)))
+        map3 = at("conv3_3", self.block3(_halved(map2)))
+        feature = at("conv4_3", self.block4(_halved(map3)))
+        feature = at("conv5_3", self.block5(feature if added is None else feature + added))
+        feature = at("conv6_3", self.block6(feature))
+        feature = at("conv7_3", self.block7(feature))
+        feature = at("conv8_up", self.up8(feature) + self.skip8(map3))
+        return map1, map2, at("conv8_3", self.block8(feature))
+
+    def climb(self, map1: Tensor, map2: Tensor, map8: Tensor, at: At = as_it_is) -> Tensor:
+        """What block 10 is given, of full size, from the maps of ``common``."""
+        feature = at("conv9_up", self.up9(map8) + self.skip9(map2))
+        feature = at("conv9_3", self.block9(feature))
+        return at("conv10_up", self.up10(feature) + self.skip10(map1))
+
+    def paint(self, feature: Tensor, at: At = as_it_is) -> Tensor:
+        """ab/110, B2HW in [-1,1], from the map of ``climb``."""
+        return torch.tanh(self.colors(at("conv10_2", self.block10(feature))))
 
 
 def _halved(feature: Tensor) -> Tensor:

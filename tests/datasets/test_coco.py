@@ -60,7 +60,7 @@ def test_image_without_objects_is_kept_with_no_boxes(made: Path) -> None:
 
 def test_crowds_on_request(made: Path) -> None:
     test = Coco(root=made, crowd=True).split("test")
-    assert test.load(0)["boxes"].tolist() == [[2, 3, 12, 8], [0, 0, 32, 24]]
+    assert test.load(0)["boxes"].tolist() == [[0, 0, 32, 24], [2, 3, 12, 8]]
 
 
 def test_validation_is_cut_from_train(made: Path) -> None:

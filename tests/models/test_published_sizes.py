@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from crosschroma.models.inception_unet import InceptionUNet
+from crosschroma.models.instance_aware import InstanceAware
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang16 import Zhang16
@@ -19,6 +20,10 @@ SIZES = [
     (InceptionUNet.Config(), "generator", 54_305_888 + 8_646_178),
     (Zhang16.Config(), "generator", 32_235_385),
     (Zhang17.Config(), "generator", 34_187_027),
+    # Zhang17 without its classes, twice; the weights of the maps, and colours of their own
+    (InstanceAware.Config(), "generator", 34_187_027 - 135_953),
+    (InstanceAware.Config(), "instance", 34_187_027 - 135_953),
+    (InstanceAware.Config(), "fusion", 1_078_266 + 147_842),
 ]
 
 
