@@ -141,15 +141,27 @@ def _fits(lab: Tensor) -> Tensor:
 
 def _shrink_chroma(lab: Tensor) -> Tensor:
     lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
-    low, high = torch.zeros_like(lightness), torch.ones_like(lightness)
-    fits = _fits(torch.cat([lightness, ab], -3))
-    if torch.jit.is_tracing() or not bool(fits.all()):
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            inside = _fits(torch.cat([lightness, middle * ab], -3))
-            low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
-    scale = torch.where(fits, 1.0, low.detach())
+    given = torch.cat([lightness, ab], -3)
+    fits = _fits(given)
+    if torch.jit.is_tracing():
+        scale = torch.where(fits, 1.0, _largest_scale(given))
+    else:  # most pixels of a picture fit: search only for the others
+        scale, outside = torch.ones_like(lightness), ~fits
+        colors = given.movedim(-3, 0)[:, outside.squeeze(-3)]
+        scale[outside] = _largest_scale(colors[:, None]).flatten()
     return torch.cat([lightness, scale * ab], -3)
+
+
+@torch.no_grad()
+def _largest_scale(lab: Tensor) -> Tensor:
+    """The factor on a and b, within [0,1], that brings each colour just inside sRGB."""
+    lightness, ab = lab[..., :1, :, :], lab[..., 1:, :, :]
+    low, high = torch.zeros_like(lightness), torch.ones_like(lightness)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        inside = _fits(torch.cat([lightness, middle * ab], -3))
+        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+    return low
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

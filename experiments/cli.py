@@ -20,6 +20,7 @@ COMMANDS = {
     "table": ("commands_results", "table", "write, or check, the results tables"),
     "reproduce": ("commands_train", "reproduce", "train and evaluate every recipe of a table"),
     "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
+    "ui": ("commands_ui", "ui", "colour pictures with hints in a browser"),
     "hints-curve": ("commands_hints", "hints_curve", "PSNR against the number of colour hints"),
     "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
     "compare": ("commands_compare", "compare", "show runs side by side in a page with metrics"),

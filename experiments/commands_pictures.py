@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from .hints_file import Hints
+    from .infer import Colorizer
 
 SHIPPED = "encoder_unet_vcip"  # of results/weights: what colours a NIR picture unless told
 
@@ -23,28 +27,31 @@ class ColorizeOptions:
 
     Attributes:
         source: a picture or a folder.
-        run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights;
-            by default the shipped weights for NIR pictures.
+        run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
+            weights; by default that of --hints, else the shipped weights for NIR pictures.
         out: folder to write, or a file where SOURCE is one.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.
         format: of the files in a folder; PNG holds all that a picture has.
-        strength: of the colours: 0 is gray, 1 as the method makes them, at most 3.
+        strength: of the colours: 0 is gray, 1 as the method makes them, at most 3; by default that
+            of --hints, else 1.
         size: short side at which the network sees pictures; default for gray methods that of
             training, for NIR methods the picture's own.
-        hints: JSON file of colours at points, for one picture and a method that takes them.
+        hints: JSON file of colours at points, for one picture and a method that takes them. One
+            that `crosschroma ui` saved also names the method and its settings, so that the same
+            picture comes out.
         before_after: also write what was given and the result side by side.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
-    run: Annotated[Path, tyro.conf.arg(metavar="RUN")] = Path(SHIPPED)
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     out: Path = Path("colorized")
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     format: Literal["png", "jpg", "webp"] = "png"
-    strength: float = 1.0
+    strength: float | None = None
     size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -56,19 +63,22 @@ def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
     from .devices import usable_device
-    from .hints_file import read_hints
-    from .infer import Colorizer
+    from .hints_file import Hints, read_hints
     from .picture_folder import FileOptions, colorize_files
 
+    hints = read_hints(options.hints) if options.hints else Hints()
+    if options.hints and options.source.is_file():
+        hints.check_picture(options.source)
+    strengths = (options.strength, hints.strength, 1.0)
     how = FileOptions(
         format=options.format,
-        strength=options.strength,
-        hints=read_hints(options.hints) if options.hints else (),
+        strength=next(strength for strength in strengths if strength is not None),
+        hints=hints.points,
+        palette=hints.palette,
         before_after=options.before_after,
         overwrite=options.overwrite,
     )
-    device = usable_device(options.device)
-    colorizer = Colorizer.load(options.run, options.weights, device, options.output, options.size)
+    colorizer = _colorizer(options, hints, usable_device(options.device))
     report = colorize_files(colorizer, options.source, options.out, how, print)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")

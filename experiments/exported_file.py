@@ -46,14 +46,17 @@ class About:
 class ExportedColors(nn.Module):
     """An exported file in the place of ``MethodColors``."""
 
-    takes_hints = False
+    takes_hints = takes_global_hints = False
 
     def __init__(self, about: About, run: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.name, self.domain, self.size = about.method, about.domain, about.size
+        self.weights_sha256 = about.weights_sha256
         self._run = run
 
-    def forward(self, plane: Tensor, hints: Tensor | None = None) -> Tensor:
+    def forward(
+        self, plane: Tensor, hints: Tensor | None = None, global_hints: Tensor | None = None
+    ) -> Tensor:
         """As ``MethodColors.forward``; on the CPU."""
         return self._run(plane.cpu()).to(plane.device)
 

@@ -2,33 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..datasets.color import lab_to_rgb, lightness_from_uint8, rgb_to_lab
+from ..datasets.batch import Batch
+from ..datasets.color import AB_SCALE, lab_to_rgb, rgb_to_lab
 from ..datasets.decode import MIN_SIDE
-from ..datasets.errors import DataError, UserError
+from ..datasets.errors import UserError
+from ..models.color_suggestions import Suggestion
 from ..models.hints import HintPoint, points_to_hints
 from ..models.system import ColorizationSystem
+from .checkpoint import Trained
 from .exported_file import ExportedColors, is_exported, load_exported
+from .levels import bands, checked, lightness_of, nir_of, of_tensor, write
 from .method_colors import MethodColors
-from .picture_file import from_pil, quantised, to_pil
+from .palette import Palette, Recolor
+from .picture_file import from_pil, to_pil
 from .shipped import load_any
 from .tiles import tiled
 from .upsample import guided_upsample, resized
 
-BAND_PIXELS = 2**20  # the gamut search holds some 190 bytes a pixel
 TILE = 1024  # for methods that say no size
 _MAX_STRENGTH = 3.0
-_LEVELS = (np.dtype(np.uint8), np.dtype(np.uint16))
+_BYTE = np.dtype(np.uint8)
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a method comes from, so that it can be found again.
+
+    Attributes:
+        run: a name of shipped weights, or the file of the weights.
+        weights_sha256: of the networks.
+        output: which of the method's outputs, ``None`` for its own.
+        size: the short side at which the network sees pictures, ``None`` for theirs.
+    """
+
+    run: str
+    weights_sha256: str
+    output: str | None = None
+    size: int | None = None
+
+
+@dataclass
+class Seen:
+    """A picture as one method sees it.
+
+    Attributes:
+        plane: 11HW, L*/100 or NIR, at the size of the result.
+        size: height and width of the picture, in whose pixels hints are given.
+        small: 11hw, what the network is given of it.
+        automatic: the colours that the network makes of it without hints, once they are known.
+    """
+
+    plane: Tensor
+    size: tuple[int, int]
+    small: Tensor
+    automatic: Tensor | None = None
+
+    def shrunk(self, side: int) -> Seen:
+        """The same with a smaller result, no side of it longer than ``side``; colours are alike."""
+        scale = side / max(self.size)
+        if scale >= 1:
+            return self
+        size = [max(1, round(length * scale)) for length in self.size]
+        return replace(self, plane=resized(self.plane, tuple(size)).clamp(0, 1))
+
+
+@runtime_checkable
+class Suggesting(Protocol):
+    """A method that knows which colours are likely."""
+
+    def suggest(self, batch: Batch, x: int, y: int, count: int = 5) -> list[Suggestion]:
+        """See ``Zhang17.suggest``."""
+        ...
 
 
 class Colorizer:
@@ -45,6 +101,9 @@ class Colorizer:
             not enlarged. ``None``: always the picture's own.
         device: where to compute.
         tile: the largest side that the network is given at once; neighbours share an eighth.
+
+    Attributes:
+        origin: of one that was loaded.
     """
 
     def __init__(
@@ -57,6 +116,8 @@ class Colorizer:
         method = isinstance(system, ColorizationSystem)
         self.colors = (MethodColors(system) if method else system).to(device).eval()
         self.domain = system.domain
+        self.name = system.name
+        self.origin: Origin | None = None
         self.size = size
         self.device = torch.device(device)
         self.tile = tile
@@ -80,17 +141,50 @@ class Colorizer:
             raise UserError(f"size {size}: must be {MIN_SIDE} pixels or more")
         if is_exported(Path(run)):
             system = load_exported(Path(run))
-            known = system.size
-        else:
-            trained = load_any(run, which, output)
-            system, known = trained.system, trained.experiment.eval_view.size
+            colorizer = cls._seeing(system, system.size, device, size)
+            colorizer.origin = Origin(
+                run=str(Path(run).resolve()),
+                weights_sha256=system.weights_sha256,
+                size=colorizer.size,
+            )
+            return colorizer
+        colorizer = cls.of(load_any(run, which, output), device, size)
+        if colorizer.origin and not Path(run).exists():  # a name of shipped weights, good anywhere
+            colorizer.origin = replace(colorizer.origin, run=str(run))
+        return colorizer
+
+    @classmethod
+    def of(cls, trained: Trained, device: str = "cpu", size: int | None = None) -> Colorizer:
+        """From what is loaded already; see ``load``."""
+        known = trained.experiment.eval_view.size
+        colorizer = cls._seeing(trained.system, known, device, size)
+        colorizer.origin = Origin(
+            run=str(trained.path.resolve()),
+            weights_sha256=trained.weights_sha256,
+            output=trained.output or None,
+            size=colorizer.size,
+        )
+        return colorizer
+
+    @classmethod
+    def _seeing(
+        cls,
+        system: ColorizationSystem | ExportedColors,
+        known: int | None,
+        device: str,
+        size: int | None,
+    ) -> Colorizer:
         if size is None and system.domain == "gray":
             size = known
         return cls(system, size, device, 4 * known if known else TILE)
 
-    @torch.no_grad()
     def __call__(
-        self, image: Pictured, *, strength: float = 1.0, hints: Sequence[HintPoint] = ()
+        self,
+        image: Pictured,
+        *,
+        strength: float = 1.0,
+        hints: Sequence[HintPoint] = (),
+        palette: Palette | None = None,
     ) -> Pictured:
         """Colour one picture, or a batch of tensors of one size.
 
@@ -102,6 +196,7 @@ class Colorizer:
                 encoding, or NIR.
             strength: factor on the colours' chroma: 0 is gray, 1 as the method makes them.
             hints: colours given at points, in pixels of the upright picture.
+            palette: colours of another picture that this one is to take after; see ``paint``.
 
         Returns:
             sRGB of the same kind: an 8-bit image (RGB or RGBA, in the given profile), an array
@@ -111,99 +206,192 @@ class Colorizer:
             DataError: no such picture.
             UserError: a strength out of range, or hints for a method that takes none.
         """
-        if not 0 <= strength <= _MAX_STRENGTH:
-            raise UserError(
-                f"strength {strength}: must be 0 (gray) to {_MAX_STRENGTH:g}; 1 is usual"
-            )
-        if hints and not self.colors.takes_hints:
-            raise UserError(f"{self.colors.name} takes no hints; zhang17 does")
+
+        def colored(levels: np.ndarray) -> np.ndarray:
+            seen = self.look(levels)
+            colors = self.paint(seen, hints, palette)
+            return self.develop(seen, colors, strength, checked(levels).dtype)
+
         if isinstance(image, Image.Image):
             picture = from_pil(image, self.managed)
-            colored = to_pil(picture, self._levels(picture.levels, strength, hints))
-        elif isinstance(image, Tensor):
-            colored = self._tensor(image, strength, hints)
-        else:
-            colored = self._levels(image, strength, hints)
-        return cast(Pictured, colored)
+            return cast(Pictured, to_pil(picture, colored(picture.levels)))
+        if isinstance(image, Tensor):
+            return cast(Pictured, of_tensor(image, colored))
+        return cast(Pictured, colored(image))
 
     @property
     def managed(self) -> bool:
         """Whether pictures' levels are colours, to be read through their ICC profile."""
         return self.domain == "gray"
 
-    def given(self, levels: np.ndarray) -> np.ndarray:
-        """What the method is given of a picture, as gray levels H x W x 3, uint8."""
-        if self.domain == "nir":
-            plane = quantised(_plane(_checked(levels)), np.dtype(np.uint8))
-            return np.repeat(plane[..., None], 3, axis=2)
-        gray = _lightness(_checked(levels))
-        out = np.empty((*levels.shape[:2], 3), np.uint8)
-        for rows in _bands(*gray.shape):
-            band = torch.from_numpy(gray[rows])[None, None]
-            _write(out, rows, lab_to_rgb(torch.cat([100 * band, band * 0, band * 0], dim=1)))
-        return out
+    @property
+    def takes_hints(self) -> bool:
+        """Whether colours can be given at points."""
+        return self.colors.takes_hints
 
-    def _tensor(self, image: Tensor, strength: float, hints: Sequence[HintPoint]) -> Tensor:
-        if image.ndim == 4:
-            return torch.stack([self._tensor(one, strength, hints) for one in image])
-        channels = image.shape[0] if image.ndim == 3 else 1
-        if image.ndim not in (2, 3) or channels not in (1, 3) or not image.is_floating_point():
-            raise DataError(
-                "a tensor must be float, HW, 1HW, 3HW, B1HW or B3HW, not "
-                f"{image.dtype} of shape {tuple(image.shape)}"
-            )
-        levels = image.detach().float().cpu()
-        array = levels.movedim(0, -1).numpy() if channels == 3 else levels.flatten(0, -2).numpy()
-        rgb = self._levels(array, strength, hints)
-        return torch.from_numpy(rgb).movedim(-1, 0).contiguous().to(image.device)
+    @property
+    def suggests(self) -> bool:
+        """Whether ``suggest`` is there."""
+        return isinstance(self.colors, MethodColors) and isinstance(self.colors.system, Suggesting)
 
-    def _levels(
-        self, levels: np.ndarray, strength: float, hints: Sequence[HintPoint]
-    ) -> np.ndarray:
-        levels = _checked(levels)
-        out = np.empty((*levels.shape[:2], 3), levels.dtype)
-        if self.domain == "gray":
-            self._from_gray(_lightness(levels), strength, hints, out)
-        else:
-            self._from_nir(_plane(levels), strength, hints, out)
-        return out
+    def look(self, levels: np.ndarray) -> Seen:
+        """A picture as the method sees it, to be painted several times.
 
-    def _from_gray(
-        self, plane: np.ndarray, strength: float, hints: Sequence[HintPoint], out: np.ndarray
-    ) -> None:
-        gray = torch.from_numpy(plane)[None, None].to(self.device)
-        small = self._shrunk(gray)
-        ab = self._colored(small, gray.shape[-2:], hints)
-        if small.shape != gray.shape:
-            ab = guided_upsample(ab, small, gray)
-        for rows in _bands(*plane.shape):
-            lab = torch.cat([100 * gray[:, :, rows], strength * ab[:, :, rows]], dim=1)
-            _write(out, rows, lab_to_rgb(lab, gamut="chroma"))
+        Args:
+            levels: H x W or H x W x 3, uint8, uint16 or float in [0,1].
 
-    def _from_nir(
-        self, plane: np.ndarray, strength: float, hints: Sequence[HintPoint], out: np.ndarray
-    ) -> None:
-        nir = torch.from_numpy(plane)[None, None].to(self.device)
-        rgb = self._colored(self._shrunk(nir), nir.shape[-2:], hints)
-        rgb = resized(rgb, nir.shape[-2:]).clamp(0, 1)
-        for rows in _bands(*plane.shape):
-            band = rgb[:, :, rows]
-            _write(out, rows, band if strength == 1 else _with_chroma(band, strength))
+        Raises:
+            DataError: no such picture.
+        """
+        levels = checked(levels)
+        single = lightness_of(levels) if self.domain == "gray" else nir_of(levels)
+        plane = torch.from_numpy(single)[None, None].to(self.device)
+        return Seen(plane, single.shape, self._shrunk(plane))
 
-    def _colored(
-        self, plane: Tensor, picture: tuple[int, ...], hints: Sequence[HintPoint]
+    @torch.no_grad()
+    def paint(
+        self, seen: Seen, hints: Sequence[HintPoint] = (), palette: Palette | None = None
     ) -> Tensor:
-        """The colours of a plane, in tiles where it is large; ``picture``: its size before."""
-        height, width = plane.shape[-2:]
-        given = plane
+        """The colours of a picture at the network's size.
+
+        A palette goes to a method with global hints as these. To the colours of other methods
+        is added what gives a and b, without hints, the palette's mean and spread; it is taken from
+        the hints that the network is given, so that they come out as they were asked for.
+
+        Args:
+            seen: the picture.
+            hints: colours given at points, in its pixels.
+            palette: colours to take after.
+
+        Returns:
+            1 x 2 x h x w ab in CIE units for gray, 1 x 3 x h x w sRGB in [0,1] for NIR.
+
+        Raises:
+            UserError: hints for a method that takes none, or outside the picture.
+        """
+        if hints and not self.takes_hints:
+            raise UserError(f"{self.colors.name} takes no hints; zhang17 does")
+        if palette is None or self.colors.takes_global_hints:
+            return self._network(seen, hints, palette)
+        if seen.automatic is None:
+            seen.automatic = self._network(seen)
+        ab = _ab_of(seen.automatic)
+        added = Recolor.between(ab, palette)(ab) - ab
+        colors = seen.automatic
         if hints:
-            marks = points_to_hints(hints, height, width, (picture[0], picture[1]))
-            given = torch.cat([plane, marks.to(plane.device)], dim=1)
+            colors = self._network(seen, [self._less(seen, hint, added) for hint in hints])
+        if self.domain == "gray":
+            return colors + added
+        lab = rgb_to_lab(colors)
+        return lab_to_rgb(torch.cat([lab[:, :1], lab[:, 1:] + added], dim=1), gamut="chroma")
+
+    @torch.no_grad()
+    def develop(
+        self, seen: Seen, colors: Tensor, strength: float = 1.0, dtype: np.dtype = _BYTE
+    ) -> np.ndarray:
+        """The result at the size of ``seen.plane``, H x W x 3 sRGB.
+
+        Args:
+            seen: the picture.
+            colors: of ``paint``.
+            strength: see ``__call__``.
+            dtype: uint8, uint16, or float32 for [0,1].
+
+        Raises:
+            UserError: a strength out of range.
+        """
+        if not 0 <= strength <= _MAX_STRENGTH:
+            raise UserError(
+                f"strength {strength}: must be 0 (gray) to {_MAX_STRENGTH:g}; 1 is usual"
+            )
+        plane = seen.plane
+        out = np.empty((*plane.shape[-2:], 3), dtype)
+        if self.domain == "gray":
+            ab = colors
+            if seen.small.shape != plane.shape:
+                ab = guided_upsample(ab, seen.small, plane)
+            for rows in bands(*out.shape[:2]):
+                lab = torch.cat([100 * plane[:, :, rows], strength * ab[:, :, rows]], dim=1)
+                write(out, rows, lab_to_rgb(lab, gamut="chroma"))
+            return out
+        rgb = resized(colors, plane.shape[-2:]).clamp(0, 1)
+        for rows in bands(*out.shape[:2]):
+            band = rgb[:, :, rows]
+            write(out, rows, band if strength == 1 else _with_chroma(band, strength))
+        return out
+
+    def given(self, levels: np.ndarray | Seen) -> np.ndarray:
+        """What the method is given of a picture, as gray levels H x W x 3, uint8."""
+        plane = (levels if isinstance(levels, Seen) else self.look(levels)).plane
+        out = np.empty((*plane.shape[-2:], 3), np.uint8)
+        for rows in bands(*out.shape[:2]):
+            band = plane[:, :, rows]
+            if self.domain == "gray":
+                band = lab_to_rgb(torch.cat([100 * band, band * 0, band * 0], dim=1))
+            write(out, rows, band.expand(-1, 3, -1, -1))
+        return out
+
+    @torch.no_grad()
+    def suggest(
+        self,
+        seen: Seen,
+        x: float,
+        y: float,
+        hints: Sequence[HintPoint] = (),
+        palette: Palette | None = None,
+    ) -> list[Suggestion]:
+        """Up to five colours that are likely at a point, the likeliest first.
+
+        Args:
+            seen: the picture.
+            x: column of the point in the picture's pixels, from 0.
+            y: row.
+            hints: colours given elsewhere.
+            palette: colours to take after, for methods with global hints.
+
+        Raises:
+            UserError: the method makes no suggestions, or the point lies outside the picture.
+        """
+        colors = self.colors
+        if not (isinstance(colors, MethodColors) and isinstance(colors.system, Suggesting)):
+            raise UserError(f"{self.name} suggests no colours; zhang17 does")
+        place = HintPoint(x=x, y=y, a=0.0, b=0.0, size=1)
+        marked = self._marks(seen, [place])[0, 2].nonzero()[0].tolist()
+        given = colors.batch(seen.small, self._marks(seen, hints), self._global(palette))
+        return colors.system.suggest(given, x=marked[1], y=marked[0])
+
+    def _network(
+        self, seen: Seen, hints: Sequence[HintPoint] = (), palette: Palette | None = None
+    ) -> Tensor:
+        """The network's colours of a picture, in tiles where it is large."""
+        given = seen.small
+        if hints:
+            given = torch.cat([given, self._marks(seen, hints)], dim=1)
+        whole = self._global(palette)
 
         def network(image: Tensor) -> Tensor:
-            return self.colors(image[:, :1], image[:, 1:] if hints else None).float()
+            marks = image[:, 1:] if hints else None
+            return self.colors(image[:, :1], marks, whole).float()
 
         return tiled(network, given, self.tile, self.tile // 8)
+
+    def _marks(self, seen: Seen, hints: Sequence[HintPoint]) -> Tensor:
+        height, width = seen.small.shape[-2:]
+        return points_to_hints(hints, height, width, seen.size).to(seen.small.device)
+
+    def _less(self, seen: Seen, hint: HintPoint, added: Tensor) -> HintPoint:
+        """The hint that comes out as ``hint`` after ``added`` (12hw, ab) is added."""
+        square = self._marks(seen, [hint])[0, 2] > 0
+        a, b = (
+            min(max(asked - plane[square].mean().item(), -AB_SCALE), AB_SCALE)
+            for asked, plane in zip((hint.a, hint.b), added[0], strict=True)
+        )
+        return replace(hint, a=a, b=b)
+
+    def _global(self, palette: Palette | None) -> Tensor | None:
+        if palette is None or not self.colors.takes_global_hints:
+            return None
+        return palette.global_hints().to(self.device)
 
     def _shrunk(self, plane: Tensor) -> Tensor:
         height, width = plane.shape[-2:]
@@ -213,63 +401,10 @@ class Colorizer:
         return resized(plane, (round(height * scale), round(width * scale))).clamp(0, 1)
 
 
-def _checked(levels: np.ndarray) -> np.ndarray:
-    """An array that is a picture; floats as float32.
-
-    Raises:
-        DataError: it is none.
-    """
-    shaped = levels.ndim == 2 or (levels.ndim == 3 and levels.shape[2] == 3)
-    if (
-        not shaped
-        or 0 in levels.shape
-        or (levels.dtype.kind != "f" and levels.dtype not in _LEVELS)
-    ):
-        raise DataError(
-            "a picture must be H x W or H x W x 3 of uint8, uint16 or float, not "
-            f"{levels.dtype} of shape {levels.shape}"
-        )
-    if levels.dtype.kind != "f":
-        return levels
-    low, high = float(levels.min()), float(levels.max())
-    if not (low >= 0 and high <= 1):
-        raise DataError(
-            f"the picture has float levels in [{low:g}, {high:g}]; scale them to [0, 1]"
-        )
-    return levels.astype(np.float32)
-
-
-def _lightness(levels: np.ndarray) -> np.ndarray:
-    """L*/100 of sRGB levels, H x W float32 in [0,1]."""
-    rgb = np.repeat(levels[..., None], 3, axis=2) if levels.ndim == 2 else levels
-    if rgb.dtype == np.uint8:
-        return lightness_from_uint8(rgb)
-    height, width = rgb.shape[:2]
-    gray = np.empty((height, width), np.float32)
-    for rows in _bands(height, width):
-        unit = torch.from_numpy(quantised(rgb[rows], np.dtype(np.float32)))
-        lab = rgb_to_lab(unit.permute(2, 0, 1))
-        gray[rows] = (lab[0] / 100).clamp(0, 1).numpy()
-    return gray
-
-
-def _plane(levels: np.ndarray) -> np.ndarray:
-    """NIR levels, H x W float32 in [0,1]; the mean of three channels."""
-    unit = quantised(levels, np.dtype(np.float32))
-    return np.ascontiguousarray(unit if unit.ndim == 2 else unit.mean(axis=2))
+def _ab_of(colors: Tensor) -> Tensor:
+    return rgb_to_lab(colors)[:, 1:] if colors.shape[1] == 3 else colors
 
 
 def _with_chroma(rgb: Tensor, strength: float) -> Tensor:
     lab = rgb_to_lab(rgb)
     return lab_to_rgb(torch.cat([lab[:, :1], strength * lab[:, 1:]], dim=1), gamut="chroma")
-
-
-def _bands(height: int, width: int) -> Iterator[slice]:
-    step = max(1, BAND_PIXELS // width)
-    return (slice(top, top + step) for top in range(0, height, step))
-
-
-def _write(out: np.ndarray, rows: slice, rgb: Tensor) -> None:
-    """Put 13HW in [0,1] into rows of a picture, at its depth."""
-    levels = rgb[0].permute(1, 2, 0).cpu().numpy()
-    out[rows] = quantised(levels, out.dtype)

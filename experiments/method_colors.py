@@ -34,25 +34,40 @@ class MethodColors(nn.Module):
                 "of its outputs that is made from one (--output), where it has any"
             )
         self.system = system
-        self.domain, self.name, self.takes_hints = system.domain, system.name, system.takes_hints
+        self.domain, self.name = system.domain, system.name
+        self.takes_hints, self.takes_global_hints = system.takes_hints, system.takes_global_hints
         self._paints = (
             isinstance(system, GeneratorSystem)
             and type(system).colorize is GeneratorSystem.colorize
         )
 
-    def forward(self, plane: Tensor, hints: Tensor | None = None) -> Tensor:
+    def forward(
+        self, plane: Tensor, hints: Tensor | None = None, global_hints: Tensor | None = None
+    ) -> Tensor:
         """The colours of a batch of planes.
 
         Args:
             plane: B1HW in [0,1]: CIE L*/100, or NIR levels.
             hints: B3HW as ``Batch["hints"]``, for methods that take them.
+            global_hints: B x 316 as ``Batch["global_hints"]``, likewise.
 
         Returns:
             B2HW ab in CIE units for gray, B3HW sRGB in [0,1] for NIR, of the same H and W.
         """
-        given = {"key": ["picture"] * len(plane), self.domain: plane}
-        batch = cast(Batch, given if hints is None else {**given, "hints": hints})
+        batch = self.batch(plane, hints, global_hints)
         if self.domain == "gray" and self._paints:
             return AB_SCALE * cast(GeneratorSystem, self.system).paint(batch)
         rgb = self.system.colorize(batch)
         return rgb_to_lab(rgb)[:, 1:] if self.domain == "gray" else rgb
+
+    def batch(
+        self, plane: Tensor, hints: Tensor | None = None, global_hints: Tensor | None = None
+    ) -> Batch:
+        """What the system is given; arguments as ``forward``'s."""
+        given = {
+            "key": ["picture"] * len(plane),
+            self.domain: plane,
+            "hints": hints,
+            "global_hints": global_hints,
+        }
+        return cast(Batch, {name: value for name, value in given.items() if value is not None})

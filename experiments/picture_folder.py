@@ -14,6 +14,7 @@ from ..datasets.errors import DataError, UserError
 from ..datasets.folder import image_files
 from ..models.hints import HintPoint
 from .infer import Colorizer
+from .palette import Palette
 from .picture_file import Picture, PictureFormat, encode, quantised, read_picture
 
 BEFORE_AFTER = "_before_after"
@@ -34,6 +35,7 @@ class FileOptions:
         format: of files in a folder; a single file's suffix counts instead.
         strength: see ``Colorizer``.
         hints: see ``Colorizer``; for a single picture.
+        palette: see ``Colorizer``.
         before_after: beside each result write what was given and the result, side by side, as
             ``NAME_before_after.png``.
         overwrite: colour again what is there.
@@ -42,6 +44,7 @@ class FileOptions:
     format: PictureFormat = "png"
     strength: float = 1.0
     hints: Sequence[HintPoint] = ()
+    palette: Palette | None = None
     before_after: bool = False
     overwrite: bool = False
 
@@ -105,7 +108,9 @@ def _colorize_file(
     colorizer: Colorizer, path: Path, target: Path, beside: Path, options: FileOptions
 ) -> None:
     picture = read_picture(path, colorizer.managed)
-    rgb = colorizer(picture.levels, strength=options.strength, hints=options.hints)
+    rgb = colorizer(
+        picture.levels, strength=options.strength, hints=options.hints, palette=options.palette
+    )
     data = encode(picture, rgb, _format(target))
     if options.before_after:
         # first: where the result is there, all is there

@@ -81,6 +81,7 @@ class ColorizationSystem(nn.Module, ABC):
     stride: int = 1  # inputs are padded to a multiple of it and outputs cropped back
     inference_networks: tuple[str, ...] = ("generator",)  # averaged (EMA), shipped
     takes_hints: ClassVar[bool] = False  # ``colorize`` is true to ``batch["hints"]``
+    takes_global_hints: bool = False  # and to ``batch["global_hints"]``
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -110,6 +110,7 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     lists = sorted((REPOSITORY / "datasets" / "splits").glob("*.txt"))
     priors = sorted((REPOSITORY / "models" / "priors").glob("*.json"))
     pages = sorted((REPOSITORY / "experiments").glob("*.html"))
+    pages += sorted((REPOSITORY / "experiments" / "ui").iterdir())
     assert len(lists) > 5
     assert priors
     assert pages

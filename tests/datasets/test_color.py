@@ -110,6 +110,14 @@ def test_chroma_keeps_lightness_and_hue_of_colours_out_of_gamut() -> None:
     assert ((beyond < 0) | (beyond > 1)).any(1)[shrunk].float().mean() > 0.999
 
 
+def test_searching_some_pixels_is_searching_all() -> None:
+    """Traced, the search runs over all; elsewhere over those that do not fit."""
+    lab = torch.randn(2, 3, 20, 30, generator=torch.Generator().manual_seed(0)) * 60
+    lab[:, 0] += 50
+    traced = torch.jit.trace(lambda given: color.lab_to_rgb(given, "chroma"), lab)
+    assert (traced(lab) - color.lab_to_rgb(lab, "chroma")).abs().max() < 1e-3
+
+
 def test_none_returns_values_outside_the_gamut() -> None:
     rgb = color.lab_to_rgb(torch.tensor([50.0, 100, 100]).reshape(1, 3, 1, 1), "none")
     assert rgb.max() > 1

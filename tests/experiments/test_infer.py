@@ -11,6 +11,7 @@ from crosschroma.datasets.batch import Batch
 from crosschroma.datasets.color import AB_SCALE, lab_from_uint8, lightness_from_uint8, rgb_to_lab
 from crosschroma.datasets.errors import DataError, UserError
 from crosschroma.experiments.infer import Colorizer
+from crosschroma.experiments.palette import Palette
 from crosschroma.models.domain import output_to_rgb
 from crosschroma.models.generator_system import GeneratorSystem
 from crosschroma.models.hints import HintPoint
@@ -204,6 +205,55 @@ def test_hints_reach_the_method_where_they_were_put() -> None:
     assert np.abs(lab[150, 40, 1:]).max() < 0.5
     with pytest.raises(UserError, match="unet takes no hints"):
         colorizer("gray")(image, hints=[hint])
+
+
+def test_hints_are_obeyed_under_a_palette() -> None:
+    """The transfer of the whole picture's colours leaves the hinted one as it was given."""
+    colorize = Colorizer(Tint.Config().build(), None)
+    image = np.full((60, 60), 128, np.uint8)
+    grass = np.tile(np.array([60, 120, 50], np.uint8), (60, 60, 1))
+    grass[:20] += 30
+    palette = Palette.of(grass)
+    hint = HintPoint(x=30, y=30, a=10.0, b=40.0, size=9)
+    plain = lab_from_uint8(colorize(image, palette=palette))[5, 5, 1:]
+    assert plain == pytest.approx(palette.ab_mean, abs=1)
+    hinted = lab_from_uint8(colorize(image, hints=[hint], palette=palette))
+    assert hinted[30, 30, 1:] == pytest.approx([10, 40], abs=1)
+    assert np.abs(hinted[30, 30, 1:] - plain).max() > 5
+
+
+def test_a_picture_is_painted_once_for_several_sizes() -> None:
+    colorize = colorizer("gray")
+    image = picture(200, 300)
+    seen = colorize.look(image)
+    colors = colorize.paint(seen)
+    assert np.array_equal(colorize.develop(seen, colors), colorize(image))
+    small = seen.shrunk(75)
+    assert small.plane.shape[-2:] == (50, 75)
+    assert seen.shrunk(300) is seen
+    shown = colorize.develop(small, colors)
+    whole = np.array(Image.fromarray(colorize(image)).resize((75, 50), Image.Resampling.BOX))
+    assert np.abs(shown.astype(int) - whole).mean() < 2
+    assert np.array_equal(colorize.given(seen), colorize.given(image))
+
+
+def test_suggestions_come_from_the_place_that_was_asked_for() -> None:
+    class Namer(Tint):
+        def suggest(self, batch: Batch, x: int, y: int, count: int = 5) -> list:
+            assert batch["hints"][0, 2].sum() == 1
+            return [(x, y, tuple(batch["gray"].shape[-2:]))]
+
+    colorize = Colorizer(Namer(Tint.Config()), 50)
+    assert colorize.suggests
+    seen = colorize.look(np.full((100, 200), 128, np.uint8))
+    hint = HintPoint(x=0, y=0, a=0, b=0, size=1)
+    assert colorize.suggest(seen, 150.2, 41, [hint]) == [(75, 20, (50, 100))]
+    assert colorize.suggest(seen, 199.4, 99.4, [hint]) == [(99, 49, (50, 100))]
+    with pytest.raises(UserError, match="outside"):
+        colorize.suggest(seen, 200, 0, [hint])
+    assert not colorizer("gray").suggests
+    with pytest.raises(UserError, match="unet suggests no colours"):
+        colorizer("gray").suggest(seen, 0, 0)
 
 
 def test_what_is_given_is_shown() -> None:

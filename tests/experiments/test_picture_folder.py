@@ -12,7 +12,7 @@ from crosschroma.datasets.errors import DataError, UserError
 from crosschroma.experiments import cli, shipped
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Hardware
-from crosschroma.experiments.infer import Colorizer
+from crosschroma.experiments.infer import Colorizer, Seen
 from crosschroma.experiments.picture_folder import FileOptions, colorize_files
 from crosschroma.experiments.recipe_list import load
 from crosschroma.models.hints import HintPoint
@@ -58,14 +58,14 @@ def test_a_picture_too_large_for_memory_does_not_stop_the_others(
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "in" / "large.png", 80, 80)
     colorize = colorizer()
-    levels = colorize._levels
+    look = colorize.look
 
-    def limited(given: np.ndarray, *rest) -> np.ndarray:
-        if given.shape[0] > 60:
+    def limited(levels: np.ndarray) -> Seen:
+        if levels.shape[0] > 60:
             raise MemoryError
-        return levels(given, *rest)
+        return look(levels)
 
-    monkeypatch.setattr(colorize, "_levels", limited)
+    monkeypatch.setattr(colorize, "look", limited)
     report = colorize_files(colorize, tmp_path / "in", tmp_path / "out")
     assert names(tmp_path / "out") == {"a.png"}
     assert "large.png needs more memory" in report.failed[tmp_path / "in" / "large.png"]

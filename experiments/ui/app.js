@@ -1,0 +1,327 @@
+import { Api } from "./api.js";
+import { History } from "./history.js";
+import { css, fitted } from "./lab.js";
+import { Picker } from "./picker.js";
+import { Stage } from "./stage.js";
+
+const START = { points: [], palette: null, strength: 1 };
+const at = (id) => document.getElementById(id);
+const api = new Api();
+const history = new History(START);
+let methods = [];
+let selected = -1;
+let opened = false;
+let busy = false; // a result is being made
+let again = false; // and is out of date already
+let asked = 0; // number of the last question for suggestions
+
+const method = () => methods[Number(at("method").value)];
+const state = () => history.present;
+const point = () => state().points[selected];
+
+const stage = new Stage({
+  add: addPoint,
+  select,
+  move: (index, x, y, dragged) => edit(index, { x, y }, dragged ? "drag" : "keys"),
+  resize: (index, by) => resize(index, state().points[index]?.size + by),
+  remove: removePoint,
+  settle: () => {
+    history.settle();
+    suggest();
+  },
+});
+const picker = new Picker(at("picker"), (a, b, going) => {
+  recolor(a, b, "pick");
+  if (!going) history.settle();
+});
+
+/** Go on to another state and show what becomes of the picture. */
+function change(part, gesture = null) {
+  history.push({ ...state(), ...part }, gesture);
+  update();
+}
+
+function edit(index, part, gesture = null) {
+  if (!state().points[index]) return;
+  const points = state().points.map((one, i) => (i === index ? { ...one, ...part } : one));
+  change({ points }, gesture && `${gesture} ${index}`);
+}
+
+function addPoint(x, y) {
+  if (!opened || !method().takes_hints) return;
+  const [, a, b] = stage.colorAt("after", x, y); // as it is, until the user says otherwise
+  selected = state().points.length;
+  at("compare").value = 0; // or the new point would be hidden
+  stage.compare(0);
+  history.settle();
+  change({ points: [...state().points, { x, y, a, b, size: 5 }] });
+  stage.focusPoint(selected);
+  suggest();
+}
+
+function removePoint(index) {
+  if (!state().points[index]) return;
+  selected = -1;
+  change({ points: state().points.filter((_, i) => i !== index) });
+}
+
+function resize(index, size) {
+  if (size >= 1 && size <= 9) edit(index, { size }, "size");
+}
+
+function recolor(a, b, gesture) {
+  edit(selected, { a, b }, gesture);
+}
+
+function select(index) {
+  if (index === selected) return;
+  selected = index;
+  history.settle();
+  showState();
+  suggest();
+}
+
+/** L* at a point: of the gray picture, or of the colours made from NIR. */
+function lightness(one) {
+  return stage.colorAt(method().domain === "gray" ? "before" : "after", one.x, one.y)[0];
+}
+
+function question(points = state().points) {
+  return {
+    points: method().takes_hints ? points : [],
+    palette: state().palette,
+    strength: state().strength,
+  };
+}
+
+/** Show the state at once, and its result when the server has it; one question at a time. */
+async function update() {
+  showState();
+  again = true;
+  if (busy || !opened) return;
+  busy = true;
+  try {
+    while (again) {
+      again = false;
+      const began = performance.now();
+      await stage.draw("after", await api.result(method().id, question()));
+      say(`${method().name}: ${((performance.now() - began) / 1000).toFixed(2)} s`);
+    }
+  } catch (error) {
+    say(error.message, true);
+  } finally {
+    busy = false;
+  }
+}
+
+function showState() {
+  if (!point()) selected = -1;
+  at("undo").disabled = !history.past.length;
+  at("redo").disabled = !history.future.length;
+  for (const id of ["save", "save-hints"]) at(id).disabled = !opened;
+  at("strength").value = state().strength;
+  at("strength-value").value = state().strength.toFixed(2);
+  showPalette();
+  if (!methods.length) return;
+  const takes = method().takes_hints;
+  at("frame").classList.toggle("hints", takes);
+  at("point").hidden = !takes || !point();
+  at("point-note").hidden = takes && Boolean(point());
+  at("point-note").textContent = takes
+    ? "Click the picture to add a point; drag to move it."
+    : `${method().name} takes no colour points.`;
+  if (opened) stage.showPoints(takes ? state().points : [], selected, lightness);
+  if (takes && point()) showPoint(point());
+}
+
+function showPoint(one) {
+  const L = lightness(one);
+  picker.show(L, one.a, one.b);
+  at("swatch").style.background = css(L, one.a, one.b);
+  for (const name of ["a", "b"]) {
+    if (document.activeElement !== at(name)) at(name).value = Math.round(one[name]);
+  }
+  at("size").value = at("size-value").value = one.size;
+}
+
+function showPalette() {
+  const given = state().palette;
+  at("no-palette").hidden = !given;
+  const how = methods.length && method().palette === "histogram" ? "Histogram and saturation" : "Mean and spread";
+  at("palette-note").textContent = given ? `${how} of ${given.source || "a picture"}.` : "";
+}
+
+/** Five likely colours at the selected point, given the others. */
+async function suggest() {
+  const one = point();
+  const number = ++asked;
+  at("suggested").hidden = true;
+  if (!opened || !one || !method().suggests) return;
+  const others = state().points.filter((_, index) => index !== selected);
+  let found;
+  try {
+    found = await api.suggestions(method().id, question(others), one.x, one.y);
+  } catch (error) {
+    say(error.message, true);
+    return;
+  }
+  if (number !== asked) return;
+  const L = lightness(one);
+  at("suggestions").replaceChildren(...found.map(({ a, b, share }) => {
+    const button = document.createElement("button");
+    [a, b] = fitted(L, a, b);
+    button.style.background = css(L, a, b);
+    const label = `a ${Math.round(a)}, b ${Math.round(b)}, ${Math.round(100 * share)} %`;
+    button.title = label;
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", () => recolor(a, b, null));
+    return button;
+  }));
+  at("suggested").hidden = false;
+}
+
+async function openFile(file) {
+  if (!file) return;
+  if (/\.json$/i.test(file.name)) return loadHints(file);
+  await trying(`opening ${file.name}`, async () => {
+    await api.open(file);
+    history.clear(START);
+    selected = -1;
+    await look();
+  });
+}
+
+/** Show the picture as the chosen method sees it. */
+async function look() {
+  const sizes = await api.look(method().id);
+  const given = await api.before(method().id);
+  await stage.draw("before", given);
+  await stage.draw("after", given);
+  opened = true;
+  stage.open(sizes);
+  await update();
+  suggest();
+}
+
+async function loadHints(file) {
+  if (!file) return;
+  await trying(`reading ${file.name}`, async () => {
+    if (!opened) throw new Error("open the picture first, then its hints");
+    const hints = await api.readHints(file);
+    const sides = stage.sizes.picture;
+    if (hints.picture && hints.picture.some((side, i) => side !== sides[i])) {
+      throw new Error(`these hints are for a picture of ${hints.picture.join(" x ")} pixels` +
+        ` (${hints.name}), and this one has ${sides.join(" x ")}`);
+    }
+    const same = methods.findIndex((one) => hints.method && one.weights_sha256 === hints.method.weights_sha256);
+    const other = same >= 0 && same !== method().id;
+    if (other) at("method").value = same;
+    selected = -1;
+    const { points, palette = null, strength = 1 } = hints;
+    history.settle();
+    history.push({ points, palette, strength });
+    if (other) await look();
+    else await update();
+    if (hints.method && same < 0) say(`${file.name} was saved with a method that is not here`, true);
+  });
+}
+
+async function loadPalette(file) {
+  if (!file) return;
+  await trying(`reading ${file.name}`, async () => change({ palette: await api.palette(file) }));
+}
+
+async function save(what, suffix) {
+  await trying("saving", async () => {
+    const blob = await api[what](method().id, question());
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = api.file.name.replace(/\.[^.]*$/, "") + suffix;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    say(`saved ${link.download}`);
+  });
+}
+
+async function trying(what, action) {
+  say(`${what} …`);
+  try {
+    await action();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function say(text, wrong = false) {
+  at("status").textContent = text;
+  at("status").classList.toggle("wrong", wrong);
+}
+
+function travel(there) {
+  if (there()) {
+    update();
+    suggest();
+  }
+}
+
+/** A button that asks for a file. */
+function chooses(button, input, use) {
+  at(button).addEventListener("click", () => at(input).click());
+  at(input).addEventListener("change", () => {
+    use(at(input).files[0]);
+    at(input).value = "";
+  });
+}
+
+chooses("open", "file", openFile);
+chooses("load", "hints-file", loadHints);
+chooses("palette", "palette-file", loadPalette);
+at("undo").addEventListener("click", () => travel(() => history.undo()));
+at("redo").addEventListener("click", () => travel(() => history.redo()));
+at("save").addEventListener("click", () => save("picture", "_colored.png"));
+at("save-hints").addEventListener("click", () => save("hints", "_hints.json"));
+at("delete").addEventListener("click", () => removePoint(selected));
+at("no-palette").addEventListener("click", () => change({ palette: null }));
+at("compare").addEventListener("input", () => stage.compare(at("compare").value / 100));
+at("size").addEventListener("input", () => resize(selected, Number(at("size").value)));
+at("strength").addEventListener("input", () =>
+  change({ strength: Number(at("strength").value) }, "strength"));
+for (const id of ["size", "strength"]) at(id).addEventListener("change", () => history.settle());
+for (const name of ["a", "b"]) {
+  at(name).addEventListener("change", () => {
+    if (!point()) return;
+    const wanted = { a: point().a, b: point().b, [name]: Number(at(name).value) };
+    const [a, b] = fitted(lightness(point()), wanted.a, wanted.b);
+    at(name).value = Math.round(name === "a" ? a : b);
+    recolor(a, b, null);
+  });
+}
+at("method").addEventListener("change", () => {
+  showState();
+  if (opened) trying("colouring", look);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (!event.ctrlKey && !event.metaKey) return;
+  const key = event.key.toLowerCase();
+  if (key === "z" && !event.shiftKey) travel(() => history.undo());
+  else if (key === "y" || key === "z") travel(() => history.redo());
+  else if (key === "s" && opened) save("picture", "_colored.png");
+  else if (key === "o") at("file").click();
+  else return;
+  event.preventDefault();
+});
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    at("stage").classList.toggle("over", kind === "dragover");
+    if (kind === "drop") openFile(event.dataTransfer.files[0]);
+  });
+}
+
+trying("starting", async () => {
+  methods = await api.methods();
+  at("method").replaceChildren(...methods.map((one) => new Option(`${one.name} (${one.domain})`, one.id)));
+  say("");
+  showState();
+});
