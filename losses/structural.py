@@ -12,6 +12,7 @@ from torch import Tensor
 from ..datasets.errors import UserError
 
 _WINDOW = 11
+_SMOOTH = 0.01  # radians
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
 
 
@@ -80,11 +81,36 @@ def angular_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None
     Returns:
         Scalar; 0 when no pixel counts.
     """
-    cosine = F.cosine_similarity(prediction.float(), target.float(), dim=1, eps=1e-4)
+    return _mean(1 - _cosine(prediction, target), valid)
+
+
+def chord_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean distance between RGB vectors of length 1: nearly the angle itself, in radians.
+
+    AE is the mean angle. ``angular_loss`` grows with its square, which leaves the many small
+    angles of an image alone. Below 0.01 radians (0.6 degrees) this one is smooth, too.
+
+    Args:
+        prediction: B3HW in [0,1].
+        target: B3HW in [0,1]. Black pixels have no direction and count as right angles.
+        valid: B1HW {0,1}; pixels that count. ``None`` counts all.
+
+    Returns:
+        Scalar, 0.01 at least; 0 when no pixel counts.
+    """
+    squared = 2 - 2 * _cosine(prediction, target)
+    return _mean((squared.clamp_min(0) + _SMOOTH**2).sqrt(), valid)
+
+
+def _cosine(prediction: Tensor, target: Tensor) -> Tensor:
+    return F.cosine_similarity(prediction.float(), target.float(), dim=1, eps=1e-4)
+
+
+def _mean(error: Tensor, valid: Tensor | None) -> Tensor:
     if valid is None:
-        return (1 - cosine).mean()
+        return error.mean()
     weight = valid[:, 0]
-    return ((1 - cosine) * weight).sum() / weight.sum().clamp(min=1)
+    return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
 def total_variation(image: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..datasets.batch import Batch
 from ..losses.pixel import pixel_loss
 from ..losses.registration import best_shifted
 from ..losses.squeezenet import SQUEEZENET
-from ..losses.structural import angular_loss, ssim_loss
+from ..losses.structural import angular_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .blocks import Norm, init_he, norm_layer
 from .domain import OUT_CHANNELS, DomainName, network_input, network_target
@@ -125,6 +125,7 @@ class EncoderUNet(GeneratorSystem):
             weight_mse: of the squared error.
             weight_ssim: of 1 - SSIM (NIR only).
             weight_angle: of 1 - cos between RGB vectors (NIR only).
+            weight_chord: of nearly the angle itself, in radians (NIR only); see ``chord_loss``.
             extra: weights of further terms, which know no ``shift``.
             shift: pixels by which a pair may be off; see ``losses.registration``.
             ensemble: of views of the image when colouring; see ``self_ensemble``.
@@ -142,6 +143,7 @@ class EncoderUNet(GeneratorSystem):
         weight_mse: float = 4.0
         weight_ssim: float = 0.1
         weight_angle: float = 2.0
+        weight_chord: float = 0.0
         extra: ExtraLosses = field(default_factory=ExtraLosses)
         shift: int = 0
         ensemble: SelfEnsemble = "scales"
@@ -204,6 +206,7 @@ class EncoderUNet(GeneratorSystem):
         if config.domain == "nir":
             terms["ssim"] = Term(ssim_loss(found, true), config.weight_ssim)
             terms["angle"] = Term(angular_loss(found, true), config.weight_angle)
+            terms["chord"] = Term(chord_loss(found, true), config.weight_chord)
         extra = self.extra(config.domain, output, batch)
         return terms | {f"extra_{name}": term for name, term in extra.items()}
 

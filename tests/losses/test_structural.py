@@ -8,6 +8,7 @@ from crosschroma.datasets.errors import UserError
 from crosschroma.experiments.metrics_image import ssim7
 from crosschroma.losses.structural import (
     angular_loss,
+    chord_loss,
     ms_ssim_loss,
     ssim_loss,
     total_variation,
@@ -66,11 +67,31 @@ def test_angle() -> None:
     assert angular_loss(red, half, valid).item() == pytest.approx(0)
 
 
+def test_chord_is_nearly_the_angle() -> None:
+    """5 degrees, whatever the lengths; equal colours have no gradient that is not finite."""
+    angle = math.radians(5)
+    red = torch.tensor([0.5, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2).clone()
+    turned = torch.tensor([0.8 * math.cos(angle), 0.8 * math.sin(angle), 0.0]).view(1, 3, 1, 1)
+    turned = turned.expand(1, 3, 2, 2)
+    assert chord_loss(red, turned).item() == pytest.approx(angle, rel=1e-2)
+    valid = torch.zeros(1, 1, 2, 2)
+    assert chord_loss(red, turned, valid) == 0
+    red.requires_grad_()
+    same = chord_loss(red, 1.5 * red.detach())
+    assert same.item() == pytest.approx(0.01)
+    same.backward()
+    assert red.grad is not None
+    assert red.grad.abs().max() < 1e-3
+
+
 def test_black_has_finite_gradients() -> None:
     black = torch.zeros(1, 3, 16, 16, requires_grad=True)
     target = torch.rand(1, 3, 16, 16)
     (
-        angular_loss(black, target) + ssim_loss(black, target) + ms_ssim_loss(black, target)
+        angular_loss(black, target)
+        + chord_loss(black, target)
+        + ssim_loss(black, target)
+        + ms_ssim_loss(black, target)
     ).backward()
     assert black.grad is not None
     assert black.grad.isfinite().all()
