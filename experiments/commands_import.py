@@ -21,11 +21,12 @@ class ImportOptions:
     peer, and tell the file and its SHA-256.
 
     Attributes:
-        method: zhang16, zhang17 or ddcolor.
+        method: zhang16, zhang17, ddcolor or instcolor.
         file: the authors' checkpoint, or the name of a published one, which is downloaded:
             colorization_release_v2-9b330a0b.pth (zhang16), siggraph17-df00044c.pth (zhang17),
             ddcolor_paper_tiny.pth, ddcolor_paper.pth, ddcolor_modelscope.pth or
-            ddcolor_artistic.pth (ddcolor). By default the first of the method.
+            ddcolor_artistic.pth (ddcolor), by default the first of the method. For instcolor the
+            folder with the authors' latest_net_GComp.pth, latest_net_G.pth and latest_net_GF.pth.
         out: file or folder to write.
         train_data: what the weights learnt from, in words, where the file is not a known one.
         temperature: zhang16: of the annealed mean; the authors' code for PyTorch has 1, the paper
@@ -35,7 +36,7 @@ class ImportOptions:
     """
 
     method: Annotated[
-        tyro.conf.Positional[Literal["zhang16", "zhang17", "ddcolor"]],
+        tyro.conf.Positional[Literal["zhang16", "zhang17", "ddcolor", "instcolor"]],
         tyro.conf.arg(metavar="METHOD"),
     ]
     file: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FILE]")] = None

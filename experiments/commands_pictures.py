@@ -89,16 +89,33 @@ def colorize(argv: list[str]) -> int:
     return 1 if report.failed else 0
 
 
+def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer:
+    """The run that the options name, or that of the hints as it was when they were saved."""
+    from .infer import Colorizer
+
+    output, size = options.output, options.size
+    if options.run is not None or hints.method is None:
+        run = options.run or Path(SHIPPED)
+        return Colorizer.load(run, options.weights, device, output, size)
+    method = hints.method
+    colorizer = Colorizer.load(
+        method.run, options.weights, device, output or method.output, size or method.size
+    )
+    hints.check_method(colorizer)
+    return colorizer
+
+
 @dataclass(frozen=True, kw_only=True)
 class GalleryOptions:
     """Show test images of one dataset: input, every run's prediction, target, error maps.
 
     Attributes:
-        runs: run folders or checkpoint files; the first one's dataset and view are used.
+        runs: run folders or files of weights; the first one's view is used.
         out: PNG or JPEG file to write.
         images: number of test images, spread evenly over the split.
         outputs: of runs that have several, show these, a column each; cocolor has its four paths,
             and what it makes of them (fused_nir, fused_gray, fused_both).
+        dataset: whose test images; default the first run's.
         root: the dataset's folder.
     """
 
@@ -106,15 +123,18 @@ class GalleryOptions:
     out: Path = Path("gallery.png")
     images: int = 4
     outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
 
 
 def gallery(argv: list[str]) -> int:
     """``crosschroma gallery RUN...``."""
     options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
+    from .commands_data import adapter_at
     from .gallery_runs import write_gallery
 
-    write_gallery(options.runs, options.out, options.images, options.root, options.outputs)
+    adapter = adapter_at(options.dataset, options.root) if options.dataset else None
+    write_gallery(options.runs, options.out, options.images, options.root, options.outputs, adapter)
     print(options.out)
     return 0
 

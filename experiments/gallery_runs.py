@@ -12,6 +12,7 @@ from torch import Tensor
 from ..datasets.batch import collate, to_device
 from ..datasets.errors import UserError
 from ..datasets.loading import Images
+from ..datasets.source import Adapter
 from .checkpoint import Trained
 from .gallery import GalleryRow, gallery
 from .shipped import load_any
@@ -27,15 +28,17 @@ def write_gallery(
     images: int = 4,
     root: Path | None = None,
     outputs: Sequence[str] = (),
+    adapter: Adapter | None = None,
 ) -> None:
     """Colour test images with every run and draw them side by side into a PNG file.
 
     Args:
-        runs: run folders or checkpoint files; the dataset and view are those of the first.
+        runs: run folders or files of weights; the view is that of the first.
         out: the file.
         images: test images, spread evenly over the split.
-        root: the dataset's folder; default the first run's.
+        root: the first run's dataset's folder, where it is taken.
         outputs: what to show of methods that have several outputs; default what they return.
+        adapter: a dataset, for its test images; default the first run's.
 
     Raises:
         UserError: no run, a run that cannot be loaded, or one for a plane the dataset lacks;
@@ -43,7 +46,7 @@ def write_gallery(
     """
     methods = load_methods(runs, outputs)
     experiment = methods[0].experiment
-    data = replace(experiment.data, root=root or experiment.data.root)
+    data = adapter or replace(experiment.data, root=root or experiment.data.root)
     test = Images(data.split("test"), experiment.eval_view)
     gallery([dataset_row(test, index, methods) for index in spread(len(test), images)], out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -32,42 +32,52 @@ _WRAPPED = "module."  # what torch's DataParallel puts before every name
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A file that authors published, known by its SHA-256.
+    """What authors published, known by the SHA-256 of its files.
 
     Attributes:
         name: of the imported weights, as tables print it.
-        published: the file; its folder is "" where no URL leads to the file itself.
+        files: as the method's ``FILES``; their folder is "" where no URL leads to the file itself.
         learnt_from: what it was trained on, in words.
         settings: of the method, where they are not those of its other releases.
     """
 
     name: str
-    published: Published
+    files: tuple[Published, ...]
     learnt_from: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+_INSTCOLOR = "coco_finetuned_mask_256"  # folders of github.com/ericsujw/InstColorization
+_FROM_COCO = "ImageNet train, then COCO-Stuff train"
+# methods whose weights are several files of one folder
+FILES = {"instcolor": ("latest_net_GComp.pth", "latest_net_G.pth", "latest_net_GF.pth")}
+BY_HAND = {
+    "instcolor": "checkpoints.zip (https://drive.google.com/open?id=1Xb-DKAA9ibCVLqm8teKd1MWk6imjwTBh);"
+    f" unpack it and name the folder checkpoints/{_INSTCOLOR}_ffs"
+}
+
+
+def _files(method: str, *digests: str) -> tuple[Published, ...]:
+    return tuple(Published(n, digest, "") for n, digest in zip(FILES[method], digests, strict=True))
 
 
 RELEASES = {
     "zhang16": (
         Release(
             name="zhang16_released",
-            published=Published("colorization_release_v2-9b330a0b.pth", "9b330a0b", _ZHANG),
+            files=(Published("colorization_release_v2-9b330a0b.pth", "9b330a0b", _ZHANG),),
             learnt_from="ImageNet train",
         ),
     ),
     "zhang17": (
         Release(
             name="zhang17_released",
-            published=Published("siggraph17-df00044c.pth", "df00044c", _ZHANG),
+            files=(Published("siggraph17-df00044c.pth", "df00044c", _ZHANG),),
             learnt_from="ImageNet train",
         ),
         Release(  # in github.com/ericsujw/InstColorization's checkpoints.zip, siggraph_retrained
             name="zhang17_retrained",
-            published=Published(
-                "latest_net_G.pth",
-                "29fc246aea5c99e7e2aeed92382ceef239802b53857b87e2e5e167912f865db1",
-                "",
-            ),
+            files=(Published("latest_net_G.pth", "29fc246aea5c99e7", ""),),
             learnt_from="ImageNet train",
             settings={"mask_center": 0.5},
         ),
@@ -75,40 +85,36 @@ RELEASES = {
     "ddcolor": (
         Release(
             name="ddcolor_paper_tiny",
-            published=Published(
-                "ddcolor_paper_tiny.pth",
-                "81dd643904f4664c3718513e3320ae3db0c567f0d3e18398606659adee7bfc17",
-                _DDCOLOR,
-            ),
+            files=(Published("ddcolor_paper_tiny.pth", "81dd643904f4664c", _DDCOLOR),),
             learnt_from="ImageNet train",
         ),
         Release(
             name="ddcolor_paper",
-            published=Published(
-                "ddcolor_paper.pth",
-                "789781789db1bafc2165e1cf9658580f871cce64a81901ec49127877813f10b9",
-                _DDCOLOR,
-            ),
+            files=(Published("ddcolor_paper.pth", "789781789db1bafc", _DDCOLOR),),
             learnt_from="ImageNet train",
         ),
         Release(
             name="ddcolor_modelscope",
-            published=Published(
-                "ddcolor_modelscope.pth",
-                "17c460d7e55b32a598370621d77173be59e03c24b0823f06821db23a50c263ce",
-                _DDCOLOR,
-            ),
+            files=(Published("ddcolor_modelscope.pth", "17c460d7e55b32a5", _DDCOLOR),),
             learnt_from="ImageNet train, gray pictures left out",
         ),
         Release(
             name="ddcolor_artistic",
-            published=Published(
-                "ddcolor_artistic.pth",
-                "a591ee5beedad36de703d8977e92d0c30c1eedc6453fd1b300f3b460842a23a9",
-                _DDCOLOR,
-            ),
+            files=(Published("ddcolor_artistic.pth", "a591ee5beedad36d", _DDCOLOR),),
             learnt_from="ImageNet train and private pictures",
             settings={"weight_colorfulness": 0.0},
+        ),
+    ),
+    "instcolor": (
+        Release(
+            name=f"instcolor_{_INSTCOLOR}_ffs",
+            files=_files("instcolor", "8b5d727597138615", "91c2812f62095526", "90011a980955ce3d"),
+            learnt_from=_FROM_COCO,
+        ),
+        Release(
+            name=f"instcolor_{_INSTCOLOR}",
+            files=_files("instcolor", "38882fce5173aec8", "280f01187dbaa919", "963ccb44316f1886"),
+            learnt_from=_FROM_COCO,
         ),
     ),
 }
@@ -125,8 +131,9 @@ def import_weights(
 
     Args:
         method: one of ``released.METHODS``.
-        file: a checkpoint of the authors, or the name of one of ``RELEASES``, which is downloaded
-            into the folder of torch's downloads; by default the method's first.
+        file: a checkpoint of the authors (the folder that holds ``FILES``), or the name of one of
+            ``RELEASES``, which is downloaded into the folder of torch's downloads; by default the
+            method's first.
         train_data: what it was trained on, in words, where the file is none of ``RELEASES``.
         settings: of the method's ``Config``, over the released ones.
 
@@ -140,17 +147,19 @@ def import_weights(
     """
     if method not in released.METHODS:
         raise UserError(unknown("method with released weights", method, released.METHODS))
-    path = _at_hand(method, file)
-    digest = _checked_sha256(path)
-    known = next((r for r in RELEASES[method] if digest.startswith(r.published.sha256)), None)
+    paths = _at_hand(method, file)
+    digests = [_checked_sha256(path) for path in paths]
+    known = next((r for r in RELEASES[method] if _are(digests, r)), None)
     own_settings = {**(known.settings if known else {}), **(settings or {})}
-    system = released.METHODS[method](read_state(path), own_settings)
+    system = released.METHODS[method]([read_state(path) for path in paths], own_settings)
     learnt_from = train_data or (known.learnt_from if known else "unknown")
     whose = "the authors' weights" if known else "imported weights"
+    files = [f"{p.name}, sha256 {d[:12]}" for p, d in zip(paths, digests, strict=True)]
+    source = paths[0].parent if method in FILES else paths[0]
     experiment = Experiment(
-        name=known.name if known else f"{method}_{path.stem}",
+        name=known.name if known else f"{method}_{source.stem}",
         method=cast(Any, system).config,
-        data=Elsewhere(known_as=f"{learnt_from} ({whose} {path.name}, sha256 {digest[:12]})"),
+        data=Elsewhere(known_as=f"{learnt_from} ({whose} {'; '.join(files)})"),
     )
     networks = {n: system.get_submodule(n).state_dict() for n in system.inference_networks}
     return Trained(
@@ -161,7 +170,7 @@ def import_weights(
         train_s=0.0,
         starts=[dict(provenance())],
         weights_sha256=weights_sha256(networks),
-        path=path,
+        path=source,
     )
 
 
@@ -194,15 +203,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix(_WRAPPED): v for name, v in content.items()} if wrapped else content
 
 
-def _at_hand(method: str, file: Path | None) -> Path:
+def _at_hand(method: str, file: Path | None) -> list[Path]:
+    """The method's files on this machine."""
+    if method in FILES:
+        paths = [Path(file or "") / name for name in FILES[method]]
+        absent = [path.name for path in paths if not path.is_file()]
+        if file is None or absent:
+            raise UserError(
+                f"no {', '.join(absent or FILES[method])} in {file}; the authors of {method} "
+                f"publish {BY_HAND[method]}"
+            )
+        return paths
     if file is not None and file.is_file():
-        return file
-    releases = {r.published.file: r for r in RELEASES[method] if r.published.folder}
-    name = next(iter(releases)) if file is None else str(file)
-    if name not in releases:
-        known = ", ".join(r.published.folder + r.published.file for r in releases.values())
+        return [file]
+    published = {r.files[0].file: r.files[0] for r in RELEASES[method] if r.files[0].folder}
+    name = next(iter(published)) if file is None else str(file)
+    if name not in published:
+        known = ", ".join(p.folder + p.file for p in published.values())
         raise UserError(f"no file {file}; the authors of {method} publish {known}")
-    return published_file(releases[name].published)
+    return [published_file(published[name])]
+
+
+def _are(digests: Sequence[str], release: Release) -> bool:
+    pairs = zip(digests, release.files, strict=True)
+    return all(digest.startswith(file.sha256) for digest, file in pairs)
 
 
 def _checked_sha256(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -13,11 +13,14 @@ from ..datasets.color import AB_SCALE
 from ..datasets.errors import UserError
 from .ab_bins import ab_bins
 from .ddcolor import DDColor
+from .instance_aware import InstanceAware
 from .system import ColorizationSystem
 from .zhang16 import Zhang16
 from .zhang17 import Zhang17
+from .zhang17_network import PLACES
 
 State = Mapping[str, Tensor]
+Settings = Mapping[str, Any]
 
 _SHOWN = 40  # names of one kind in an error
 _BIN_TOLERANCE = 0.5  # ab units; bins are 10 apart
@@ -73,6 +76,29 @@ ZHANG17 = Names(
         (r"colors\.", "model_out.0."),
         (r"classes\.", "model_class.0."),
     )
+)
+# InstColorization's branches; its code runs their head of classes, and leaves its output unused
+BRANCH = ZHANG17._replace(spare=frozenset({"model_class.0.weight", "model_class.0.bias"}))
+_WEIGHING = {"instance": "simple_instance_conv", "background": "simple_bg_conv"}
+_LAYERS = ("", "2", "3", "4", "5", "6", "7", "8_1", "8_2", "9_1", "9_2", "10_1", "10_2")
+FUSION = Names(
+    rules=(
+        *(
+            (rf"{kind}_heads\.{place}\.", f"weight_layer{number}.{released}.")
+            for kind, released in _WEIGHING.items()
+            for place, number in zip(PLACES, _LAYERS, strict=True)
+        ),
+        (r"block10\.", "model10."),
+        (r"colors\.", "model_out.0."),
+    ),
+    spare=BRANCH.spare
+    | {
+        f"weight_layerout.{released}.{index}.{kind}"
+        for released in _WEIGHING.values()
+        for index in (0, 2, 4)
+        for kind in ("weight", "bias")
+    },
+    own=frozenset({"trained"}),
 )
 _QUERIES = "decoder.color_decoder."
 DDCOLOR = Names(
@@ -164,19 +190,20 @@ def adopt(network: nn.Module, given: State, names: Names, what: str) -> None:
     network.load_state_dict({**own, **taken})
 
 
-def zhang16(given: State, settings: Mapping[str, Any]) -> ColorizationSystem:
+def zhang16(states: Sequence[State], settings: Settings) -> ColorizationSystem:
     """``Zhang16`` with the weights of the authors' second version, for PyTorch.
 
     It decodes at a temperature of 1, as the authors' code for PyTorch does, unless ``settings``
     say otherwise. The prior, of which the file has none and colouring needs none, is ours.
 
     Args:
-        given: the released weights.
+        states: the released weights of its one file.
         settings: of ``Zhang16.Config``, over the released ones.
 
     Raises:
         UserError: as ``adopt``'s; or its bins are not the 313 that we know.
     """
+    (given,) = states
     released = {"width": _channels(given, "model1.0.weight", 64), "temperature": 1.0}
     config = Zhang16.Config(neighbours=10, lr=3e-5, **{**released, **settings})
     system = cast(Zhang16, config.build())
@@ -186,45 +213,77 @@ def zhang16(given: State, settings: Mapping[str, Any]) -> ColorizationSystem:
     return system.eval()
 
 
-def zhang17(given: State, settings: Mapping[str, Any]) -> ColorizationSystem:
+def zhang17(states: Sequence[State], settings: Settings) -> ColorizationSystem:
     """``Zhang17`` with the authors' main network, for PyTorch.
 
     The mask of hints is given to it as it is, 0 or 1: the weights were converted from Caffe. For
     those that were trained with PyTorch, ``settings`` name a ``mask_center`` of 0.5.
 
     Args:
-        given: the released weights.
+        states: the released weights of its one file.
         settings: of ``Zhang17.Config``, over the released ones.
 
     Raises:
         UserError: as ``adopt``'s.
     """
+    (given,) = states
     released = {"width": _channels(given, "model1.0.weight", 64), "mask_center": 0.0}
     system = cast(Zhang17, Zhang17.Config(**{**released, **settings}).build())
     adopt(system.generator, given, ZHANG17, "zhang17")
     return system.eval()
 
 
-def ddcolor(given: State, settings: Mapping[str, Any]) -> ColorizationSystem:
+def ddcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem:
     """``DDColor`` with the authors' weights, tiny or large by what is given.
 
     Args:
-        given: the released weights.
+        states: the released weights of its one file.
         settings: of ``DDColor.Config``, over the released ones.
 
     Raises:
         UserError: as ``adopt``'s; or the encoder is none of ConvNeXt's sizes.
     """
+    (given,) = states
     released = {} if "encoder" in settings else {"encoder": _convnext(given)}
     system = cast(DDColor, DDColor.Config(**{**released, **settings}).build())
     adopt(system.generator, given, DDCOLOR, "ddcolor")
     return system.eval()
 
 
-METHODS: dict[str, Callable[[State, Mapping[str, Any]], ColorizationSystem]] = {
+def instcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem:
+    """``InstanceAware`` with the authors' weights.
+
+    Args:
+        states: the released weights of the picture's branch (GComp), of the instances' (G) and of
+            the fusion (GF), whose blocks 1 to 9 are those of GComp.
+        settings: of ``InstanceAware.Config``, over the released ones.
+
+    Raises:
+        UserError: as ``adopt``'s; or GF's blocks 1 to 9 are others.
+    """
+    picture, instance, fusion = states
+    released = {"width": _channels(picture, "model1.0.weight", 64)}
+    system = cast(InstanceAware, InstanceAware.Config(**{**released, **settings}).build())
+    adopt(system.generator, picture, BRANCH, "instcolor's GComp")
+    adopt(system.instance, instance, BRANCH, "instcolor's G")
+    own = {FUSION.released(name) for name in system.fusion.state_dict()} | FUSION.spare
+    common = [n for n in picture if n not in own and not n.endswith(_COUNTER)]
+    others = [n for n in common if n not in fusion or not torch.equal(fusion[n], picture[n])]
+    if others:
+        raise UserError(
+            f"instcolor: GF and GComp are not of one training, which leaves {_listed(others)} alike"
+        )
+    joining = {name: value for name, value in fusion.items() if name not in picture or name in own}
+    adopt(system.fusion, joining, FUSION, "instcolor's GF")
+    system.fusion.trained.fill_(True)
+    return system.eval()
+
+
+METHODS: dict[str, Callable[[Sequence[State], Settings], ColorizationSystem]] = {
     "zhang16": zhang16,
     "zhang17": zhang17,
     "ddcolor": ddcolor,
+    "instcolor": instcolor,
 }
 
 

@@ -14,6 +14,7 @@ from crosschroma.experiments.import_weights import Release, read_state
 from crosschroma.losses.torchvision_weights import Published, sha256
 from crosschroma.models import released
 from crosschroma.models.ab_bins import ab_bins
+from crosschroma.models.instance_aware import InstanceAware
 from crosschroma.models.system import ColorizationSystem
 from crosschroma.models.zhang16 import Zhang16
 from crosschroma.models.zhang17 import Zhang17
@@ -90,6 +91,8 @@ def test_its_row_is_a_peer_s_and_tells_whence(
         f"my photographs (imported weights weights.pth, sha256 {sha256(file)[:12]})"
     )
     assert run["wall_s"]["train"] == 0
+    picture = ["--out", str(tmp_path / "gallery.png")]
+    assert cli.run(["gallery", str(imported), *arguments[:4], *picture]) == 0
     capsys.readouterr()
     assert cli.run(["evaluate", str(imported)]) == 1
     assert "imported weights bring no test images; name a dataset" in capsys.readouterr().err
@@ -102,7 +105,7 @@ def test_a_known_file_brings_its_name_and_settings(
     torch.save(state_of(Zhang17(Zhang17.Config(width=4)), released.ZHANG17), path)
     known = Release(
         name="zhang17_known",
-        published=Published(path.name, sha256(path)[:16], ""),
+        files=(Published(path.name, sha256(path)[:16], ""),),
         learnt_from="a million pictures",
         settings={"mask_center": 0.25},
     )
@@ -124,10 +127,15 @@ def test_every_release_is_of_a_method_and_has_a_hash() -> None:
     every = [release for group in import_weights.RELEASES.values() for release in group]
     assert len({release.name for release in every}) == len(every)
     for release in every:
-        assert len(release.published.sha256) in (8, 64)
-        assert int(release.published.sha256, 16)
-    for group in import_weights.RELEASES.values():
-        assert group[0].published.folder.startswith("https://")
+        for file in release.files:
+            assert len(file.sha256) in (8, 16)
+            assert int(file.sha256, 16)
+    for method, group in import_weights.RELEASES.items():
+        if method in import_weights.FILES:
+            names = import_weights.FILES[method]
+            assert all(tuple(file.file for file in r.files) == names for r in group)
+        else:
+            assert group[0].files[0].folder.startswith("https://")
 
 
 def test_offline_says_at_once_where_the_file_is(
@@ -159,9 +167,44 @@ def test_a_download_is_found_again_and_checked(
         there.name.replace("9b330a0b", digest := sha256(file)[:8]), digest, "https://a/"
     )
     there.rename(there.with_name(ours.file))
-    release = Release(name="mine", published=ours, learnt_from="photographs")
+    release = Release(name="mine", files=(ours,), learnt_from="photographs")
     monkeypatch.setitem(import_weights.RELEASES, "zhang16", (release,))
     assert import_weights.import_weights("zhang16").experiment.name == "mine"
+
+
+def test_three_files_of_a_folder_are_one_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["import-weights", "instcolor"]) == 1
+    assert "publish checkpoints.zip (https://drive.google.com/" in capsys.readouterr().err
+    folder = tmp_path / "coco"
+    folder.mkdir()
+    system = InstanceAware(InstanceAware.Config(width=4))
+    branch = {released.BRANCH.released(n): v for n, v in system.generator.state_dict().items()}
+    fusion = {released.FUSION.released(n): v for n, v in system.fusion.state_dict().items()}
+    fusion = branch | {n: v + 1 for n, v in fusion.items() if n != "trained"}
+    torch.save(branch, folder / "latest_net_G.pth")
+    torch.save({f"module.{n}": v for n, v in fusion.items()}, folder / "latest_net_GF.pth")
+    assert cli.run(["import-weights", "instcolor", str(folder)]) == 1
+    assert f"no latest_net_GComp.pth in {folder}" in capsys.readouterr().err
+    torch.save(branch, folder / "latest_net_GComp.pth")
+    assert cli.run(["import-weights", "instcolor", str(folder), "--out", str(tmp_path)]) == 0
+    trained = shipped.load(tmp_path / "instcolor_coco.safetensors")
+    told = trained.experiment.data.train_data
+    assert [told.count(name) for name in import_weights.FILES["instcolor"]] == [1, 1, 1]
+    state = trained.system.get_submodule("fusion").state_dict()
+    assert state["trained"]
+    assert torch.equal(state["colors.bias"], fusion["model_out.0.bias"])
+    names = import_weights.FILES["instcolor"]
+    digests = [sha256(folder / name)[:16] for name in names]
+    files = [Published(name, d, "") for name, d in zip(names, digests, strict=True)]
+    mixed = [*files[:2], Published(names[2], "0" * 16, "")]
+    releases = [
+        Release(name=name, files=tuple(given), learnt_from="COCO")
+        for name, given in (("mixed", mixed), ("known", files))
+    ]
+    monkeypatch.setitem(import_weights.RELEASES, "instcolor", tuple(releases))
+    assert import_weights.import_weights("instcolor", folder).experiment.name == "known"
 
 
 def test_whatever_holds_the_weights_is_read(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import pytest
@@ -15,6 +15,8 @@ from crosschroma.datasets.errors import UserError
 from crosschroma.models import released
 from crosschroma.models.ab_bins import ab_bins
 from crosschroma.models.ddcolor import DDColor
+from crosschroma.models.instance_aware import InstanceAware
+from crosschroma.models.instance_networks import Fusion
 from crosschroma.models.zhang16 import Zhang16
 from crosschroma.models.zhang17 import Zhang17
 from torch import Tensor
@@ -109,6 +111,18 @@ def zhang17_shapes(width: int = 64) -> Shapes:
     return shapes
 
 
+def fusion_shapes(width: int = 64) -> Shapes:
+    shapes = zhang17_shapes(width)
+    factors = (1, 2, 4, 8, 8, 8, 8, 4, 4, 2, 2, 2, 2)
+    heads = [(n, f * width) for n, f in zip(LAYERS.values(), factors, strict=True)]
+    for name, channels in [*heads, ("weight_layerout", 2)]:
+        for kind in ("simple_instance_conv", "simple_bg_conv"):
+            conv_(shapes, f"{name}.{kind}.0", 16, channels, 3)
+            conv_(shapes, f"{name}.{kind}.2", 16, 16, 3)
+            conv_(shapes, f"{name}.{kind}.4", 1, 16, 3)
+    return shapes
+
+
 def convnext_shapes(dims: tuple[int, ...], depths: tuple[int, ...]) -> Shapes:
     shapes, arch = Shapes(), "encoder.arch"
     conv_(shapes, f"{arch}.downsample_layers.0.0", dims[0], 3, 4)
@@ -177,9 +191,9 @@ def ddcolor_shapes(
     return shapes
 
 
-def random_state(shapes: Mapping[str, tuple[int, ...]]) -> State:
+def random_state(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> State:
     """Values under which every layer passes something on, and no two weights are alike."""
-    generator, state = torch.Generator().manual_seed(0), State()
+    generator, state = torch.Generator().manual_seed(seed), State()
     for name, shape in shapes.items():
         noise = torch.randn(shape, generator=generator)
         if name.endswith("num_batches_tracked"):
@@ -243,23 +257,69 @@ def forward16(lightness: Tensor, state: State, temperature: float = 1.0) -> Tens
     return 110 * F.interpolate(ab, scale_factor=4, mode="bilinear", align_corners=False)
 
 
-def forward17(given: Tensor, state: State) -> tuple[Tensor, Tensor]:
+def as_it_is(place: str, x: Tensor) -> Tensor:
+    return x
+
+
+def forward17(
+    given: Tensor, state: State, at: Callable[[str, Tensor], Tensor] = as_it_is
+) -> tuple[Tensor, Tensor]:
     """The four normalised planes to ab in ab units and the classes, as colorizers' siggraph17."""
-    x1 = block(given, state, 1, 2)
-    x2 = block(x1[:, :, ::2, ::2], state, 2, 2)
-    x3 = block(x2[:, :, ::2, ::2], state, 3, 3)
+    x1 = at("conv1_2", block(given, state, 1, 2))
+    x2 = at("conv2_2", block(x1[:, :, ::2, ::2], state, 2, 2))
+    x3 = at("conv3_3", block(x2[:, :, ::2, ::2], state, 3, 3))
     x = x3[:, :, ::2, ::2]
     for number in (4, 5, 6, 7):
-        x = block(x, state, number, 3)
-    x = (up(x, state, "model8up.0") + conv(x3, state, "model3short8.0", padding=1)).relu()
-    x = conv(x, state, "model8.1", padding=1).relu()
-    x = batch_norm(conv(x, state, "model8.3", padding=1).relu(), state, "model8.5")
+        x = at(f"conv{number}_3", block(x, state, number, 3))
+    x = at("conv8_up", up(x, state, "model8up.0") + conv(x3, state, "model3short8.0", padding=1))
+    x = conv(x.relu(), state, "model8.1", padding=1).relu()
+    x = at("conv8_3", batch_norm(conv(x, state, "model8.3", padding=1).relu(), state, "model8.5"))
     classes = conv(x, state, "model_class.0")
-    x = (up(x, state, "model9up.0") + conv(x2, state, "model2short9.0", padding=1)).relu()
-    x = batch_norm(conv(x, state, "model9.1", padding=1).relu(), state, "model9.3")
-    x = (up(x, state, "model10up.0") + conv(x1, state, "model1short10.0", padding=1)).relu()
-    x = F.leaky_relu(conv(x, state, "model10.1", padding=1), 0.2)
+    x = at("conv9_up", up(x, state, "model9up.0") + conv(x2, state, "model2short9.0", padding=1))
+    x = conv(x.relu(), state, "model9.1", padding=1).relu()
+    x = at("conv9_3", batch_norm(x, state, "model9.3"))
+    x = up(x, state, "model10up.0") + conv(x1, state, "model1short10.0", padding=1)
+    x = conv(at("conv10_up", x).relu(), state, "model10.1", padding=1)
+    x = at("conv10_2", F.leaky_relu(x, 0.2))
     return 110 * conv(x, state, "model_out.0").tanh(), classes
+
+
+LAYERS = {
+    "conv1_2": "weight_layer", "conv2_2": "weight_layer2", "conv3_3": "weight_layer3",
+    "conv4_3": "weight_layer4", "conv5_3": "weight_layer5", "conv6_3": "weight_layer6",
+    "conv7_3": "weight_layer7", "conv8_up": "weight_layer8_1", "conv8_3": "weight_layer8_2",
+    "conv9_up": "weight_layer9_1", "conv9_3": "weight_layer9_2",
+    "conv10_up": "weight_layer10_1", "conv10_2": "weight_layer10_2",
+}  # fmt: skip
+
+
+def head(x: Tensor, state: State, name: str) -> Tensor:
+    for index in (0, 2, 4):
+        x = conv(x, state, f"{name}.{index}", padding=1).relu()
+    return x
+
+
+def fused(
+    x: Tensor, instances: Tensor, state: State, name: str, corners: list[list[int]]
+) -> Tensor:
+    """InstColorization's WeightGenerator: what goes on of one picture's map, and its instances'."""
+    stride = 64 // x.shape[-1]  # the test's picture
+    maps, weights, inside = [], [], torch.zeros_like(x[:, :1])
+    for number, box in enumerate(corners):
+        left, top, right, bottom = (corner // stride for corner in box)
+        instance = instances[number : number + 1]
+        for given, places in (
+            (instance, maps),
+            (head(instance, state, f"{name}.simple_instance_conv"), weights),
+        ):
+            place = torch.zeros(1, given.shape[1], *x.shape[-2:])
+            size = (bottom - top, right - left)
+            place[..., top:bottom, left:right] = F.interpolate(given, size, mode="bilinear")
+            places.append(place)
+        inside[..., top:bottom, left:right] = 1
+    weights.append(head(x, state, f"{name}.simple_bg_conv") + 1e5 * (1 - inside))
+    shares = torch.cat(weights, 1).softmax(1)
+    return sum(m * shares[:, k : k + 1] for k, m in enumerate([*maps, x]))  # pyright: ignore
 
 
 def channels_norm(x: Tensor, state: State, name: str, eps: float = 1e-6) -> Tensor:
@@ -408,7 +468,7 @@ def test_zhang16_paints_as_the_released_network(temperature: float | None) -> No
     state, batch = random_state(zhang16_shapes(8)), gray_batch()
     state["model8.6.weight"] *= 5  # decided enough for the temperature to count
     settings = {} if temperature is None else {"temperature": temperature}
-    system = cast(Zhang16, released.zhang16(state, settings))
+    system = cast(Zhang16, released.zhang16([state], settings))
     assert system.config.temperature == (temperature or 1)
     with torch.no_grad():
         close(110 * system.predict(batch), forward16(100 * batch["gray"], state, temperature or 1))
@@ -422,7 +482,7 @@ def test_zhang17_paints_as_the_released_network(center: float | None) -> None:
     ab = mask * torch.rand(2, 2, 24, 40, generator=generator)
     batch["hints"] = torch.cat([ab, mask], dim=1)
     settings = {} if center is None else {"mask_center": center}
-    system = cast(Zhang17, released.zhang17(state, settings))
+    system = cast(Zhang17, released.zhang17([state], settings))
     given = torch.cat([batch["gray"] - 0.5, ab, mask - (center or 0)], dim=1)
     with torch.no_grad():
         wanted, classes = forward17(given, state)
@@ -433,12 +493,75 @@ def test_zhang17_paints_as_the_released_network(center: float | None) -> None:
 def test_ddcolor_paints_as_the_released_network() -> None:
     """On timm's smallest ConvNeXt, which differs in the two numbers that are named here."""
     state = random_state(ddcolor_shapes(**SMALL))
-    system = cast(DDColor, released.ddcolor(state, SMALL_DDCOLOR))
+    system = cast(DDColor, released.ddcolor([state], SMALL_DDCOLOR))
     batch = gray_batch(64, 96)
     rgb = lab_to_rgb(F.pad(100 * batch["gray"], (0, 0, 0, 0, 0, 2)), "none")
     with torch.no_grad():
         wanted = forward_ddcolor(rgb, state, SMALL["depths"], 4, encoder_gray=0.5, eps=1e-5)
         close(110 * system.predict(batch), wanted)
+
+
+def instcolor_states(width: int) -> tuple[State, State, State]:
+    """GComp, G and GF; in training only the last block and the heads of GF part from GComp."""
+    picture, instance = (random_state(zhang17_shapes(width), seed) for seed in (0, 1))
+    fusion = random_state(fusion_shapes(width), 2)
+    for name in fusion:
+        if name.startswith("weight_layer") and name.endswith("4.bias"):
+            fusion[name] += 0.5  # behind it is a ReLU
+        if name in picture and not name.startswith(("model10.", "model_")):
+            fusion[name] = picture[name]
+    return picture, instance, fusion
+
+
+def test_instcolor_paints_as_the_released_networks() -> None:
+    picture, instance, fusion = instcolor_states(4)
+    system = released.instcolor([picture, instance, fusion], {"crop_size": 32})
+    batch, corners = gray_batch(64, 64), [[8, 16, 40, 48], [24, 0, 56, 32]]
+    batch["boxes"] = [torch.tensor(corners, dtype=torch.float32), torch.zeros(0, 4)]
+    given = F.pad(batch["gray"] - 0.5, (0, 0, 0, 0, 0, 2))
+    given = F.pad(given, (0, 0, 0, 0, 0, 1), value=-0.5)  # the mask, centred
+    crops = torch.cat(
+        [given[:1, :, top:bottom, left:right] for left, top, right, bottom in corners]
+    )
+    seen: dict[str, Tensor] = {}
+
+    def keep(place: str, x: Tensor) -> Tensor:
+        seen[place] = x
+        return x
+
+    def at(place: str, x: Tensor) -> Tensor:
+        return fused(x, seen[place], fusion, LAYERS[place], corners)
+
+    with torch.no_grad():
+        found = 110 * cast(InstanceAware, system).predict(batch)
+        forward17(crops, instance, keep)
+        close(found[:1], forward17(given[:1], fusion, at)[0])
+        close(found[1:], forward17(given[1:], picture)[0])
+
+
+def test_instcolor_needs_branches_of_one_training() -> None:
+    picture, instance, fusion = instcolor_states(4)
+    fusion["model3.2.weight"] = fusion["model3.2.weight"] + 1
+    with pytest.raises(
+        UserError, match=r"not of one training, which leaves model3\.2\.weight alike"
+    ):
+        released.instcolor([picture, instance, fusion], {})
+    fusion["model3.2.weight"] = picture["model3.2.weight"]
+    del fusion["weight_layer8_1.simple_bg_conv.2.bias"]
+    with pytest.raises(UserError, match=r"1 missing: weight_layer8_1\.simple_bg_conv\.2\.bias$"):
+        released.instcolor([picture, instance, fusion], {})
+
+
+def test_instcolor_has_the_published_sizes() -> None:
+    shapes = fusion_shapes()
+    heads = {n: math.prod(s) for n, s in shapes.items() if n.startswith("weight_layer")}
+    unused = sum(size for name, size in heads.items() if "layerout" in name)
+    assert sum(heads.values()) - unused == 1_078_266
+    with torch.device("meta"):
+        fusion = Fusion(64)
+        own = {*zhang17_shapes()} - {n for n in shapes if n.startswith(("model10.", "model_"))}
+        given = {n: torch.empty(s) for n, s in shapes.items() if n not in own}
+    released.adopt(fusion, given, released.FUSION, "meta")
 
 
 LARGE = ((192, 384, 768, 1536), (3, 3, 27, 3))
@@ -459,7 +582,7 @@ def test_published_sizes_fit(build, shapes: Shapes, parameters: int, encoder: st
     with torch.device("meta"):
         # the meta device cannot tell whether the bins are right
         given = {n: torch.empty(s) for n, s in shapes.items() if n != "model_out.weight"}
-        system = build(given, {})
+        system = build([given], {})
     assert getattr(system.config, "encoder", "") == encoder
     if encoder:
         model = system.generator.encoder.model
@@ -469,7 +592,7 @@ def test_published_sizes_fit(build, shapes: Shapes, parameters: int, encoder: st
 
 def test_ddcolor_needs_an_encoder_that_the_authors_had() -> None:
     with pytest.raises(UserError, match=r"no ConvNeXt begins with 0 channels"):
-        released.ddcolor({}, {})
+        released.ddcolor([{}], {})
 
 
 def test_missing_surplus_and_reshaped_weights_are_named() -> None:
@@ -478,7 +601,7 @@ def test_missing_surplus_and_reshaped_weights_are_named() -> None:
     state["model9.0.weight"] = torch.zeros(1)
     state["model3.4.weight"] = torch.zeros(16, 16, 5, 5)
     with pytest.raises(UserError) as caught:
-        released.zhang16(state, {})
+        released.zhang16([state], {})
     text = str(caught.value)
     assert "2 missing: model5.2.bias, model8.6.weight" in text
     assert "1 surplus: model9.0.weight" in text
@@ -487,15 +610,15 @@ def test_missing_surplus_and_reshaped_weights_are_named() -> None:
 
 def test_the_other_network_is_refused() -> None:
     with pytest.raises(UserError, match=r"surplus: model8\.0\.weight"):
-        released.zhang17(random_state(zhang16_shapes(4)), {})
+        released.zhang17([random_state(zhang16_shapes(4))], {})
 
 
 def test_weights_without_counters_are_taken() -> None:
     """torch before 0.4.1 saved no counter of batches."""
     state = random_state(zhang16_shapes(4))
     old = {n: v for n, v in state.items() if not n.endswith("num_batches_tracked")}
-    ours = cast(Zhang16, released.zhang16(old, {})).generator.state_dict()
-    same = cast(Zhang16, released.zhang16(state, {})).generator.state_dict()
+    ours = cast(Zhang16, released.zhang16([old], {})).generator.state_dict()
+    same = cast(Zhang16, released.zhang16([state], {})).generator.state_dict()
     assert torch.equal(ours["blocks.4.2.weight"], same["blocks.4.2.weight"])
     assert (ours["blocks.0.4.num_batches_tracked"], same["blocks.0.4.num_batches_tracked"]) == (
         0,
@@ -507,4 +630,4 @@ def test_other_bins_are_refused() -> None:
     state = random_state(zhang16_shapes(4))
     state["model_out.weight"] = state["model_out.weight"].flip(1)
     with pytest.raises(UserError, match="does not hold the 313 colours"):
-        released.zhang16(state, {})
+        released.zhang16([state], {})
