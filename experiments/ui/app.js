@@ -13,6 +13,7 @@ let selected = -1;
 let opened = false;
 let busy = false; // a result is being made
 let again = false; // and is out of date already
+let tasks = 0; // that run now
 let asked = 0; // number of the last question for suggestions
 
 const method = () => methods[Number(at("method").value)];
@@ -100,18 +101,15 @@ async function update() {
   again = true;
   if (busy || !opened) return;
   busy = true;
-  try {
+  await trying("", async () => {
     while (again) {
       again = false;
       const began = performance.now();
       await stage.draw("after", await api.result(method().id, question()));
       say(`${method().name}: ${((performance.now() - began) / 1000).toFixed(2)} s`);
     }
-  } catch (error) {
-    say(error.message, true);
-  } finally {
-    busy = false;
-  }
+  });
+  busy = false;
 }
 
 function showState() {
@@ -243,13 +241,16 @@ async function save(what, suffix) {
   });
 }
 
+/** Do what may fail, and say so when it does; `what` is said meanwhile. */
 async function trying(what, action) {
-  say(`${what} …`);
+  if (what) say(`${what} …`);
+  at("stage").setAttribute("aria-busy", ++tasks > 0);
   try {
     await action();
   } catch (error) {
     say(error.message, true);
   }
+  at("stage").setAttribute("aria-busy", --tasks > 0);
 }
 
 function say(text, wrong = false) {

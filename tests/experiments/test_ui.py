@@ -20,6 +20,7 @@ from crosschroma.models.unet import UNet
 from PIL import Image
 
 pytest.importorskip("fastapi")
+
 from crosschroma.experiments import ui_server
 from starlette.testclient import TestClient
 
