@@ -6,6 +6,7 @@ import pytest
 import torch
 from crosschroma.models.inception_unet import InceptionUNet
 from crosschroma.models.instance_aware import InstanceAware
+from crosschroma.models.nogan import NoGan
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang16 import Zhang16
@@ -24,6 +25,7 @@ SIZES = [
     (InstanceAware.Config(), "generator", 34_187_027 - 135_953),
     (InstanceAware.Config(), "instance", 34_187_027 - 135_953),
     (InstanceAware.Config(), "fusion", 1_078_266 + 147_842),
+    (NoGan.Config(encoder="resnet18"), "discriminator", 94_555_649),
 ]
 
 
