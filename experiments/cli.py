@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": ("commands_compare", "compare", "show runs side by side in a page with metrics"),
     "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
     "import-weights": ("commands_import", "import_weights", "take over weights of other authors"),
+    "compress": ("commands_compress", "compress", "smaller forms of a method, in one table"),
     "export": ("commands_export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("commands_bench", "bench", "measure speed against named references"),

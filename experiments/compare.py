@@ -167,12 +167,7 @@ def _pictures(folder: Path) -> Source:
 def _folder_rows(
     source: Source, indices: Sequence[int], methods: Sequence[Trained], size: int, device: str
 ) -> Iterator[GalleryRow]:
-    colorizers = {
-        heading(method, methods): Colorizer.load(
-            method.path, device=device, output=method.output or None
-        )
-        for method in methods
-    }
+    colorizers = {heading(method, methods): Colorizer.of(method, device) for method in methods}
     for index in indices:
         planes = _shrunk(source.load(index), size)
         given: dict[str, Tensor] = {}

@@ -19,6 +19,7 @@ from ..datasets.errors import UserError
 from ..models.color_suggestions import Suggestion
 from ..models.hints import HintPoint, points_to_hints
 from ..models.system import ColorizationSystem
+from ..models.upsample import guided_upsample, resized
 from .checkpoint import Trained
 from .exported_file import ExportedColors, is_exported, load_exported
 from .levels import bands, checked, lightness_of, nir_of, of_tensor, write
@@ -27,7 +28,6 @@ from .palette import Palette, Recolor
 from .picture_file import from_pil, to_pil
 from .shipped import load_any
 from .tiles import tiled
-from .upsample import guided_upsample, resized
 
 TILE = 1024  # for methods that say no size
 _MAX_STRENGTH = 3.0

@@ -13,8 +13,8 @@ from ..datasets.color import AB_SCALE, rgb_to_lab
 from ..datasets.errors import DataError, unknown
 from ..models.ab_bins import BINS
 from ..models.global_hints import GLOBAL_HINTS, HISTOGRAM, global_hints
+from ..models.upsample import resized
 from .picture_file import quantised
-from .upsample import resized
 
 _SIDE = 256  # short side at which a reference is measured, as methods see pictures in training
 _LEAST_SPREAD = 0.5  # ab units, and

@@ -14,7 +14,7 @@ from ..datasets.decode import read_plane, read_rgb
 from ..datasets.errors import DataError
 from ..datasets.folder import image_files
 from ..datasets.scenes import Scenes
-from .upsample import resized
+from ..models.upsample import resized
 
 PICTURES = 6
 _SHORTEST = 48  # a side of this many pixels at least after cropping

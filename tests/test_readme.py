@@ -18,7 +18,11 @@ from PIL import Image
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
 # what takes minutes or hours for a reader is shortened for the test
-SHORTER = {"train": ["--smoke"], "reproduce": ["--budget", "smoke"]}
+SHORTER = {
+    "train": ["--smoke"],
+    "reproduce": ["--budget", "smoke"],
+    "compress": ["--finetune", "1", "--images", "2", "--repeats", "1"],
+}
 ELSEWHERE = {
     "bench": "tests/experiments/test_benchmark_*.py",
     "table": "results of the checkout",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from crosschroma.datasets.color import rgb_to_lab
 from crosschroma.datasets.scenes import Scenes
-from crosschroma.experiments.upsample import guided_upsample, resized
+from crosschroma.models.upsample import guided_upsample, resized
 
 
 def test_the_same_size_is_the_same_colour() -> None:

@@ -9,11 +9,13 @@ _EPS = 0.01  # variance of L*/100 below which luminance tells little of colour
 
 
 def resized(plane: Tensor, size: tuple[int, ...]) -> Tensor:
-    """BCHW at another (height, width), bilinear and antialiased."""
+    """BCHW at another (height, width), bilinear and, where it shrinks, antialiased."""
     if tuple(plane.shape[-2:]) == tuple(size):
         return plane
+    shrinks = size[0] < plane.shape[-2] or size[1] < plane.shape[-1]
+    # not asked for without need: ONNX of our version knows no antialiasing
     return F.interpolate(
-        plane, size=list(size), mode="bilinear", align_corners=False, antialias=True
+        plane, size=list(size), mode="bilinear", align_corners=False, antialias=shrinks
     )
 
 
