@@ -143,7 +143,7 @@ def _shrink_chroma(lab: Tensor) -> Tensor:
     lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
     given = torch.cat([lightness, ab], -3)
     fits = _fits(given)
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # pyright: ignore
         scale = torch.where(fits, 1.0, _largest_scale(given))
     else:  # most pixels of a picture fit: search only for the others
         scale, outside = torch.ones_like(lightness), ~fits

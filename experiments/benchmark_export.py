@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -113,16 +113,9 @@ def bench_export(
     for name in ways:
         if name not in _MAKERS:
             raise UserError(unknown("way", name, _MAKERS))
-    system, weights = _method(run, system)
-    if size % system.stride:
-        raise UserError(f"size {size}: must be a multiple of {system.stride} for {system.name}")
-    colors = inference_colors(system)
-    planes = [_square(plane[:1], size) for plane in sample_planes(colors.domain, images, size + 64)]
-    if weights == _RANDOM:
-        _calibrate(colors, torch.cat(planes))
+    colors, weights, planes = _prepared(run, system, images, size)
     with threads(thread_count):
         made, ready, left_out = _made(colors, planes[0], ways)
-        expected = [colors(plane) for plane in planes]
         result = ExportBenchmark(
             timings=race(
                 {name: partial(way, planes[0]) for name, way in made.items()},
@@ -130,10 +123,7 @@ def bench_export(
                 reference=EAGER,
                 clock=time.perf_counter,
             ),
-            parity_db={
-                name: _finite(parity(colors.domain, expected, [way(plane) for plane in planes]))
-                for name, way in made.items()
-            },
+            parity_db=_parity(colors, planes, made),
             ready_s=ready,
             targets={name: target for name, target in TARGETS.items() if name in made},
             left_out=left_out,
@@ -149,6 +139,30 @@ def bench_export(
         )
     save(result, out)
     return result
+
+
+def _parity(
+    colors: MethodColors, planes: Sequence[Tensor], made: Mapping[str, Way]
+) -> dict[str, float]:
+    expected = [colors(plane) for plane in planes]
+    return {
+        name: _finite(parity(colors.domain, expected, [way(plane) for plane in planes]))
+        for name, way in made.items()
+    }
+
+
+def _prepared(
+    run: Path | None, system: ColorizationSystem | None, images: Path | None, size: int
+) -> tuple[MethodColors, str, list[Tensor]]:
+    """The method, whose weights it has, and pictures as it is given them."""
+    system, weights = _method(run, system)
+    if size % system.stride:
+        raise UserError(f"size {size}: must be a multiple of {system.stride} for {system.name}")
+    colors = inference_colors(system)
+    planes = [_square(plane[:1], size) for plane in sample_planes(colors.domain, images, size + 64)]
+    if weights == _RANDOM:
+        _calibrate(colors, torch.cat(planes))
+    return colors, weights, planes
 
 
 def _method(run: Path | None, system: ColorizationSystem | None) -> tuple[ColorizationSystem, str]:
