@@ -1,4 +1,4 @@
-"""``crosschroma data check|audit|prior``."""
+"""``crosschroma data check|audit|prior|boxes``."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from ..datasets import audit, registry
 from ..datasets.errors import unknown
 from ..datasets.source import Adapter
 from .cli import UsageError, usage
+from .commands_boxes import boxes
 from .commands_prior import prior
 
-_TASKS = ("check", "audit", "prior")
-_DATA_HELP = """usage: crosschroma data {{check,audit,prior}} NAME [--root DIR] [more options]
+_TASKS = ("check", "audit", "prior", "boxes")
+_DATA_HELP = """usage: crosschroma data {{check,audit,prior,boxes}} NAME [--root DIR] [more options]
 
 check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
        the files' headers.
 audit: images that two splits share, byte-identical or near-identical.
 prior: how often each ab bin occurs, for methods that weight rare colours up; --out FILE.
+boxes: the objects in the images, by Mask R-CNN, for instance_aware; --out FILE.
 
 datasets: {names}
 `crosschroma data check NAME --help` names the settings of one."""
 
 
 def data(argv: list[str]) -> int:
-    """``crosschroma data check|audit|prior NAME``; the exit code is 1 when they find fault."""
+    """``crosschroma data check|audit|prior|boxes NAME``; exit code 1 when they find fault."""
     if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
         return usage(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))), argv[-1:])
     task, name, *rest = argv
     if task not in _TASKS:
         raise UsageError(unknown("data command", task, _TASKS))
     adapter = registry.get(name)
-    if task == "prior":
-        return prior(adapter, rest)
+    if task in ("prior", "boxes"):
+        return {"prior": prior, "boxes": boxes}[task](adapter, rest)
     quick = task == "check" and "--quick" in rest
     rest = [word for word in rest if word != "--quick" or not quick]
     options = tyro.cli(

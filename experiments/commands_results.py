@@ -33,6 +33,8 @@ class EvaluateOptions:
             (nir_as_gray) or what it fuses of gray alone (fused_gray).
         dataset: test on another dataset than the run's own.
         root: the dataset's folder.
+        boxes: JSON file of the objects in the test images, for instance_aware; see
+            ``crosschroma data boxes``.
         json: write the run file there.
         metrics: names such as PSNR, SSIM7 or LPIPS-alex; all by default.
         batch_size: images at a time.
@@ -45,6 +47,7 @@ class EvaluateOptions:
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     batch_size: int = 8
@@ -55,6 +58,7 @@ class EvaluateOptions:
 def evaluate(argv: list[str]) -> int:
     """``crosschroma evaluate RUN``."""
     options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
+    from ..datasets.boxed import Boxed
     from .commands_data import adapter_at
     from .devices import usable_device
     from .evaluate_run import evaluate_run
@@ -67,6 +71,9 @@ def evaluate(argv: list[str]) -> int:
         adapter = replace(own, root=options.root or own.root)
     else:
         adapter = adapter_at(options.dataset, options.root)
+    if options.boxes is not None:
+        images = adapter.images if isinstance(adapter, Boxed) else adapter
+        adapter = Boxed(images=images, boxes=options.boxes, root=adapter.root)
     run = evaluate_run(
         trained,
         adapter,

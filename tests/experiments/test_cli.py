@@ -114,7 +114,7 @@ def script(*arguments: str, **options: object) -> subprocess.Popen[str]:
         (["reproduce"], ["TABLE", "--budget", "--only", "--seed", "--hardware.workers"]),
         (["colorize"], ["SOURCE", "--run", "--out", "--overwrite"]),
         (["gallery"], ["RUN...", "--images", "--out"]),
-        (["data"], ["check", "audit", "prior", "vcip"]),
+        (["data"], ["check", "audit", "prior", "boxes", "vcip"]),
         (["data", "check"], ["check", "audit", "vcip"]),
         (["data", "audit", "scenes"], ["--root", "--count-train"]),
         (["bench"], ["data"]),
