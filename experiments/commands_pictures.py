@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .hints_file import Hints
     from .infer import Colorizer
 
-SHIPPED = "encoder_unet_vcip"  # of results/weights: what colours a NIR picture unless told
+SHIPPED = "encoder_unet_nir"  # of results/weights: what colours a NIR picture unless told
 
 
 @dataclass(frozen=True, kw_only=True)

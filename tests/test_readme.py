@@ -47,6 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     write(folder / "photo.jpg", 60, 80, 3)
     write(folder / "photos" / "a.png", 40, 50, 3)
+    write(folder / "nir_photos" / "a.png", 40, 50)
     for split, count in (("train", 20), ("val", 2)):
         for index in range(count):
             write(folder / "data" / "imagenet_sample" / split / "n01" / f"{index}.jpg", 64, 64, 3)

@@ -3,9 +3,10 @@
 Command: crosschroma train cocolor_vcip
          then, for each path and fusion: crosschroma evaluate runs/cocolor_vcip --output nir_as_gray
          and: crosschroma gallery runs/cocolor_vcip --outputs nir nir_as_gray gray gray_as_nir
-Time:    not run yet; measured steps come to about 90 minutes on one core of an Intel Xeon (AMX,
-    bfloat16): 1.8, 0.6, 4.3 and 1.7 seconds a step in the four stages
-Result:  not run yet
+Time:    51 minutes on one core of an Intel Xeon (AMX, bfloat16)
+Result:  28 test images, fused from NIR 15.49 dB, SSIM7 .557, AE 5.44; nir alone 15.65, nir_as_gray
+    14.60. Its NIR colorizer sees 8,400 crops of 270 pairs, where encoder_unet_vcip_all sees 12,000
+    of 336: far from trained
 """
 
 from ...datasets.imagenet import ImageNetSample
