@@ -112,8 +112,9 @@ class Joined(Adapter):
 
     def base(self) -> Path:
         """The pairs' folder; both datasets' are checked to exist."""
+        base = self._pairs().base()
         self.photos.base()
-        return self._pairs().base()
+        return base
 
     def rootless(self) -> Self:
         """Without the folders of both."""
