@@ -19,7 +19,7 @@ from ..datasets.errors import UserError
 from ..models.color_suggestions import Suggestion
 from ..models.hints import HintPoint, points_to_hints
 from ..models.system import ColorizationSystem
-from ..models.upsample import guided_upsample, resized
+from ..models.upsample import RGB_EPS, guided_upsample, resized
 from .checkpoint import Trained
 from .exported_file import ExportedColors, is_exported, load_exported
 from .levels import bands, checked, lightness_of, nir_of, of_tensor, write
@@ -90,10 +90,10 @@ class Suggesting(Protocol):
 class Colorizer:
     """A trained method as a function from a picture to a coloured picture of its size.
 
-    Gray input keeps its luminance at full resolution: the network sees the picture with its short
-    side at ``size``, and only the ab that it makes is enlarged, guided by that luminance. NIR
-    input has no luminance to keep: the network sees the picture as it is (or at ``size``), and
-    pictures with a side beyond ``tile`` in overlapping, blended tiles.
+    The network sees the picture with its short side at ``size``, and what it makes is enlarged,
+    guided by the picture. Gray input keeps its luminance at full resolution: only ab is made. NIR
+    input has no luminance to keep; the colours take the detail that NIR shows. What the network
+    sees is cut into overlapping, blended tiles where a side is beyond ``tile``.
 
     Args:
         system: a method whose ``colorize`` needs only ``gray`` or only ``nir``, or an exported one.
@@ -133,8 +133,8 @@ class Colorizer:
     ) -> Colorizer:
         """From a run's folder, a checkpoint, a file of ``ship`` or ``export``, or a shipped name.
 
-        A gray method sees pictures at the size that it was evaluated at, a NIR method at their own
-        up to four times that size, beyond it in tiles; ``size`` is another short side for either.
+        A method sees pictures at the size that it was evaluated at, or with their short side at
+        ``size``; what is four times as large as the former, in tiles.
         ``output`` and errors are those of ``shipped.load_any``.
         """
         if size is not None and size < MIN_SIDE:
@@ -174,9 +174,7 @@ class Colorizer:
         device: str,
         size: int | None,
     ) -> Colorizer:
-        if size is None and system.domain == "gray":
-            size = known
-        return cls(system, size, device, 4 * known if known else TILE)
+        return cls(system, size or known, device, 4 * known if known else TILE)
 
     def __call__(
         self,
@@ -314,7 +312,9 @@ class Colorizer:
                 lab = torch.cat([100 * plane[:, :, rows], strength * ab[:, :, rows]], dim=1)
                 write(out, rows, lab_to_rgb(lab, gamut="chroma"))
             return out
-        rgb = resized(colors, plane.shape[-2:]).clamp(0, 1)
+        rgb = colors
+        if seen.small.shape != plane.shape:
+            rgb = guided_upsample(rgb, seen.small, plane, RGB_EPS).clamp(0, 1)
         for rows in bands(*out.shape[:2]):
             band = rgb[:, :, rows]
             write(out, rows, band if strength == 1 else _with_chroma(band, strength))

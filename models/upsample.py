@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-_EPS = 0.01  # variance of L*/100 below which luminance tells little of colour
+AB_EPS = 0.01  # variance of L*/100 below which luminance tells little of ab
+RGB_EPS = 1e-4  # of NIR, whose detail is mostly that of RGB, too
 
 
 def resized(plane: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -19,11 +20,14 @@ def resized(plane: Tensor, size: tuple[int, ...]) -> Tensor:
     )
 
 
-def guided_upsample(ab: Tensor, gray: Tensor, full_gray: Tensor) -> Tensor:
-    """ab at full size: resized, plus the detail that a local line from L* to ab explains.
+def guided_upsample(
+    color: Tensor, plane: Tensor, full_plane: Tensor, eps: float = AB_EPS
+) -> Tensor:
+    """Colour at full size: resized, plus the detail that a local line from the plane explains.
 
-    In each 3x3 window of the small planes ab is fitted as a line over L*; the averaged slopes,
-    resized, times what L* has at full size beyond its resized self give the edges of colour back.
+    In each 3x3 window of the small planes colour is fitted as a line over the plane; the averaged
+    slopes, resized, times what the plane has at full size beyond its resized self give the edges
+    of colour back.
     On 20 photographs of BSDS500 whose true ab was shrunk to a short side of 64 pixels, the error of
     the enlarged ab falls from 2.28 to 2.09 (RMSE, ab units) against plain resizing.
 
@@ -31,19 +35,20 @@ def guided_upsample(ab: Tensor, gray: Tensor, full_gray: Tensor) -> Tensor:
     Differs: the filter's smoothing is left out, so that ab of unchanged size comes back as it is.
 
     Args:
-        ab: B2HW, any unit.
-        gray: B1HW, L*/100 of the same size.
-        full_gray: B1H'W', L*/100 at full size.
+        color: BCHW: ab over L*, or RGB over NIR, any unit.
+        plane: B1HW in [0,1] of the same size, L*/100 or NIR.
+        full_plane: B1H'W', the same at full size.
+        eps: variance of the plane below which slopes are held back; ``AB_EPS`` or ``RGB_EPS``.
 
     Returns:
-        B2H'W' in the unit of ``ab``.
+        BCH'W' in the unit of ``color``.
     """
-    size = full_gray.shape[-2:]
-    mean_gray, mean_ab = _mean(gray), _mean(ab)
-    variance = _mean(gray * gray) - mean_gray * mean_gray
-    covariance = _mean(gray * ab) - mean_gray * mean_ab
-    slope = _mean(covariance / (variance + _EPS))
-    return resized(ab, size) + resized(slope, size) * (full_gray - resized(gray, size))
+    size = full_plane.shape[-2:]
+    mean_plane, mean_color = _mean(plane), _mean(color)
+    variance = _mean(plane * plane) - mean_plane * mean_plane
+    covariance = _mean(plane * color) - mean_plane * mean_color
+    slope = _mean(covariance / (variance + eps))
+    return resized(color, size) + resized(slope, size) * (full_plane - resized(plane, size))
 
 
 def _mean(plane: Tensor) -> Tensor:

@@ -189,10 +189,21 @@ def test_large_nir_pictures_are_seen_in_tiles_without_a_seam() -> None:
     assert method.seen == [(64, 64)]
 
 
-def test_a_gray_network_sees_its_own_size() -> None:
-    method = Tint.Config().build()
+@pytest.mark.parametrize("domain", ["gray", "nir"])
+def test_a_network_sees_its_own_size(domain: str) -> None:
+    method = Tint.Config(domain=domain).build()
     Colorizer(method, 32)(picture(100, 200))
     assert method.seen == [(32, 64)]
+
+
+def test_enlarged_colours_take_the_detail_of_nir() -> None:
+    plane = picture(100, 200)[..., 0]
+    plane[40:60, 80:120] = 255 - plane[40:60, 80:120]
+    made = Colorizer(Tint.Config(domain="nir").build(), 32)(plane).astype(int)
+    blurred = Image.fromarray(plane).resize((64, 32), Image.Resampling.BILINEAR)
+    blurred = np.array(blurred.resize((200, 100), Image.Resampling.BILINEAR)).astype(int)
+    error = np.abs(made - plane[..., None]).mean()
+    assert error < 0.3 * np.abs(blurred - plane).mean()
 
 
 def test_hints_reach_the_method_where_they_were_put() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from crosschroma.datasets.color import rgb_to_lab
 from crosschroma.datasets.scenes import Scenes
-from crosschroma.models.upsample import guided_upsample, resized
+from crosschroma.models.upsample import RGB_EPS, guided_upsample, resized
 
 
 def test_the_same_size_is_the_same_colour() -> None:
@@ -27,6 +27,15 @@ def test_a_linear_relation_is_recovered_at_a_sharp_edge() -> None:
     plain = (resized(ab, (64, 64)) - truth).abs()
     guided = (guided_upsample(ab, gray, full) - truth).abs()
     assert guided.max() < 0.25 * plain.max()
+
+
+def test_detail_of_nir_reaches_rgb_that_follows_it() -> None:
+    scene = torch.from_numpy(Scenes(size=128).split("test").load(0)["nir"])[None, None] / 255
+    truth = torch.cat([0.8 * scene, 0.2 + 0.5 * scene, 0.9 - 0.3 * scene], dim=1)
+    small, rgb = resized(scene, (32, 32)), resized(truth, (32, 32))
+    plain = (resized(rgb, (128, 128)) - truth).square().mean()
+    guided = (guided_upsample(rgb, small, scene, RGB_EPS) - truth).square().mean()
+    assert guided < 0.1 * plain
 
 
 def test_true_colours_of_scenes_come_back_better() -> None:
