@@ -2,8 +2,9 @@
 
 Command: crosschroma train encoder_unet_imagenet_sample
          see encoder_unet_vcip for the encoder's weights without timm's download
-Time:    not run yet
-Result:  not run yet
+Time:    9 minutes on one core of an Intel Xeon (AMX, bfloat16), beside a test run
+Result:  23.3 dB PSNR, 10.6 degrees AE on the 100 test photographs; ab's standard deviation is .23
+    of the true one: validation PSNR chooses an early, gray step (angle and SSIM improve later)
 """
 
 from ...datasets.imagenet import ImageNetSample
