@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from .boxes import Box, read_boxes
+from .boxes import MIN_SCORE, Box, cut_boxes, read_boxes
 from .errors import DataError
 from .imagenet import ImageNetSample
 from .source import Adapter, Planes, Source, SplitName
@@ -43,9 +43,7 @@ class BoxedSource:
         plane = planes["rgb"] if "rgb" in planes else planes["nir"]
         height, width = plane.shape[:2]
         boxes = np.array(self.boxes[self.keys[index]], np.float32).reshape(-1, 4)
-        boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return {**planes, "boxes": boxes[inside]}
+        return {**planes, "boxes": cut_boxes(boxes, 0, 0, height, width)}
 
     def stamp(self, index: int) -> str:
         """The underlying stamp and the boxes."""
@@ -62,12 +60,12 @@ class Boxed(Adapter):
     Attributes:
         images: the dataset.
         boxes: the file, with an entry for every image that is used.
-        min_score: boxes with a lower score are left out. Su et al. 2020 take 0.7.
+        min_score: boxes with a lower score are left out.
     """
 
     images: Adapter = field(default_factory=ImageNetSample)
     boxes: Path | None = None
-    min_score: float = 0.7
+    min_score: float = MIN_SCORE
 
     @property
     def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]

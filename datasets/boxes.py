@@ -14,15 +14,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .atomic import write_text_atomic
 from .errors import DataError
 
 Box = tuple[float, float, float, float]
+MIN_SCORE = 0.7  # of boxes that count, unless told: that of Su et al. 2020
 
 
 def largest_first(boxes: Iterable[Box]) -> tuple[Box, ...]:
     """By area; boxes of equal area keep their order."""
     return tuple(sorted(boxes, key=lambda box: -_area(box)))
+
+
+def cut_boxes(boxes: np.ndarray, top: float, left: float, height: int, width: int) -> np.ndarray:
+    """What is left of boxes, K x 4, in a part of their picture and in its pixels, a pixel at least.
+
+    Args:
+        boxes: xyxy.
+        top: row of the boxes' pixels at which the part begins.
+        left: column likewise.
+        height: of the part.
+        width: likewise.
+    """
+    moved = np.clip(boxes - [left, top, left, top], 0, [width, height, width, height])
+    return moved[(moved[:, 2:] - moved[:, :2] >= 1).all(axis=1)].astype(np.float32)
 
 
 def read_boxes(path: Path, min_score: float = 0.0) -> dict[str, tuple[Box, ...]]:

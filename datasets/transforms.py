@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .batch import Sample
+from .boxes import cut_boxes
 from .color import lightness_from_uint8
 from .errors import UserError
 from .source import Planes
@@ -180,14 +181,11 @@ def _map(
 def _crop(planes: Planes, top: int, left: int, height: int, width: int) -> Planes:
     if (height, width) == _size(planes):
         return planes
-
-    def move(boxes: np.ndarray) -> np.ndarray:
-        inside = np.clip(boxes - [left, top, left, top], 0, [width, height, width, height])
-        # what is left must be a pixel at least
-        kept = (inside[:, 2:] - inside[:, :2] >= 1).all(axis=1)
-        return inside[kept].astype(np.float32)
-
-    return _map(planes, lambda plane: plane[top : top + height, left : left + width], move)
+    return _map(
+        planes,
+        lambda plane: plane[top : top + height, left : left + width],
+        lambda boxes: cut_boxes(boxes, top, left, height, width),
+    )
 
 
 def _resize(planes: Planes, height: int, width: int) -> Planes:

@@ -40,6 +40,9 @@ class ColorizeOptions:
         hints: JSON file of colours at points, for one picture and a method that takes them. One
             that `crosschroma ui` saved also names the method and its settings, so that the same
             picture comes out.
+        boxes: JSON file of the objects in the pictures, for instance_aware, by their paths below
+            SOURCE; see ``crosschroma data boxes``. A picture that it does not name is coloured as a
+            whole.
         before_after: also write what was given and the result side by side.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
@@ -54,6 +57,7 @@ class ColorizeOptions:
     strength: float | None = None
     size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
@@ -62,6 +66,7 @@ class ColorizeOptions:
 def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
+    from ..datasets.boxes import MIN_SCORE, read_boxes
     from .devices import usable_device
     from .hints_file import Hints, read_hints
     from .picture_folder import FileOptions, colorize_files
@@ -75,6 +80,7 @@ def colorize(argv: list[str]) -> int:
         strength=next(strength for strength in strengths if strength is not None),
         hints=hints.points,
         palette=hints.palette,
+        boxes=read_boxes(options.boxes, MIN_SCORE) if options.boxes else None,
         before_after=options.before_after,
         overwrite=options.overwrite,
     )
@@ -82,6 +88,10 @@ def colorize(argv: list[str]) -> int:
     report = colorize_files(colorizer, options.source, options.out, how, print)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")
+    if report.boxless:
+        first, *more = report.boxless
+        also = f" and {len(more)} more" if more else ""
+        print(f"{options.boxes} has no entry for {first}{also}: coloured as a whole")
     for reason in report.failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if report.failed:

@@ -46,7 +46,7 @@ class About:
 class ExportedColors(nn.Module):
     """An exported file in the place of ``MethodColors``."""
 
-    takes_hints = takes_global_hints = False
+    takes_hints = takes_global_hints = takes_boxes = False
 
     def __init__(self, about: About, run: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -55,7 +55,11 @@ class ExportedColors(nn.Module):
         self._run = run
 
     def forward(
-        self, plane: Tensor, hints: Tensor | None = None, global_hints: Tensor | None = None
+        self,
+        plane: Tensor,
+        hints: Tensor | None = None,
+        global_hints: Tensor | None = None,
+        boxes: list[Tensor] | None = None,
     ) -> Tensor:
         """As ``MethodColors.forward``; on the CPU."""
         return self._run(plane.cpu()).to(plane.device)

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..datasets.batch import Batch
+from ..datasets.boxes import Box, cut_boxes
 from ..datasets.color import AB_SCALE, lab_to_rgb, rgb_to_lab
 from ..datasets.decode import MIN_SIDE
 from ..datasets.errors import UserError
@@ -61,12 +62,14 @@ class Seen:
         plane: 11HW, L*/100 or NIR, at the size of the result.
         size: height and width of the picture, in whose pixels hints are given.
         small: 11hw, what the network is given of it.
+        boxes: K x 4, its objects in the pixels of ``small``; ``None`` where none are asked for.
         automatic: the colours that the network makes of it without hints, once they are known.
     """
 
     plane: Tensor
     size: tuple[int, int]
     small: Tensor
+    boxes: np.ndarray | None = None
     automatic: Tensor | None = None
 
     def shrunk(self, side: int) -> Seen:
@@ -183,6 +186,7 @@ class Colorizer:
         strength: float = 1.0,
         hints: Sequence[HintPoint] = (),
         palette: Palette | None = None,
+        boxes: Sequence[Box] | None = None,
     ) -> Pictured:
         """Colour one picture, or a batch of tensors of one size.
 
@@ -195,6 +199,8 @@ class Colorizer:
             strength: factor on the colours' chroma: 0 is gray, 1 as the method makes them.
             hints: colours given at points, in pixels of the upright picture.
             palette: colours of another picture that this one is to take after; see ``paint``.
+            boxes: x1, y1, x2, y2 of the objects, for methods that colour these apart, in pixels of
+                the upright picture, the most important first; see ``datasets.boxes``.
 
         Returns:
             sRGB of the same kind: an 8-bit image (RGB or RGBA, in the given profile), an array
@@ -202,11 +208,11 @@ class Colorizer:
 
         Raises:
             DataError: no such picture.
-            UserError: a strength out of range, or hints for a method that takes none.
+            UserError: a strength out of range, or hints or boxes for a method that takes none.
         """
 
         def colored(levels: np.ndarray) -> np.ndarray:
-            seen = self.look(levels)
+            seen = self.look(levels, boxes)
             colors = self.paint(seen, hints, palette)
             return self.develop(seen, colors, strength, checked(levels).dtype)
 
@@ -227,24 +233,38 @@ class Colorizer:
         """Whether colours can be given at points."""
         return self.colors.takes_hints
 
+    def check_takes_boxes(self) -> None:
+        """Refuse boxes for a method that colours no objects apart.
+
+        Raises:
+            UserError: it does not.
+        """
+        if not self.colors.takes_boxes:
+            raise UserError(f"{self.name} takes no boxes of objects; instance_aware does")
+
     @property
     def suggests(self) -> bool:
         """Whether ``suggest`` is there."""
         return isinstance(self.colors, MethodColors) and isinstance(self.colors.system, Suggesting)
 
-    def look(self, levels: np.ndarray) -> Seen:
+    def look(self, levels: np.ndarray, boxes: Sequence[Box] | None = None) -> Seen:
         """A picture as the method sees it, to be painted several times.
 
         Args:
             levels: H x W or H x W x 3, uint8, uint16 or float in [0,1].
+            boxes: see ``__call__``.
 
         Raises:
             DataError: no such picture.
+            UserError: boxes for a method that takes none.
         """
+        if boxes is not None:
+            self.check_takes_boxes()
         levels = checked(levels)
         single = lightness_of(levels) if self.domain == "gray" else nir_of(levels)
         plane = torch.from_numpy(single)[None, None].to(self.device)
-        return Seen(plane, single.shape, self._shrunk(plane))
+        small = self._shrunk(plane)
+        return Seen(plane, single.shape, small, _at_size_of(small, boxes, single.shape))
 
     @torch.no_grad()
     def paint(
@@ -369,9 +389,13 @@ class Colorizer:
             given = torch.cat([given, self._marks(seen, hints)], dim=1)
         whole = self._global(palette)
 
-        def network(image: Tensor) -> Tensor:
+        def network(image: Tensor, top: int, left: int) -> Tensor:
             marks = image[:, 1:] if hints else None
-            return self.colors(image[:, :1], marks, whole).float()
+            boxes = None
+            if seen.boxes is not None:
+                inside = cut_boxes(seen.boxes, top, left, *image.shape[-2:])
+                boxes = [torch.from_numpy(inside).to(image.device)]
+            return self.colors(image[:, :1], marks, whole, boxes).float()
 
         return tiled(network, given, self.tile, self.tile // 8)
 
@@ -399,6 +423,16 @@ class Colorizer:
             return plane
         scale = self.size / min(height, width)
         return resized(plane, (round(height * scale), round(width * scale))).clamp(0, 1)
+
+
+def _at_size_of(
+    small: Tensor, boxes: Sequence[Box] | None, size: tuple[int, int]
+) -> np.ndarray | None:
+    """Boxes in a picture of ``size`` (height, width) as boxes in ``small``."""
+    if boxes is None:
+        return None
+    scale = [new / old for new, old in zip(small.shape[-2:], size, strict=True)]
+    return np.array(boxes, np.float32).reshape(-1, 4) * np.array(scale[::-1] * 2, np.float32)
 
 
 def _ab_of(colors: Tensor) -> Tensor:

@@ -36,13 +36,18 @@ class MethodColors(nn.Module):
         self.system = system
         self.domain, self.name = system.domain, system.name
         self.takes_hints, self.takes_global_hints = system.takes_hints, system.takes_global_hints
+        self.takes_boxes = system.takes_boxes
         self._paints = (
             isinstance(system, GeneratorSystem)
             and type(system).colorize is GeneratorSystem.colorize
         )
 
     def forward(
-        self, plane: Tensor, hints: Tensor | None = None, global_hints: Tensor | None = None
+        self,
+        plane: Tensor,
+        hints: Tensor | None = None,
+        global_hints: Tensor | None = None,
+        boxes: list[Tensor] | None = None,
     ) -> Tensor:
         """The colours of a batch of planes.
 
@@ -50,18 +55,23 @@ class MethodColors(nn.Module):
             plane: B1HW in [0,1]: CIE L*/100, or NIR levels.
             hints: B3HW as ``Batch["hints"]``, for methods that take them.
             global_hints: B x 316 as ``Batch["global_hints"]``, likewise.
+            boxes: of each plane's objects as ``Batch["boxes"]``, likewise.
 
         Returns:
             B2HW ab in CIE units for gray, B3HW sRGB in [0,1] for NIR, of the same H and W.
         """
-        batch = self.batch(plane, hints, global_hints)
+        batch = self.batch(plane, hints, global_hints, boxes)
         if self.domain == "gray" and self._paints:
             return AB_SCALE * cast(GeneratorSystem, self.system).paint(batch)
         rgb = self.system.colorize(batch)
         return rgb_to_lab(rgb)[:, 1:] if self.domain == "gray" else rgb
 
     def batch(
-        self, plane: Tensor, hints: Tensor | None = None, global_hints: Tensor | None = None
+        self,
+        plane: Tensor,
+        hints: Tensor | None = None,
+        global_hints: Tensor | None = None,
+        boxes: list[Tensor] | None = None,
     ) -> Batch:
         """What the system is given; arguments as ``forward``'s."""
         given = {
@@ -69,5 +79,6 @@ class MethodColors(nn.Module):
             self.domain: plane,
             "hints": hints,
             "global_hints": global_hints,
+            "boxes": boxes,
         }
         return cast(Batch, {name: value for name, value in given.items() if value is not None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..datasets.atomic import write_atomic
+from ..datasets.boxes import Box
 from ..datasets.errors import DataError, UserError
 from ..datasets.folder import image_files
 from ..models.hints import HintPoint
@@ -36,6 +37,9 @@ class FileOptions:
         strength: see ``Colorizer``.
         hints: see ``Colorizer``; for a single picture.
         palette: see ``Colorizer``.
+        boxes: of the objects in each picture, by its path below the folder, as ``read_boxes`` reads
+            them; for a picture, by the longest end of its path that is among them. One that is not
+            is coloured as a whole.
         before_after: beside each result write what was given and the result, side by side, as
             ``NAME_before_after.png``.
         overwrite: colour again what is there.
@@ -45,17 +49,22 @@ class FileOptions:
     strength: float = 1.0
     hints: Sequence[HintPoint] = ()
     palette: Palette | None = None
+    boxes: Mapping[str, Sequence[Box]] | None = None
     before_after: bool = False
     overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What became of each picture: written, already there, or why not."""
+    """What became of each picture: written, already there, or why not.
+
+    ``boxless`` are the pictures that were coloured without the boxes that others have.
+    """
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
+    boxless: list[Path] = field(default_factory=list)
 
 
 def colorize_files(
@@ -80,11 +89,13 @@ def colorize_files(
     Raises:
         DataError: nothing to colour, two pictures that would become one file, or a result that
             would take its picture's place.
-        UserError: hints for a folder.
+        UserError: hints for a folder, or boxes for a method that takes none.
     """
     options = options or FileOptions()
     if options.hints and source.is_dir():
         raise UserError(f"{source} is a folder; hints belong to one picture, so name that one")
+    if options.boxes is not None:
+        colorizer.check_takes_boxes()
     report = FolderReport()
     for picture, target in _jobs(source, out, options).items():
         beside = target.with_name(f"{target.stem}{BEFORE_AFTER}.png")
@@ -92,24 +103,47 @@ def colorize_files(
         if all(path.exists() for path in wanted) and not options.overwrite:
             report.skipped.append(target)
             continue
+        boxes = _boxes_of(picture, source, options.boxes or {})
         try:
-            _colorize_file(colorizer, picture, target, beside, options)
+            _colorize_file(colorizer, picture, target, beside, options, boxes)
         except UserError as error:
             report.failed[picture] = _naming(picture, str(error))
         except (MemoryError, torch.OutOfMemoryError):
             report.failed[picture] = f"{picture} needs more memory than there is; make it smaller"
         else:
             report.written.append(target)
+            if options.boxes is not None and boxes is None:
+                report.boxless.append(picture)
             done(target)
     return report
 
 
+def _boxes_of(
+    picture: Path, source: Path, boxes: Mapping[str, Sequence[Box]]
+) -> Sequence[Box] | None:
+    """The boxes of a picture, by the longest end of its path that has any."""
+    parts = picture.absolute().parts
+    # in a folder nothing shorter than the path there: that may be another picture's
+    least = 1 if picture == source else len(picture.relative_to(source).parts)
+    ends = ("/".join(parts[start:]) for start in range(1, len(parts) - least + 1))
+    return next((boxes[end] for end in ends if end in boxes), None)
+
+
 def _colorize_file(
-    colorizer: Colorizer, path: Path, target: Path, beside: Path, options: FileOptions
+    colorizer: Colorizer,
+    path: Path,
+    target: Path,
+    beside: Path,
+    options: FileOptions,
+    boxes: Sequence[Box] | None,
 ) -> None:
     picture = read_picture(path, colorizer.managed)
     rgb = colorizer(
-        picture.levels, strength=options.strength, hints=options.hints, palette=options.palette
+        picture.levels,
+        strength=options.strength,
+        hints=options.hints,
+        palette=options.palette,
+        boxes=boxes,
     )
     data = encode(picture, rgb, _format(target))
     if options.before_after:

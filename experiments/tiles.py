@@ -8,21 +8,24 @@ import torch
 from torch import Tensor
 
 
-def tiled(function: Callable[[Tensor], Tensor], image: Tensor, side: int, overlap: int) -> Tensor:
+def tiled(
+    function: Callable[[Tensor, int, int], Tensor], image: Tensor, side: int, overlap: int
+) -> Tensor:
     """``function`` of an image, whole where it fits into a tile, else tile by tile.
 
     Where tiles overlap their results are mixed by weights that fall linearly towards each tile's
     border, so that no seam is a step. All tiles have the same size.
 
     Args:
-        function: BCHW to BC'HW of the same H and W.
+        function: from BCHW, and the row and column at which it begins in the image, to BC'HW of the
+            same H and W.
         image: BCHW of any size.
         side: the largest height and width that ``function`` is given.
         overlap: pixels that neighbours share at least; less than ``side``.
     """
     height, width = image.shape[-2:]
     if max(height, width) <= side:
-        return function(image)
+        return function(image, 0, 0)
     rows, columns = min(side, height), min(side, width)
     weight = _ramp(rows, overlap)[:, None] * _ramp(columns, overlap)
     weight = weight.to(image.device)
@@ -31,7 +34,7 @@ def tiled(function: Callable[[Tensor], Tensor], image: Tensor, side: int, overla
     for top in starts(height, side, overlap):
         for left in starts(width, side, overlap):
             place = (..., slice(top, top + rows), slice(left, left + columns))
-            piece = function(image[place])
+            piece = function(image[place], top, left)
             if out is None:
                 out = piece.new_zeros(*piece.shape[:2], height, width)
             out[place] += weight * piece

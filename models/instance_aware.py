@@ -63,6 +63,7 @@ class InstanceAware(GeneratorSystem):
 
     name = "instance_aware"
     inference_networks = ("generator", "instance", "fusion")
+    takes_boxes = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(GeneratorSystem.Config):
@@ -133,7 +134,8 @@ class InstanceAware(GeneratorSystem):
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset({"gray", "rgb", "boxes"})
+        alone = all(stage.name == "full" for stage in self.config.stages)
+        return frozenset({"gray", "rgb"} if alone else {"gray", "rgb", "boxes"})
 
     def networks(self) -> dict[str, nn.Module]:
         return {name: self.get_submodule(name) for name in self.inference_networks}

@@ -82,6 +82,7 @@ class ColorizationSystem(nn.Module, ABC):
     inference_networks: tuple[str, ...] = ("generator",)  # averaged (EMA), shipped
     takes_hints: ClassVar[bool] = False  # ``colorize`` is true to ``batch["hints"]``
     takes_global_hints: bool = False  # and to ``batch["global_hints"]``
+    takes_boxes: ClassVar[bool] = False  # and to ``batch["boxes"]``
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -15,6 +15,7 @@ from crosschroma.experiments.palette import Palette
 from crosschroma.models.domain import output_to_rgb
 from crosschroma.models.generator_system import GeneratorSystem
 from crosschroma.models.hints import HintPoint
+from crosschroma.models.instance_aware import InstanceAware
 from crosschroma.models.unet import UNet
 from PIL import Image
 
@@ -216,6 +217,71 @@ def test_hints_reach_the_method_where_they_were_put() -> None:
     assert np.abs(lab[150, 40, 1:]).max() < 0.5
     with pytest.raises(UserError, match="unet takes no hints"):
         colorizer("gray")(image, hints=[hint])
+
+
+class Finder(Tint):
+    """Paints its objects, and nothing else; notes the boxes that it was given."""
+
+    takes_boxes = True
+
+    def __init__(self, config: Tint.Config) -> None:
+        super().__init__(config)
+        self.boxes: list[list[list[float]]] = []
+
+    def predict(self, batch: Batch) -> torch.Tensor:
+        ab = torch.zeros_like(batch["gray"]).repeat(1, 2, 1, 1)
+        [boxes] = batch.get("boxes", [torch.zeros(0, 4)])
+        self.boxes.append(boxes.tolist())
+        for left, top, right, bottom in boxes.int().tolist():
+            ab[..., top:bottom, left:right] = 30 / AB_SCALE
+        return ab
+
+
+def test_boxes_reach_the_method_where_they_are() -> None:
+    """Of a picture of 100 x 200 pixels, seen by the network at 50 x 100."""
+    method = Finder(Tint.Config())
+    colorize = Colorizer(method, 50)
+    image = np.full((100, 200), 128, np.uint8)
+    boxes = [(120.0, 20.0, 160.0, 60.0), (190.0, 90.0, 230.0, 130.0), (199.0, 0.0, 199.9, 50.0)]
+    ab = lab_from_uint8(np.ascontiguousarray(colorize(image, boxes=boxes)))[..., 1:]
+    assert method.boxes == [[[60, 10, 80, 30], [95, 45, 100, 50]]]  # cut, and no slivers
+    assert np.abs(ab[40, 140] - 30).max() < 1
+    assert np.abs(ab[70, 140]).max() < 1
+    colorize(image, boxes=[])
+    colorize(image)
+    assert method.boxes[1:] == [[], []]
+    with pytest.raises(UserError, match="unet takes no boxes of objects; instance_aware does"):
+        colorizer("gray")(image, boxes=[])
+
+
+def test_every_tile_has_its_part_of_the_boxes() -> None:
+    method = Finder(Tint.Config())
+    image = np.full((64, 120), 128, np.uint8)
+    colorize = Colorizer(method, None, tile=64)
+    ab = lab_from_uint8(np.ascontiguousarray(colorize(image, boxes=[(40, 8, 90, 40)])))[..., 1:]
+    assert method.boxes == [[[40, 8, 64, 40]], [[0, 8, 34, 40]]]  # from columns 0 and 56
+    assert np.abs(ab[8:40, 40:90] - 30).max() < 1
+    outside = np.ones((64, 120), bool)
+    outside[8:40, 40:90] = False
+    assert np.abs(ab[outside]).max() < 1
+
+
+def test_objects_are_coloured_as_by_the_method_itself() -> None:
+    torch.manual_seed(0)
+    method = InstanceAware.Config(width=4, crop_size=16).build().eval()
+    with torch.no_grad():  # a fusion that has learnt something
+        for parameter in method.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    method.fusion.trained.fill_(True)
+    image = picture(48, 64)
+    box = (8.0, 4.0, 40.0, 30.0)
+    gray = torch.from_numpy(lightness_from_uint8(image))[None, None]
+    with torch.no_grad():
+        rgb = method.colorize(Batch(key=["a"], gray=gray, boxes=[torch.tensor([box])]))
+    colorize = Colorizer(method, None)
+    colored = colorize(image, boxes=[box])
+    assert np.abs(colored - 255 * rgb[0].permute(1, 2, 0).numpy()).max() <= 0.51
+    assert not np.array_equal(colored, colorize(image))
 
 
 def test_hints_are_obeyed_under_a_palette() -> None:

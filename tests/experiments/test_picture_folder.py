@@ -60,10 +60,10 @@ def test_a_picture_too_large_for_memory_does_not_stop_the_others(
     colorize = colorizer()
     look = colorize.look
 
-    def limited(levels: np.ndarray) -> Seen:
+    def limited(levels: np.ndarray, boxes: None) -> Seen:
         if levels.shape[0] > 60:
             raise MemoryError
-        return look(levels)
+        return look(levels, boxes)
 
     monkeypatch.setattr(colorize, "look", limited)
     report = colorize_files(colorize, tmp_path / "in", tmp_path / "out")
@@ -151,6 +151,40 @@ def test_hints_belong_to_one_picture(tmp_path: Path) -> None:
         colorize_files(colorizer(), tmp_path, tmp_path / "out", hints)
 
 
+def noted(calls: list) -> Colorizer:
+    """A colorizer that notes the boxes it is given with each picture."""
+
+    class Noting(Colorizer):
+        def look(self, levels: np.ndarray, boxes: object = None) -> Seen:
+            calls.append(boxes)
+            return super().look(levels)
+
+    made = Noting(UNet.Config(domain="gray", width=4, levels=3).build(), 64)
+    made.colors.takes_boxes = True
+    return made
+
+
+def test_boxes_are_found_by_the_path_below_the_folder(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "deep/a.png", "deep/c.png"):
+        save(tmp_path / "in" / name)
+    box = (1.0, 2.0, 9.0, 9.0)
+    boxes = {"a.png": [box], "in/b.png": [], "c.png": [box], "deep/a.png": [box, box]}
+    calls: list = []
+    report = colorize_files(
+        noted(calls), tmp_path / "in", tmp_path / "out", FileOptions(boxes=boxes)
+    )
+    assert calls == [[box], [], [box, box], None]
+    # c.png is another picture's name
+    assert report.boxless == [tmp_path / "in" / "deep" / "c.png"]
+    for name, expected in (("deep/a.png", [box, box]), ("deep/c.png", [box]), ("a.png", [box])):
+        calls.clear()
+        out = tmp_path / "alone" / name
+        colorize_files(noted(calls), tmp_path / "in" / name, out, FileOptions(boxes=boxes))
+        assert calls == [expected]
+    plain = colorize_files(noted(calls), tmp_path / "in", tmp_path / "plain")
+    assert plain.boxless == []
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
@@ -189,3 +223,36 @@ def test_hints_of_a_file(weights: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "unet takes no hints" in capsys.readouterr().err
     assert cli.run([*words, "--hints", str(tmp_path / "none.json")]) == 1
     assert "none.json" in capsys.readouterr().err
+
+
+def test_boxes_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / "in" / name)
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text('{"a.png": [[1, 2, 9, 9, 0.7], [1, 2, 8, 8, 0.69], [3, 4, 20, 20]]}')
+    calls: list = []
+    monkeypatch.setattr(Colorizer, "load", lambda *given: noted(calls))
+    words = ["colorize", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert cli.run([*words, "--boxes", str(boxes)]) == 0
+    # without a score first, and none that evaluate would leave out
+    assert calls == [((3, 4, 20, 20), (1, 2, 9, 9)), None, None]
+    said = capsys.readouterr().out
+    wanted = f"{boxes} has no entry for {tmp_path / 'in' / 'b.png'} and 1 more: coloured as a whole"
+    assert said.count(wanted) == 1
+    assert cli.run([*words, "--boxes", str(tmp_path / "none.json")]) == 1
+    assert "cannot read the boxes" in capsys.readouterr().err
+
+
+def test_boxes_for_a_method_that_takes_none_are_refused_once(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / "in" / name)
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text("{}")
+    words = ["colorize", str(tmp_path / "in"), "--run", str(weights), "--boxes", str(boxes)]
+    assert cli.run([*words, "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.count("unet takes no boxes") == 1
+    assert not (tmp_path / "out").exists()

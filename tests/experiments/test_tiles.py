@@ -24,13 +24,13 @@ def test_tiles_cover_the_axis_and_overlap(length: int, side: int, overlap: int) 
 @pytest.mark.parametrize("size", [(64, 64), (30, 200), (150, 40), (131, 97), (65, 65)])
 def test_a_function_of_each_pixel_is_unchanged(size: tuple[int, int]) -> None:
     image = torch.rand(2, 1, *size)
-    made = tiled(lambda x: torch.cat([x, x.square()], dim=1), image, 64, 8)
+    made = tiled(lambda x, *at: torch.cat([x, x.square()], dim=1), image, 64, 8)
     assert torch.allclose(made, torch.cat([image, image.square()], dim=1), atol=1e-6)
 
 
 def test_a_small_picture_is_seen_whole() -> None:
     seen = []
-    tiled(lambda x: seen.append(x.shape) or x, torch.rand(1, 1, 64, 20), 64, 8)
+    tiled(lambda x, *at: seen.append(x.shape) or x, torch.rand(1, 1, 64, 20), 64, 8)
     assert seen == [(1, 1, 64, 20)]
 
 
@@ -38,7 +38,7 @@ def test_a_convolution_differs_only_where_tiles_end() -> None:
     image = torch.rand(1, 1, 150, 140)
     kernel = torch.rand(1, 1, 3, 3) / 9
 
-    def blur(x: torch.Tensor) -> torch.Tensor:
+    def blur(x: torch.Tensor, *at: int) -> torch.Tensor:
         return F.conv2d(x, kernel, padding=1)
 
     made, whole = tiled(blur, image, 64, 16), blur(image)
@@ -50,7 +50,7 @@ def test_tiles_of_different_brightness_meet_in_a_ramp() -> None:
     """Every tile comes back as one number: neighbours then differ by a step, pixels must not."""
     numbers = iter(range(100))
     made = tiled(
-        lambda x: torch.full_like(x, float(next(numbers))), torch.rand(1, 1, 8, 200), 64, 32
+        lambda x, *at: torch.full_like(x, float(next(numbers))), torch.rand(1, 1, 8, 200), 64, 32
     )
     steps = made[0, 0, 0].diff()
     assert made[0, 0, 0, 0] == 0
