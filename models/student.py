@@ -24,7 +24,7 @@ from .padding import pad_and_crop
 from .run_weights import read_run_weights
 from .system import ColorizationSystem
 from .unet import UNet
-from .upsample import guided_upsample
+from .upsample import AB_EPS, RGB_EPS, guided_upsample
 
 NONE = "none"  # instead of a run
 
@@ -85,11 +85,13 @@ class Student(GeneratorSystem):
 
         @property
         def learnt_from(self) -> str:
-            if self.teacher_weights == NONE:
-                return ""
-            run = Path(self.teacher_weights).name
-            taught = f"teacher {self.teacher.system.name} ({run})"
-            return "; ".join(filter(None, (taught, self.teacher.learnt_from)))
+            taught = ""
+            if self.teacher_weights != NONE:
+                run = Path(self.teacher_weights).name
+                taught = f"teacher {self.teacher.system.name} ({run})"
+            before = "" if taught == "" else self.teacher.learnt_from
+            own = "" if self.student.learnt_from == before else self.student.learnt_from
+            return "; ".join(filter(None, (taught, before, own)))
 
         def smoke(self) -> Student.Config:
             return replace(
@@ -124,7 +126,8 @@ class Student(GeneratorSystem):
 
     def load_pretrained(self) -> str:
         if self.config.start == NONE:
-            return ""
+            (inner,) = self._of_student
+            return inner.load_pretrained()
         path = run_file(Path(self.config.start))
         weights = read_run_weights(path, "generator", "--method.start")
         _load(self.generator, weights, f"--method.start {path}", "--method.student")
@@ -166,7 +169,8 @@ class Student(GeneratorSystem):
             return self.generator(plane)
         small = F.avg_pool2d(plane, scale)
         # the guide in [0,1]: its variances are what guided_upsample has its threshold for
-        return guided_upsample(self.generator(small), (small + 1) / 2, (plane + 1) / 2)
+        eps = AB_EPS if self.domain == "gray" else RGB_EPS
+        return guided_upsample(self.generator(small), (small + 1) / 2, (plane + 1) / 2, eps)
 
 
 class Teacher(TrainedLoss):

@@ -17,6 +17,7 @@ from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.losses.distillation import distillation_loss
 from crosschroma.losses.terms import total
 from crosschroma.models.domain import DomainName, network_target
+from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.extra_losses import ExtraLosses
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.student import Student
@@ -221,7 +222,38 @@ def test_what_does_not_fit_is_named(teacher: Path, unet: Experiment, tmp_path: P
             config.build().load_losses()
     with pytest.raises(UserError, match="does not fit the settings --method"):
         student(start=str(teacher)).build().load_pretrained()
+    pretrained = EncoderUNet.Config(encoder_weights=str(tmp_path / "gone.pth"))
+    with pytest.raises(UserError, match=r"gone\.pth"):
+        student(student=pretrained).build().load_pretrained()
     with pytest.raises(UserError, match="zhang16 is not one generator alone"):
         student(student=Zhang16.Config()).build()
     with pytest.raises(UserError, match="alpha 2"):
         student(alpha=2.0).build()
+
+
+def test_what_it_has_learnt_from() -> None:
+    pretrained = EncoderUNet.Config(encoder_weights="/weights/encoder.pth")
+    config = Student.Config(student=pretrained, teacher=UNet.Config(domain="nir"))
+    assert config.learnt_from == "encoder squeezenet1_0: encoder.pth"
+    taught = replace(config, teacher_weights="runs/teacher")
+    assert taught.learnt_from == "teacher unet (teacher); encoder squeezenet1_0: encoder.pth"
+    twice = replace(taught, teacher=pretrained)
+    assert twice.learnt_from.count("encoder.pth") == 1
+
+
+def test_at_a_scale_nir_keeps_faint_detail() -> None:
+    system = Student.Config(student=SMALL, teacher=SMALL, scale=4).build().eval()
+    system.generator = _Copy()
+    cells = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    faint = 0.5 + 0.06 * F.interpolate(cells, scale_factor=4)
+    small = F.interpolate(F.avg_pool2d(faint, 4), scale_factor=4, mode="bilinear")
+    with torch.no_grad():
+        out = system.predict(Batch(key=["image"], nir=faint))
+    shown = ((out + 1) / 2 - small)[:, :1].flatten()
+    detail = (faint - small).flatten()
+    assert shown @ detail / (detail @ detail) > 0.5
+
+
+class _Copy(nn.Module):
+    def forward(self, plane: torch.Tensor) -> torch.Tensor:
+        return plane.expand(-1, 3, -1, -1)
