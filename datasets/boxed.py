@@ -96,6 +96,11 @@ class Boxed(Adapter):
         """Whether the images have a validation split."""
         return self._images().has_validation
 
+    @property
+    def validation_part(self) -> str:
+        """That of the images."""
+        return self.images.validation_part
+
     def split(self, name: SplitName) -> Source:
         """The images of a split with their boxes.
 

@@ -97,6 +97,11 @@ class Joined(Adapter):
         """Whether the pairs have validation images."""
         return self._pairs().has_validation
 
+    @property
+    def validation_part(self) -> str:
+        """That of the pairs."""
+        return self.pairs.validation_part
+
     def split(self, name: SplitName) -> Source:
         """The pairs of a split, for ``train`` with photographs; ``DataError`` without either."""
         pairs = self._pairs().split(name)

@@ -96,6 +96,11 @@ class Adapter(ABC):
         """Whether the split ``validation`` holds images; without, a run keeps its last weights."""
         return True
 
+    @property
+    def validation_part(self) -> str:
+        """Which part of the data the split ``validation`` is, as results rows print it."""
+        return "validation"
+
     def audit_splits(self) -> Mapping[str, Source]:
         """The splits that ``audit`` compares, by name."""
         names: list[SplitName] = ["train", "validation", "test"]

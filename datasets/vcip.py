@@ -84,6 +84,11 @@ class Vcip(FileAdapter):
         """Whether a fold is kept out of the training list."""
         return self.fold is not None
 
+    @property
+    def validation_part(self) -> str:
+        """Such as ``fold 0 of 5``."""
+        return f"fold {self.fold} of {self.folds}"
+
     def records(self, name: SplitName) -> list[Record]:
         """Pairs of one split; raises ``DataError`` for ``validation`` when no fold is set."""
         if name == "test":

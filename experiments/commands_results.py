@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..datasets.errors import UserError
-from .runfile import Kind, RunFile
+from .runfile import Kind, RunFile, load
 
 if TYPE_CHECKING:
     from ..datasets.source import Adapter
@@ -26,16 +26,21 @@ SHOWN = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "MAE", "ACC", "ab_std_rati
 class EvaluateOptions:
     """Score a trained run on its test images, or on another dataset's.
 
+    Files under results/runs become rows of `crosschroma table`.
+
     Attributes:
         run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns, such as one path of cocolor
             (nir_as_gray) or what it fuses of gray alone (fused_gray).
         dataset: test on another dataset than the run's own.
+        split: ``validation``: the images that the run kept out of its training, such as VCIP's
+            fold; for choosing settings, in tables apart from test images.
         root: the dataset's folder.
         boxes: JSON file of the objects in the test images, for instance_aware; see
             ``crosschroma data boxes``.
-        json: write the run file there.
+        json: write the run file there; in a folder it is named by the run's folder and what was
+            scored, such as encoder_unet_vcip_s1_fold0.json. Another run's file is not overwritten.
         metrics: names such as PSNR, SSIM7 or LPIPS-alex; all by default.
         batch_size: images at a time.
         workers: loading processes.
@@ -46,9 +51,10 @@ class EvaluateOptions:
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    split: Literal["test", "validation"] = "test"
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|DIR")] = None
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     batch_size: int = 8
     workers: int = 0
@@ -61,7 +67,7 @@ def evaluate(argv: list[str]) -> int:
     from ..datasets.boxed import Boxed
     from .commands_data import adapter_at
     from .devices import usable_device
-    from .evaluate_run import evaluate_run
+    from .evaluate_run import evaluate_run, row_name
     from .metrics_table import METRICS
     from .shipped import load_any
 
@@ -77,12 +83,16 @@ def evaluate(argv: list[str]) -> int:
     run = evaluate_run(
         trained,
         adapter,
+        split=options.split,
         metrics=options.metrics or tuple(METRICS),
         batch_size=options.batch_size,
         workers=options.workers,
         device=usable_device(options.device),
     )
-    _report(run, options.json, options.metrics)
+    path = options.json
+    if path is not None and (path.is_dir() or path.suffix != ".json"):
+        path /= f"{row_name(trained, run)}.json"
+    _report(run, path, options.metrics)
     return 0
 
 
@@ -226,13 +236,27 @@ def print_scores(
 
 def _report(run: RunFile, json: Path | None, metrics: Sequence[str] = ()) -> None:
     """Print a run's summary, a line a subset; write the run file where asked."""
-    title = f"{run.method} on {run.dataset} ({run.protocol})"
+    part = run.split.get("part")
+    title = f"{run.method} on {run.dataset} ({run.protocol}{f', {part}' if part else ''})"
     print_scores(title, "subset", run.summary, metrics or SHOWN)
     for name, reason in run.unavailable.items():
         print(f"{name}: n/a, {reason}")
     if json is not None:
+        _refuse_another(json, run)
         run.save(json)
         print(json)
+
+
+def _refuse_another(path: Path, run: RunFile) -> None:
+    """A file is overwritten by the same recipe and seed on the same test list alone."""
+    if not path.exists():
+        return
+    have, want = (
+        f"{of.recipe or of.method}, seed {of.seed}, {of.protocol}, {of.split.get('name')}"
+        for of in (load(path), run)
+    )
+    if have != want:
+        raise UserError(f"{path} holds {have}, not {want}; name another file, or delete it")
 
 
 def _text(value: float | None) -> str:

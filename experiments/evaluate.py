@@ -28,6 +28,7 @@ from .provenance import provenance
 from .runfile import Kind, RunFile, Summary
 
 Domain = Literal["nir", "gray", "both"]
+Scored = Literal["test", "validation"]
 
 
 class Method(Protocol):
@@ -122,6 +123,7 @@ def evaluate_system(
     view: EvalView | None = None,
     *,
     kind: Kind = "ours",
+    split: Scored = "test",
     metrics: Sequence[str] = tuple(METRICS),
     batch_size: int = 8,
     workers: int = 0,
@@ -129,7 +131,7 @@ def evaluate_system(
     processes: Processes | None = None,
     command: Sequence[str] | None = None,
 ) -> RunFile:
-    """Score a method on the adapter's test images; see ``evaluate``.
+    """Score a method on the adapter's test images, or another split's; see ``evaluate``.
 
     What only training knows is added by ``evaluate_run``.
     """
@@ -140,12 +142,12 @@ def evaluate_system(
         system = system.to(device).eval()
         counts = system.parameter_counts()
         parameters = sum(counts[name] for name in system.networks_used)
-    source = adapter.split("test")
+    source = adapter.split(split)
     evaluation = evaluate(
         system.colorize,
         source,
         view,
-        adapter.subsets(),
+        adapter.subsets() if split == "test" else None,
         metrics=metrics,
         batch_size=batch_size,
         workers=workers,
@@ -157,6 +159,7 @@ def evaluate_system(
         evaluation,
         adapter,
         source,
+        split=split,
         kind=kind,
         method=system.name,
         domain=_domain(system),
@@ -239,6 +242,7 @@ def run_file(
     adapter: Adapter,
     source: Source,
     *,
+    split: Scored = "test",
     kind: Kind,
     method: str,
     domain: Domain,
@@ -248,7 +252,8 @@ def run_file(
     device: torch.device | str = "cpu",
     command: Sequence[str] | None = None,
 ) -> RunFile:
-    """The run file of an evaluation on ``source``, the adapter's test images, made just now."""
+    """The run file of an evaluation on ``source``, a split of the adapter's, made just now."""
+    part = {"part": adapter.validation_part} if split == "validation" else {}
     listed = "".join(f"{key}\n" for key in source.keys)
     return RunFile(
         kind=kind,
@@ -257,9 +262,10 @@ def run_file(
         dataset=adapter.name,
         protocol=adapter.protocol,
         split={
-            "name": f"{adapter.name} test",
+            "name": " ".join([adapter.protocol, part["part"]] if part else [adapter.name, split]),
             "sha256": hashlib.sha256(listed.encode()).hexdigest(),
             "images": len(source),
+            **part,
         },
         train_data=adapter.train_data if train_data is None else train_data,
         metric_protocol=evaluation.metric_protocol,

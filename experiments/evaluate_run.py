@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..datasets.elsewhere import Elsewhere
+from ..datasets.errors import UserError
 from ..datasets.source import Adapter
 from ..datasets.transforms import EvalView
-from .checkpoint import Trained
-from .evaluate import evaluate_system
+from .checkpoint import BEST, LAST, Trained
+from .evaluate import Scored, evaluate_system
 from .experiment import Experiment, to_plain
 from .metrics_table import METRICS
 from .provenance import provenance
@@ -22,29 +23,38 @@ def evaluate_run(
     adapter: Adapter | None = None,
     view: EvalView | None = None,
     *,
+    split: Scored = "test",
     metrics: tuple[str, ...] = tuple(METRICS),
     batch_size: int = 8,
     workers: int = 0,
     device: str = "cpu",
 ) -> RunFile:
-    """Score a trained run on test images.
+    """Score a trained run on test images, or on those that have validated it.
 
     Args:
         trained: from ``load_trained``.
         adapter: dataset to test on; by default the one it was trained on.
         view: geometry of the test images; by default the experiment's.
+        split: ``validation`` scores on what the run itself kept out of its training.
         metrics: names of ``metrics_table.METRICS``.
         batch_size: images at a time.
         workers: loading processes.
         device: where to compute.
+
+    Raises:
+        UserError: validation images of a run that kept none out, or another dataset's, of which
+            the run may have learnt.
     """
     experiment = trained.experiment
+    if split == "validation":
+        _require_own_validation(experiment, adapter or experiment.data)
     imported = isinstance(experiment.data, Elsewhere)
     measured = evaluate_system(
         trained.system,
         adapter or experiment.data,
         view or experiment.eval_view,
         kind="peer" if imported else "ours",
+        split=split,
         metrics=metrics,
         batch_size=batch_size,
         workers=workers,
@@ -63,6 +73,33 @@ def evaluate_run(
         dirty=measured.dirty or any(start["dirty"] for start in trained.starts),
         wall_s={**measured.wall_s, "train": round(trained.train_s, 1)},
     )
+
+
+def _require_own_validation(experiment: Experiment, adapter: Adapter) -> None:
+    own = experiment.data
+    if isinstance(own, Elsewhere) or adapter.rootless() != own.rootless():
+        raise UserError(
+            f"{experiment.name}: validation images are scored of the data that a run kept them "
+            "out of, as it was trained; leave --dataset and --boxes out"
+        )
+    if not own.has_validation:
+        raise UserError(
+            f"{experiment.name} was trained on all of {own.train_data}: no validation images are "
+            "left to score it on"
+        )
+
+
+def row_name(trained: Trained, run: RunFile) -> str:
+    """Name of a run file: the run's folder or weights file, its output, what it was tested on.
+
+    ``encoder_unet_vcip_s1``, ``encoder_unet_vcip_s1_fold0``, ``encoder_unet_nir_on_scenes``.
+    """
+    path = trained.path.resolve()
+    parts = [path.parent.name if path.name in (BEST, LAST) else path.stem, trained.output]
+    if run.dataset != trained.experiment.data.name:
+        parts.append(f"on_{run.dataset}")
+    parts.append(run.split.get("part", "").partition(" of ")[0].replace(" ", ""))
+    return "_".join(filter(None, parts))
 
 
 def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:

@@ -28,7 +28,8 @@ class RunFile:
         method: name of the method; ``recipe`` the recipe that made it (empty for peers).
         domain: what the method is given: ``nir``, ``gray`` or ``both``.
         dataset: name of the test dataset; ``protocol`` the split protocol; ``split`` its test
-            list as {"name", "sha256", "images"}.
+            list as {"name", "sha256", "images"}. Scores on validation images say in ``part`` which
+            those are ("fold 0 of 5"): they have tables of their own.
         train_data: what the method was trained on, in words.
         metric_protocol: name -> text; how pixels became numbers (resize, rounding to 8 bits, SSIM
             window, LPIPS backbone). Rows of different metric protocols share no table.

@@ -55,11 +55,25 @@ class Row:
         asked = any(metric in means for run in self.runs.values() for means in run.summary.values())
         return "the run file gives no reason" if asked else ""
 
-    def seeds(self) -> str:
-        """How many seeds: "1 seed", "3 seeds", or nothing where none plays a part."""
+    def seeds(self, counted: bool = True) -> str:
+        """How many seeds, "1 seed", "3 seeds", or which; nothing where none plays a part."""
         if self.first.seed is None:
             return NOTHING
+        if not counted:
+            return ", ".join(str(run.seed) for run in self.runs.values())
         return f"{len(self.runs)} seed{'s' if len(self.runs) > 1 else ''}"
+
+
+def table_of(run: RunFile) -> str:
+    """Name of the table that a run is printed in: its dataset, or a test list that papers use.
+
+    ``imagenet`` tested on the list ``ctest10k`` is in ``imagenet-ctest10k``, with the papers;
+    ``vcip`` scored on a fold of its training list is in ``vcip_folds``, away from test images.
+    """
+    if "part" in run.split:
+        return specs.validation_table(run.dataset, run.split["part"])
+    listed = run.protocol.replace(" ", "-")
+    return listed if listed in specs.PAPER_LISTS else run.dataset
 
 
 def merge_seeds(runs: Mapping[str, RunFile]) -> list[Row]:
@@ -80,6 +94,11 @@ def merge_seeds(runs: Mapping[str, RunFile]) -> list[Row]:
         else:
             rows += [Row({name: run}) for name, run in sorted(group.items())]
     return sorted(rows, key=_rank)
+
+
+def each_run(runs: Mapping[str, RunFile]) -> list[Row]:
+    """Every run as a row, in the order of ``merge_seeds``."""
+    return sorted((Row({name: run}) for name, run in runs.items()), key=_rank)
 
 
 def _identity(run: RunFile) -> str:
@@ -152,6 +171,8 @@ def run_grid(
     heading: str,
     telling: Iterable[str],
     headline: Sequence[str] | None = None,
+    *,
+    merged: bool = True,
 ) -> Grid:
     """The table of one of ``comparable_parts``.
 
@@ -160,17 +181,20 @@ def run_grid(
         heading: what sets them apart from other tables of the same test set.
         telling: entries of the metric protocol to print above the table.
         headline: metrics to print; the dataset's by default.
+        merged: runs that differ in the seed alone are one row; else every run has its own.
     """
     first = next(iter(runs.values()))  # states the most of the metric protocol
     subsets = subsets_of(runs.values())
-    rows = merge_seeds(runs)
+    rows = merge_seeds(runs) if merged else each_run(runs)
     shown, missing = _split_metrics(rows, first.dataset, headline)
     context = _context(rows)
     varying = [head for head in context if len(set(context[head])) > 1]
-    same = [f"{head}: {texts[0]}" for head, texts in context.items() if head not in varying]
+    same = {head: texts[0] for head, texts in context.items() if head not in varying}
+    told = [f"{head}: {text}" for head, text in same.items() if text != NOTHING]
+    told += [f"{key}: {first.metric_protocol.get(key, 'not stated')}" for key in telling]
     notes = Notes()
     columns = [Column(head) for head in ("method", "kind", *varying)]
-    columns += [Column("params (M)", numeric=True), Column("seeds")]
+    columns += [Column("params (M)", numeric=True), Column("seeds" if merged else "seed")]
     columns += [
         Column(specs.label(name), label, numeric=True)
         for label in subsets.values()
@@ -178,13 +202,16 @@ def run_grid(
     ]
     best = _best(rows, [(subset, name) for subset in subsets for name in shown])
     cells = [
-        [_method(row, notes), Cell(row.first.kind), *(Cell(context[head][i]) for head in varying)]
-        + [Cell(_millions(row.first.parameters)), Cell(row.seeds())]
+        [
+            _method(row, notes, merged),
+            Cell(row.first.kind),
+            *(Cell(context[head][i]) for head in varying),
+        ]
+        + [Cell(_millions(row.first.parameters)), Cell(row.seeds(merged))]
         + [_number(row, i, subset, name, best, notes) for subset in subsets for name in shown]
         for i, row in enumerate(rows)
     ]
-    told = [f"{key}: {first.metric_protocol.get(key, 'not stated')}" for key in telling]
-    lines = [f"{'. '.join([_test_list(first), *same, *told])}.", *missing]
+    lines = [f"{'. '.join([_test_list(first), *told])}.", *missing]
     return Grid(
         heading=heading,
         columns=columns,
@@ -199,7 +226,8 @@ def _test_list(run: RunFile) -> str:
     if not run.split:
         return "Test list not recorded"
     images = run.split["images"]
-    return f"Test list `{run.split['name']}`: {images} images, sha256 {run.split['sha256'][:12]}"
+    kind = "Validation list" if "part" in run.split else "Test list"
+    return f"{kind} `{run.split['name']}`: {images} images, sha256 {run.split['sha256'][:12]}"
 
 
 def _context(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -207,10 +235,34 @@ def _context(rows: Sequence[Row]) -> dict[str, list[str]]:
         "input": [row.first.domain for row in rows],
         "protocol": [row.first.protocol or NOTHING for row in rows],
         "trained on": [row.first.train_data or NOTHING for row in rows],
+        "settings": _settings(rows),
     }
 
 
-def _method(row: Row, notes: Notes) -> Cell:
+def _settings(rows: Sequence[Row]) -> list[str]:
+    """For rows of one recipe, in what their settings differ: ``method.shift=2``."""
+    by_recipe: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    flat = [_flat(_without_seed(row.first.config)) for row in rows]
+    for row, settings in zip(rows, flat, strict=True):
+        by_recipe[row.first.recipe].append(settings)
+    texts = []
+    for row, settings in zip(rows, flat, strict=True):
+        among = by_recipe[row.first.recipe]
+        names = sorted({name for other in among for name in other})
+        telling = [n for n in names if len({other.get(n) for other in among}) > 1]
+        told = ", ".join(f"{name}={settings.get(name, NOTHING)}" for name in telling)
+        texts.append(told if row.first.recipe and told else NOTHING)
+    return texts
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, str]:
+    if not isinstance(config, Mapping):
+        return {prefix: str(config)}
+    path = f"{prefix}." if prefix else ""
+    return {n: t for key, item in config.items() for n, t in _flat(item, f"{path}{key}").items()}
+
+
+def _method(row: Row, notes: Notes, merged: bool) -> Cell:
     run = row.first
     failed = "" if run.status == "ok" else f" ({run.status})"
     unexplained = f"{run.status}; the run file gives no reason" if failed and not run.note else ""
@@ -219,7 +271,7 @@ def _method(row: Row, notes: Notes) -> Cell:
     numbers = notes.number(
         unexplained, *texts, "measured with uncommitted changes in the code" if dirty else ""
     )
-    name = run.recipe or run.method
+    name = run.recipe or run.method if merged else next(iter(row.runs))
     return Cell(f"{name}{failed}", notes=numbers, runs=tuple(row.runs))
 
 
@@ -248,7 +300,7 @@ def subsets_of(runs: Iterable[RunFile]) -> dict[str, str]:
     """Subset -> label, of those that the dataset's table prints; ``all`` first."""
     runs = list(runs)
     found = {subset for run in runs for subset in run.summary} | {"all"}
-    printed = specs.SUBSETS_OF.get(runs[0].dataset)
+    printed = specs.SUBSETS_OF.get(table_of(runs[0]))
     if printed:
         return {subset: label for subset, label in printed.items() if subset in found}
     ordered = sorted(found, key=lambda subset: (subset != "all", subset))
@@ -281,7 +333,7 @@ def _split_metrics(
 def _rank(row: Row) -> tuple[Any, ...]:
     run = row.first
     names = metrics_of(row.runs.values())
-    subset = specs.MAIN_SUBSET_OF.get(run.dataset, "all")
+    subset = specs.MAIN_SUBSET_OF.get(table_of(run), "all")
     value = row.value(subset if subset in run.summary else "all", names[0]) if names else None
     better = specs.metric(names[0]).better if names else ""
     score = {"higher": -1, "lower": 1, "": 0}[better] * (value.mean if value else 0)

@@ -13,7 +13,7 @@ import io
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -32,6 +32,7 @@ from .table_rows import (
     published_grids,
     run_grid,
     scored,
+    table_of,
 )
 
 _BLOCK = re.compile(
@@ -40,15 +41,6 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _SUFFIXES = (".md", ".tex", ".csv")
-
-
-def table_of(run: RunFile) -> str:
-    """Name of the table that a run is printed in: its dataset, or a test list that papers use.
-
-    ``imagenet`` tested on the list ``ctest10k`` is in ``imagenet-ctest10k``, with the papers.
-    """
-    listed = run.protocol.replace(" ", "-")
-    return listed if listed in specs.PAPER_LISTS else run.dataset
 
 
 def generate(results: Path) -> dict[str, str]:
@@ -196,12 +188,12 @@ class _Results:
     def document(self, name: str) -> Document:
         table = self.published.tables.get(name)
         grids = self._run_grids(name)
-        lines = [specs.CAUTIONS[name]] if name in specs.CAUTIONS else []
+        lines = specs.cautions(name)
         if not grids and name in specs.TITLES:
             lines.append("No run on this test set is recorded yet.")
         if table:
             grids += published_grids(table, self.published)
-        title = specs.TITLES.get(name) or (table.title if table else name)
+        title = specs.title(name) or (table.title if table else name)
         return Document(name, title, lines, grids)
 
     def _run_grids(self, name: str) -> list[Grid]:
@@ -209,6 +201,8 @@ class _Results:
         protocols = [next(iter(part.values())).metric_protocol for part in parts]
         keys = {key for protocol in protocols for key in protocol}
         telling = sorted(k for k in keys if len({protocol.get(k) for protocol in protocols}) > 1)
+        if any("part" in run.split for part in parts for run in part.values()):
+            return [grid for part in parts for grid in _validation_grids(part, telling)]
         apart = "" if len(parts) == 1 else ", {} of {}: not comparable with the others"
         grids = [
             run_grid(part, f"Measured here{apart.format(number, len(parts))}", telling)
@@ -232,6 +226,17 @@ class _Results:
         writer.writeheader()
         writer.writerows(lines)
         return out.getvalue()
+
+
+def _validation_grids(runs: Mapping[str, RunFile], telling: Sequence[str]) -> list[Grid]:
+    """Runs scored on one fold, seeds together; and where that hides any, each on its own."""
+    fold = next(iter(runs.values())).split["name"]
+    together = run_grid(runs, f"Measured here, {fold}", telling)
+    if len(together.rows) == len(runs):
+        return [together]
+    heading = f"Measured here, {fold}: every seed"
+    alone = run_grid(runs, heading, telling, merged=False)
+    return [together, replace(alone, lines=(), details=(), brief=False)]
 
 
 def _has_other(name: str, runs: Mapping[str, RunFile]) -> bool:
@@ -258,6 +263,7 @@ def _csv_runs(runs: Mapping[str, RunFile], number: int) -> list[dict[str, object
             "input": run.domain,
             "dataset": run.dataset,
             "protocol": run.protocol,
+            "split": run.split.get("name"),
             "trained_on": run.train_data,
             "parameters": run.parameters,
             "seeds": len(row.runs) if run.seed is not None else None,

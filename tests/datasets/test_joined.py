@@ -106,6 +106,7 @@ def test_it_goes_by_the_name_of_its_pairs() -> None:
     assert (data.name, data.protocol, data.has_validation) == ("vcip", "vcip-official", False)
     assert data.planes == {"rgb", "nir"}
     assert data.subsets() == data.pairs.subsets()
+    assert Joined(pairs=Vcip(fold=3), photos=ImageNetSample()).validation_part == "fold 3 of 5"
     assert data.train_data == f"{data.pairs.train_data} + {data.photos.train_data}"
     assert data.with_protocol("vcip-clean").pairs == Vcip(protocol_name="vcip-clean", fold=None)
 

@@ -78,6 +78,7 @@ def test_names_for_results(made: Path) -> None:
     data = Vcip(root=made, protocol_name="vcip-official", fold=2)
     assert data.protocol == "vcip-official"
     assert data.train_data == "vcip-official train less fold 2 of 5"
+    assert data.validation_part == "fold 2 of 5"
     assert Vcip(root=made, fold=None).train_data == "vcip-clean train"
     subsets = data.subsets()
     assert {name: len(keys) for name, keys in subsets.items()} == {

@@ -108,7 +108,7 @@ def script(*arguments: str, **options: object) -> subprocess.Popen[str]:
     [
         (["train"], ["RECIPE", "unet_vcip", ".py"]),
         (["train", "unet_scenes_nir"], ["--method.width", "--resume", "--run-dir", "--smoke"]),
-        (["evaluate"], ["RUN", "--json", "--dataset", "--metrics", "LPIPS-alex", "--device"]),
+        (["evaluate"], ["RUN", "--json", "--split", "--metrics", "LPIPS-alex", "--device"]),
         (["score"], ["FOLDER", "--dataset", "--baseline", "--train-data", "--size"]),
         (["table"], ["--check", "--results", "--readme"]),
         (["reproduce"], ["TABLE", "--budget", "--only", "--seed", "--hardware.workers"]),

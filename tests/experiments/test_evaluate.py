@@ -237,7 +237,9 @@ def test_committed_rows_give_the_committed_summary(path: Path) -> None:
             subset: {name: v for name, v in means.items() if not metric_of(name).features}
             for subset, means in run.summary.items()
         }
-        assert summarize(run.rows, registry.get(run.dataset)().subsets()) == from_rows
+        tested = "part" not in run.split
+        subsets = registry.get(run.dataset)().subsets() if tested else None
+        assert summarize(run.rows, subsets) == from_rows
         assert len(run.rows) == run.split["images"]
 
 
