@@ -55,6 +55,22 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     return -10 * mse(prediction, target).clamp_min(floor).log10()
 
 
+def with_tone_of(prediction: Tensor, target: Tensor) -> Tensor:
+    """The prediction with the tone of the target: B3HW in [0,1].
+
+    In each channel the line over the prediction's values that is nearest to the target's (least
+    squares, one gain and one offset for the image), cut to [0,1]. What error is left is of the
+    colours within the picture; what is gone was exposure and white balance of the whole of it.
+    """
+    p, t = prediction.flatten(2), target.flatten(2)
+    p_mean, t_mean = p.mean(2, keepdim=True), t.mean(2, keepdim=True)
+    covariance = ((p - p_mean) * (t - t_mean)).mean(2, keepdim=True)
+    variance = (p - p_mean).square().mean(2, keepdim=True)
+    # without variance there is no slope to be found, and the offset is all
+    slope = torch.where(variance > 0, covariance / variance.clamp_min(1e-12), 0)
+    return (t_mean + slope * (p - p_mean)).clamp(0, 1).view_as(prediction)
+
+
 def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
     """Share of pixels that are close in RGB: maximum norm below .14 and Euclidean below .17.
 

@@ -132,6 +132,22 @@ def _minmax(metric: Metric) -> Metric:
     )
 
 
+def _with_tone(metric: Metric) -> Metric:
+    """The metric after an oracle has mended the picture's tone: a diagnosis, no score."""
+    pair = metric.pair
+    assert pair is not None
+    return replace(
+        metric,
+        name=f"{metric.name}-tone",
+        pair=lambda prediction, target: pair(
+            metrics_image.with_tone_of(prediction, target), target
+        ),
+        protocol=f"as {metric.name}, each channel of the prediction first given the gain and "
+        "offset per image that bring it nearest to the truth (an oracle; tells how much of the "
+        "error is the tone of whole pictures)",
+    )
+
+
 def _fid(backend: Backend, protocol: str) -> Metric:
     return Metric(
         name=f"FID-{backend}",
@@ -285,6 +301,7 @@ _TABLE = (
     ),
     *_deltas("CF_abs", _MAGNITUDE),
     *(_minmax(metric) for metric in (_PSNR, _SSIM7, _AE)),
+    *(_with_tone(metric) for metric in (_PSNR, _AE)),
 )
 # By printed name: a_mean, a_std, b_mean and b_std are four names of one metric.
 METRICS: Mapping[str, Metric] = {

@@ -324,6 +324,27 @@ print(rows)
 """
 
 
+def test_an_oracle_of_tone_forgives_gain_and_offset_of_channels_and_nothing_else() -> None:
+    target = images(2)
+    gains = torch.tensor([0.5, 0.8, 0.3], dtype=torch.float64).view(1, 3, 1, 1)
+    psnr, angle = (METRICS[f"{name}-tone"].pair for name in ("PSNR", "AE"))
+    assert psnr is not None
+    assert angle is not None
+    assert psnr(0.1 + gains * target, target).tolist() == [100.0, 100.0]
+    assert angle(0.1 + gains * target, target).max() < 0.5
+    # mirrored, the colours are at the wrong places: what numpy's polyfit leaves
+    wrong = target.flip(-1)
+    left = []
+    for p, t in zip(wrong.flatten(0, 1).flatten(1), target.flatten(0, 1).flatten(1), strict=True):
+        line = np.polyval(np.polyfit(p, t, 1), p).clip(0, 1)
+        left.append(((line - t.numpy()) ** 2).mean())
+    expected = -10 * np.log10(np.reshape(left, (2, 3)).mean(1))
+    np.testing.assert_allclose(psnr(wrong, target).numpy(), expected, atol=1e-9)
+    flat = torch.full_like(target, 0.2)
+    means = target.mean(dim=(2, 3), keepdim=True).expand_as(target)
+    torch.testing.assert_close(metrics_image.with_tone_of(flat, target), means)
+
+
 @pytest.mark.ddp
 def test_two_processes_share_their_rows(tmp_path: Path) -> None:
     store = f"file://{tmp_path}/store"
