@@ -11,17 +11,23 @@ from ..datasets.errors import UserError, unknown
 from .experiment import Experiment
 
 FOLDER = Path(__file__).parent / "recipes"
-_ABLATIONS = FOLDER / "ablations"  # each one change to a recipe of FOLDER
+# folders below it: each recipe one change to another's, and all gray methods under one budget
+_FAMILIES = ("ablations", "budget")
 
 
 def names() -> list[str]:
-    """Every shipped recipe, ablations after the others."""
-    return [*(path.stem for path in sorted(FOLDER.glob("*.py"))), *ablations()]
+    """Every shipped recipe, those of families after the others."""
+    return [*_in(FOLDER), *ablations(), *budget()]
 
 
 def ablations() -> list[str]:
     """The recipes that ``reproduce`` runs only when asked to."""
-    return sorted(path.stem for path in _ABLATIONS.glob("*.py"))
+    return _in(FOLDER / "ablations")
+
+
+def budget() -> list[str]:
+    """The recipes of the equal budget, which have a table of their own."""
+    return _in(FOLDER / "budget")
 
 
 def load(name: str) -> Experiment:
@@ -36,14 +42,18 @@ def load(name: str) -> Experiment:
     if name.endswith(".py"):
         module = _load_file(Path(name))
     elif name in names():
-        folder = ".recipes.ablations" if name in ablations() else ".recipes"
-        module = importlib.import_module(f"{folder}.{name}", __package__)
+        folder = "".join(f".{part}" for part in _FAMILIES if name in _in(FOLDER / part))
+        module = importlib.import_module(f".recipes{folder}.{name}", __package__)
     else:
         raise UserError(unknown("recipe", name, names()))
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"recipe {name} does not set `experiment` to an Experiment")
     return experiment
+
+
+def _in(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py"))
 
 
 def _load_file(path: Path) -> ModuleType:

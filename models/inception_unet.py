@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..datasets.batch import Batch
@@ -17,6 +16,7 @@ from .domain import OUT_CHANNELS, DomainName, network_input
 from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
 from .extra_losses import ExtraLosses
 from .self_attention import SelfAttention
+from .upsample import resized
 
 
 class ConvDecoderNetwork(nn.Module):
@@ -66,11 +66,11 @@ class ConvDecoderNetwork(nn.Module):
         for index, block in enumerate(self.blocks):
             if self.skips and index:
                 skip = finer[index - 1]
-                feature = torch.cat([_resized(feature, skip.shape[-2:]), skip], dim=1)
+                feature = torch.cat([resized(feature, skip.shape[-2:]), skip], dim=1)
             feature = block(feature)
             if not self.skips:
-                feature = _resized(feature, [2 * side for side in feature.shape[-2:]])
-        return torch.tanh(_resized(self.head(feature), plane.shape[-2:]))
+                feature = resized(feature, [2 * side for side in feature.shape[-2:]])
+        return torch.tanh(resized(self.head(feature), plane.shape[-2:]))
 
 
 class InceptionUNet(AdversarialSystem):
@@ -144,11 +144,5 @@ class InceptionUNet(AdversarialSystem):
 
     def predict(self, batch: Batch) -> Tensor:
         plane = network_input(self.domain, batch)
-        square = _resized(plane, (self.config.size, self.config.size))
-        return _resized(self.generator(square), plane.shape[-2:])
-
-
-def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image, tuple(size), mode="bilinear", align_corners=False, antialias=True)
+        square = resized(plane, (self.config.size, self.config.size))
+        return resized(self.generator(square), plane.shape[-2:])

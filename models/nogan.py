@@ -7,7 +7,6 @@ from typing import Literal, cast
 
 import torch
 import torch.distributed
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
@@ -25,6 +24,7 @@ from .generator_system import GeneratorSystem
 from .nogan_critic import MIN_SIDE, Critic
 from .stages import RatedStage, Schedule
 from .system import Step
+from .upsample import resized
 
 PhaseName = Literal["generator", "critic", "gan"]
 
@@ -272,17 +272,13 @@ def shrunk(batch: Batch, phase: Phase) -> Batch:
         return batch
     size = round(height * phase.size / short), round(width * phase.size / short)
     planes = {name: plane for name, plane in batch.items() if name in ("rgb", "nir", "valid")}
-    out = cast(Batch, {name: _resized(cast(Tensor, plane), size) for name, plane in planes.items()})
+    out = cast(Batch, {name: resized(cast(Tensor, plane), size) for name, plane in planes.items()})
     out["key"] = batch["key"]
     out["rgb"] = out["rgb"].clamp(0, 1)
     out["gray"] = rgb_to_lab(out["rgb"])[:, :1] / 100
     if "valid" in out:
         out["valid"] = (out["valid"] > 0.999).to(out["rgb"])
     return out
-
-
-def _resized(plane: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(plane, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _named(phase: PhaseName, terms: Terms) -> Terms:

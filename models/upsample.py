@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -9,15 +11,17 @@ AB_EPS = 0.01  # variance of L*/100 below which luminance tells little of ab
 RGB_EPS = 1e-4  # of NIR, whose detail is mostly that of RGB, too
 
 
-def resized(plane: Tensor, size: tuple[int, ...]) -> Tensor:
+def resized(plane: Tensor, size: Sequence[int]) -> Tensor:
     """BCHW at another (height, width), bilinear and, where it shrinks, antialiased."""
     if tuple(plane.shape[-2:]) == tuple(size):
         return plane
     shrinks = size[0] < plane.shape[-2] or size[1] < plane.shape[-1]
-    # not asked for without need: ONNX of our version knows no antialiasing
+    if not shrinks:  # ONNX of our version knows no antialiasing
+        return F.interpolate(plane, size=list(size), mode="bilinear", align_corners=False)
+    # float32: a CPU has no antialiasing of bfloat16
     return F.interpolate(
-        plane, size=list(size), mode="bilinear", align_corners=False, antialias=shrinks
-    )
+        plane.float(), size=list(size), mode="bilinear", align_corners=False, antialias=True
+    ).to(plane.dtype)
 
 
 def guided_upsample(

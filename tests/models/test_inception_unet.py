@@ -49,6 +49,17 @@ def test_it_sees_its_own_size_and_paints_the_images() -> None:
     assert system.colorize(batch()).shape == (2, 3, 48, 80)
 
 
+@pytest.mark.parametrize("skips", [False, True])
+def test_it_trains_under_autocast(skips: bool) -> None:
+    """A CPU resizes no bfloat16 with antialiasing, and 50 pixels are no multiple of a stride."""
+    system = replace(SMALL, size=50, skips=skips).build()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = system.predict(batch())
+    assert output.shape == (2, 2, 48, 80)
+    output.float().square().mean().backward()
+    assert all(p.grad is not None for p in system.generator.parameters())
+
+
 def test_the_default_is_the_seeds_regression() -> None:
     system = SMALL.build()
     terms = system.content(system.predict(batch()), batch())

@@ -262,6 +262,11 @@ def test_stages_train_one_network_each() -> None:
     ]
 
 
+def test_only_stages_of_objects_need_boxes() -> None:
+    assert InstanceAware(SMALL).needs == {"gray", "rgb", "boxes"}
+    assert InstanceAware(replace(SMALL, stages=STAGES[:1])).needs == {"gray", "rgb"}
+
+
 def test_the_fusion_hears_of_every_head() -> None:
     torch.manual_seed(0)
     system = InstanceAware(replace(SMALL, width=8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from crosschroma.datasets.color import rgb_to_lab
 from crosschroma.datasets.scenes import Scenes
@@ -47,3 +48,11 @@ def test_true_colours_of_scenes_come_back_better() -> None:
     plain = (resized(ab, (128, 128)) - truth).square().mean()
     guided = (guided_upsample(ab, gray, full) - truth).square().mean()
     assert guided < 0.98 * plain
+
+
+@pytest.mark.parametrize("size", [(12, 50), (40, 8)])
+def test_bfloat16_is_resized_as_float32_is(size: tuple) -> None:
+    plane = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(0)).bfloat16()
+    found = resized(plane, size)
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - resized(plane.float(), size)).abs().max() < 1 / 256

@@ -1,0 +1,17 @@
+"""Equal budget: instance-aware colorization of photographs that have no boxes.
+
+Without boxes there are no objects to train the two other stages on, and ``colorize`` is the
+picture's branch alone: the row is that of this branch, not of the method.
+
+Command: crosschroma reproduce budget --only budget_instance_aware
+Time:    not run yet
+Result:  not run yet
+"""
+
+from ....models.instance_aware import InstanceAware, Stage
+from ...budget import TRAINING, budget_experiment
+
+experiment = budget_experiment(
+    "budget_instance_aware",
+    InstanceAware.Config(width=32, stages=(Stage(name="full", steps=TRAINING.steps, lr=5e-4),)),
+)

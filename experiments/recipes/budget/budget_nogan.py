@@ -1,0 +1,27 @@
+"""Equal budget: NoGAN on SqueezeNet: feature loss at 64 and 128 pixels, critic, GAN.
+
+Command: crosschroma reproduce budget --only budget_nogan
+Time:    not run yet
+Result:  not run yet
+"""
+
+from dataclasses import replace
+
+from ....models.nogan import Phase
+from ...budget import budget_experiment, stage_steps
+from ..nogan_imagenet_sample import experiment as full
+
+_SMALL, _LARGE, _CRITIC, _GAN = stage_steps(12, 6, 4, 8)
+
+experiment = budget_experiment(
+    "budget_nogan",
+    replace(
+        full.method,
+        phases=(
+            Phase(name="generator", steps=_SMALL, lr=1e-3, size=64),
+            Phase(name="generator", steps=_LARGE, lr=3e-4, size=128),
+            Phase(name="critic", steps=_CRITIC, lr=1e-3, size=128),
+            Phase(name="gan", steps=_GAN, lr=5e-5, size=128),
+        ),
+    ),
+)

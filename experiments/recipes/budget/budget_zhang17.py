@@ -1,0 +1,23 @@
+"""Equal budget: classes of colour, then regression with simulated hints; tested without hints.
+
+Command: crosschroma reproduce budget --only budget_zhang17
+Time:    not run yet
+Result:  not run yet
+"""
+
+from ....models.zhang17 import Stage, Zhang17
+from ...budget import budget_experiment, stage_steps
+
+_CLASSES, _COLORS, _FINE = stage_steps(8, 16, 6)
+
+experiment = budget_experiment(
+    "budget_zhang17",
+    Zhang17.Config(
+        width=32,
+        stages=(
+            Stage(name="classify", steps=_CLASSES, lr=5e-4, hints=False),
+            Stage(name="regress", steps=_COLORS, lr=5e-4, hints=True),
+            Stage(name="regress", steps=_FINE, lr=1e-4, hints=True),
+        ),
+    ),
+)
