@@ -1,4 +1,4 @@
-"""``crosschroma bench data|scan|network|export``."""
+"""``crosschroma bench data|scan|network|train|export``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ..datasets.errors import unknown
 from .cli import UsageError, usage
 
 _FOLDER = Path("results/benchmarks")
-_HELP = """usage: crosschroma bench {data,scan,network,export} [--help] [options]
+_HELP = """usage: crosschroma bench {data,scan,network,train,export} [--help] [options]
 
 data:    loading of images beside PIL + scikit-image.
 scan:    every backend of the selective scan beside a loop over time: time, memory, error.
 network: ColorMamba beside itself with the scan left out: what the scan costs.
+train:   a training step beside the same network, loss and optimiser in a bare PyTorch loop.
 export:  a method in eager mode beside folded, ONNX Runtime and compiled bfloat16, on the CPU."""
 
 
@@ -79,6 +80,31 @@ class BenchNetworkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BenchTrainOptions:
+    """A training step of recipes, data from the cache, beside the same in a bare PyTorch loop.
+
+    Attributes:
+        out: JSON file to write.
+        recipes: of the methods unet and pix2pix, for gray pictures.
+        smoke: their smallest form: what the suite adds, beside a network of milliseconds.
+        device: where.
+        threads: of torch, on the CPU; with one, time is the processor's.
+        workers: processes that load batches.
+        turn: steps that a way makes before the next has its turn.
+        repeats: how often each way has its turn.
+    """
+
+    out: Path = _FOLDER / "train.json"
+    recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
+    smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = 1
+    workers: int = 0
+    turn: int = 5
+    repeats: int = 9
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenchExportOptions:
     """Ways to run a method on a CPU: time for one picture, and PSNR against eager float32.
 
@@ -101,10 +127,16 @@ class BenchExportOptions:
 
 
 def bench(argv: list[str]) -> int:
-    """``crosschroma bench data|scan|network|export``."""
+    """``crosschroma bench data|scan|network|train|export``."""
     if not argv or argv[0].startswith("-"):
         return usage(_HELP, argv)
-    tasks = {"data": _data, "scan": _scan, "network": _network, "export": _export}
+    tasks = {
+        "data": _data,
+        "scan": _scan,
+        "network": _network,
+        "train": _train,
+        "export": _export,
+    }
     if argv[0] not in tasks:
         raise UsageError(unknown("benchmark", argv[0], tasks))
     for path in tasks[argv[0]](argv[1:]):
@@ -151,6 +183,26 @@ def _network(argv: list[str]) -> list[Path]:
         thread_count=options.threads,
         repeats=options.repeats,
         loop=options.loop,
+    )
+    rich.print(result)
+    return [options.out]
+
+
+def _train(argv: list[str]) -> list[Path]:
+    from .benchmark_train import RECIPES, bench_train
+    from .devices import usable_device
+
+    options = tyro.cli(BenchTrainOptions, prog="crosschroma bench train", args=argv)
+    usable_device(options.device)
+    result = bench_train(
+        options.out,
+        recipes=options.recipes or RECIPES,
+        smoke=options.smoke,
+        device=options.device,
+        thread_count=options.threads,
+        workers=options.workers,
+        turn=options.turn,
+        repeats=options.repeats,
     )
     rich.print(result)
     return [options.out]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -78,14 +78,17 @@ def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = Fa
         )
     fabric = make_fabric(experiment, hardware)
     fabric.launch()
-    _Run(experiment, run, hardware, fabric).train(resume)
+    for _ in Run(experiment, run, hardware, fabric).steps(resume):
+        pass
     # not after an error: the other processes would wait for one that will not come; when it
     # exits, Fabric ends them
     close_processes(fabric)
     return fabric.is_global_zero
 
 
-class _Run:
+class Run:
+    """A training in this process, to be gone through a step at a time; see ``fit``."""
+
     def __init__(
         self, experiment: Experiment, run: Path, hardware: Hardware, fabric: Fabric
     ) -> None:
@@ -125,7 +128,13 @@ class _Run:
         self.saved_step = -1
         self.starts = [provenance(fabric.device)]
 
-    def train(self, resume: bool) -> None:
+    def steps(self, resume: bool = False, shown: bool = True) -> Generator[int, None, None]:
+        """Train; yields after each optimisation step how many are done.
+
+        Args:
+            resume: see ``fit``.
+            shown: whether the terminal sees how it goes.
+        """
         state = self._resume() if resume and (self.folder / checkpoint.LAST).exists() else None
         batches = self._batches()
         if state is not None:
@@ -142,11 +151,11 @@ class _Run:
             self.training.steps,
             self.progress.step,
             self.training.batch_size,
-            shown=main,
+            shown=main and shown,
         )
         try:
             with stop_on_signal() as stop:
-                self._loop(batches, board, line, stop)
+                yield from self._loop(batches, board, line, stop)
         finally:
             line.close()
             if board is not None:
@@ -158,7 +167,7 @@ class _Run:
         board: TensorBoard | None,
         line: ProgressLine,
         stop: StopRequest,
-    ) -> None:
+    ) -> Generator[int, None, None]:
         training, progress = self.training, self.progress
         while progress.step < training.steps and not self._out_of_patience():
             started = time.monotonic()
@@ -184,6 +193,7 @@ class _Run:
                 raise StoppedError(
                     f"stopped at step {progress.step}, saved in {self.folder}; --resume goes on"
                 )
+            yield progress.step
         if self.saved_step != progress.step and progress.step > 0:
             self._save()
 
@@ -385,7 +395,7 @@ class _Run:
 class _Step:
     """One micro-batch's side of a step; ``closes`` says that the optimisers step after it."""
 
-    def __init__(self, run: _Run, index: int, closes: bool) -> None:
+    def __init__(self, run: Run, index: int, closes: bool) -> None:
         self._run, self.index, self._closes = run, index, closes
         self.scalars: dict[str, Tensor] = {}
 
