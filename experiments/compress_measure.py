@@ -12,7 +12,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..datasets.batch import Batch
 from ..datasets.color import AB_SCALE
@@ -25,6 +24,7 @@ from ..models.domain import DomainName, output_to_rgb
 from .benchmark import Timing, race, threads
 from .checkpoint import Trained
 from .compress_table import Row
+from .cost import macs
 from .evaluate import evaluate
 from .export import inference_colors
 from .exported_file import load_exported
@@ -126,13 +126,6 @@ def measured(
         reference = rows[0].psnr if rows else scores["PSNR"]
         rows.append(_row(form, picture, timings[form.name], scores, reference))
     return Measured(rows=rows, unavailable=unavailable, shape=f"1x1x{size}x{size}")
-
-
-def macs(network: nn.Module, plane: Tensor) -> int:
-    """Multiply-accumulates of convolutions and matrix products for one plane, zeros included."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(plane)
-    return counter.get_total_flops() // 2
 
 
 def _wall() -> float:

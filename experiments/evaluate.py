@@ -17,10 +17,11 @@ from torch import Tensor
 
 from ..datasets.batch import Batch, to_device
 from ..datasets.errors import DataError, UserError
-from ..datasets.loading import eval_loader
+from ..datasets.loading import Images, eval_loader
 from ..datasets.source import Adapter, Source
 from ..datasets.transforms import EvalView
 from ..models.system import ColorizationSystem
+from .cost import Cost, cost
 from .metrics import Processes, Scorer, summarize
 from .metrics_table import METRICS, Row, protocol_of
 from .pictures import match_pictures, read_pictures
@@ -137,12 +138,14 @@ def evaluate_system(
     """
     view = view or EvalView()
     _require_planes(system, adapter)
-    parameters = None
+    source = adapter.split(split)
+    parameters, costs = None, Cost()
     if isinstance(system, ColorizationSystem):
         system = system.to(device).eval()
         counts = system.parameter_counts()
         parameters = sum(counts[name] for name in system.networks_used)
-    source = adapter.split(split)
+        if view.size and len(source):
+            costs = cost(system, Images(source, view), device)
     evaluation = evaluate(
         system.colorize,
         source,
@@ -164,6 +167,7 @@ def evaluate_system(
         method=system.name,
         domain=_domain(system),
         parameters=parameters,
+        cost=costs,
         device=device,
         command=command,
     )
@@ -248,6 +252,7 @@ def run_file(
     domain: Domain,
     train_data: str | None = None,
     parameters: int | None = None,
+    cost: Mapping[str, object] | None = None,
     note: str = "",
     device: torch.device | str = "cpu",
     command: Sequence[str] | None = None,
@@ -274,6 +279,7 @@ def run_file(
         unavailable=evaluation.unavailable,
         rows=evaluation.rows,
         wall_s={"train": 0.0, "evaluate": evaluation.seconds},
+        cost=cost or {},
         note=note,
         **provenance(device, command),
     )

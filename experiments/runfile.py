@@ -43,6 +43,8 @@ class RunFile:
         trained: for each start of the training run the commit, machine and command.
         commit, dirty: the code that evaluated; ``dirty`` also where training code was.
         wall_s: seconds that training (0 for peers) and evaluation took: {"train", "evaluate"}.
+        cost: of colouring one picture: {"size", "macs", "ms"}, see ``cost.Cost``; empty where it
+            was not measured.
         note: anything a reader of the row must know.
     """
 
@@ -73,6 +75,7 @@ class RunFile:
     command: str = ""
     created: str = ""
     wall_s: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     schema: int = 1
 
