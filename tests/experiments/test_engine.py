@@ -20,8 +20,7 @@ from crosschroma.experiments.evaluate import evaluate
 from crosschroma.experiments.experiment import Experiment, Hardware, to_plain
 from crosschroma.losses.terms import DivergedError
 from crosschroma.models.unet import UNet
-
-ALONE = Hardware(accelerator="cpu", workers=0)
+from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 # a run in a process of its own, from the experiment as JSON
 CHILD = """
@@ -60,51 +59,13 @@ def wait_for(path: Path, child: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def state_of(run: Path) -> dict:
-    """The last checkpoint without what a clock wrote."""
-    state = checkpoint.load(run / checkpoint.LAST)
-    del state["train_s"], state["starts"]
-    return state
-
-
-def assert_same(one: object, other: object, where: str = "") -> None:
-    """Bit for bit, through nested containers."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}.{key}")
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), where
-        for index, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_same(a, b, f"{where}[{index}]")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    else:
-        assert one == other, where
-
-
 @pytest.mark.parametrize("kind", ["unet", "pix2pix"])
 def test_stopped_after_any_checkpoint_and_resumed_is_bit_identical(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     experiment = request.getfixturevalue(kind)
     fit(experiment, tmp_path / "whole", ALONE)
-
-    class PowerCutError(Exception):
-        pass
-
-    def cut(path: Path, state: dict) -> None:
-        save(path, state)
-        if path.name == checkpoint.LAST and state["step"] == 3:
-            raise PowerCutError
-
-    save = checkpoint.save
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save", cut)
-        with pytest.raises(PowerCutError):
-            fit(experiment, tmp_path / "cut", ALONE)
-    torch.rand(7)  # whatever ran in between must not matter
-    fit(experiment, tmp_path / "cut", ALONE, resume=True)
+    fit_with_cuts(experiment, tmp_path / "cut", [3])
     assert_same(state_of(tmp_path / "whole"), state_of(tmp_path / "cut"))
 
 

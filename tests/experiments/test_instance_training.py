@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from crosschroma.datasets.errors import UserError
 from crosschroma.datasets.scenes import Scenes, SceneSource
 from crosschroma.datasets.transforms import EvalView, TrainView
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate import evaluate
-from crosschroma.experiments.experiment import Experiment, Hardware, Training
+from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.models.instance_aware import InstanceAware, Stage
+from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
-ALONE = Hardware(accelerator="cpu", workers=0)
 STAGES = tuple(Stage(name=name, steps=2, lr=1e-3) for name in ("full", "instance", "fusion"))
 STAGED = Experiment(
     name="staged",
@@ -29,10 +28,6 @@ STAGED = Experiment(
 )
 
 
-class PowerCutError(Exception):
-    pass
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was never stopped; nothing may change it."""
@@ -41,30 +36,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_resumed_is_bit_identical(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_is_bit_identical(whole: Path, tmp_path: Path) -> None:
     """Cut between the second stage and the third, and amid that."""
-    save, run, cuts = checkpoint.save, tmp_path / "cut", [4, 5]
-
-    def cut(path: Path, state: dict) -> None:
-        save(path, state)
-        if state["step"] in cuts:
-            cuts.remove(state["step"])
-            raise PowerCutError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", cut)
-        while cuts:
-            with pytest.raises(PowerCutError):
-                fit(STAGED, run, ALONE, resume=True)
-            torch.rand(7)  # whatever ran in between must not matter
-    fit(STAGED, run, ALONE, resume=True)
-    one, two = (checkpoint.load(folder / checkpoint.LAST) for folder in (whole, run))
-    for part in ("networks", "average"):
-        for network, weights in one[part].items():
-            for name, value in weights.items():
-                assert torch.equal(value, two[part][network][name]), f"{part}.{network}.{name}"
+    fit_with_cuts(STAGED, tmp_path, [4, 5])
+    assert_same(state_of(whole), state_of(tmp_path))
 
 
 def test_a_trained_run_uses_the_boxes_that_the_data_has(whole: Path) -> None:

@@ -17,16 +17,16 @@ from crosschroma.datasets.transforms import EvalView, TrainView
 from crosschroma.experiments import checkpoint, cli, runfile, shipped
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate_run import evaluate_run
-from crosschroma.experiments.experiment import Experiment, Hardware, Training
+from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.models.cocolor import CoColor
 from crosschroma.models.cocolor_stages import Stage
 from crosschroma.models.paths import PATHS
 from crosschroma.models.unet import UNet
+from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-ALONE = Hardware(accelerator="cpu", workers=0)
 STAGES = ("pretrain", "translate", "joint", "fuse")
 
 
@@ -70,12 +70,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def state_of(run: Path) -> dict:
-    state = checkpoint.load(run / checkpoint.LAST)
-    del state["train_s"], state["starts"]
-    return state
-
-
 def flat(value: object, name: str = "") -> dict[str, object]:
     """All leaves of nested containers by dotted name."""
     if isinstance(value, dict):
@@ -85,34 +79,11 @@ def flat(value: object, name: str = "") -> dict[str, object]:
     return {name: value}
 
 
-def assert_same(one: dict, other: dict) -> None:
-    """Bit for bit."""
-    ours, theirs = flat(one), flat(other)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        same = torch.equal if isinstance(value, torch.Tensor) else lambda a, b: a == b
-        assert same(value, theirs[name]), name  # pyright: ignore
-
-
 @pytest.mark.parametrize("step", [1, 2, 4, 5, 6, 7])
 def test_stopped_inside_or_between_stages_and_resumed_is_bit_identical(
     step: int, whole: Path, tmp_path: Path
 ) -> None:
-    class PowerCutError(Exception):
-        pass
-
-    def cut(path: Path, state: dict) -> None:
-        save(path, state)
-        if path.name == checkpoint.LAST and state["step"] == step:
-            raise PowerCutError
-
-    save = checkpoint.save
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save", cut)
-        with pytest.raises(PowerCutError):
-            fit(staged(), tmp_path, ALONE)
-    torch.rand(7)  # whatever ran in between must not matter
-    fit(staged(), tmp_path, ALONE, resume=True)
+    fit_with_cuts(staged(), tmp_path, [step])
     assert_same(state_of(whole), state_of(tmp_path))
 
 

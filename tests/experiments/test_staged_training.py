@@ -6,13 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
-from crosschroma.experiments.experiment import Experiment, Hardware
+from crosschroma.experiments.experiment import Experiment
 from crosschroma.models.zhang17 import Stage, Zhang17
-
-ALONE = Hardware(accelerator="cpu", workers=0)
+from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 
 @pytest.fixture
@@ -45,27 +42,10 @@ def test_each_stage_has_its_rate_under_the_schedule(staged: Experiment, tmp_path
 
 
 def test_resumed_amid_a_stage_with_hints_is_bit_identical(
-    staged: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    staged: Experiment, tmp_path: Path
 ) -> None:
     fit(staged, tmp_path / "whole", ALONE)
-
-    class PowerCutError(Exception):
-        pass
-
-    def cut(path: Path, state: dict) -> None:
-        save(path, state)
-        raise PowerCutError
-
-    save = checkpoint.save
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", cut)
-        with pytest.raises(PowerCutError):
-            fit(staged, tmp_path / "cut", ALONE)
-    assert checkpoint.load(tmp_path / "cut" / checkpoint.LAST)["step"] == 3
-    torch.rand(7)  # whatever ran in between must not matter
-    fit(staged, tmp_path / "cut", ALONE, resume=True)
-    one, two = (checkpoint.load(tmp_path / run / checkpoint.LAST) for run in ("whole", "cut"))
-    assert one["networks"].keys() == {"generator", "global_network"}
-    for network, weights in one["networks"].items():
-        for name, value in weights.items():
-            assert torch.equal(value, two["networks"][network][name]), f"{network}.{name}"
+    fit_with_cuts(staged, tmp_path / "cut", [3])
+    whole = state_of(tmp_path / "whole")
+    assert whole["networks"].keys() == {"generator", "global_network"}
+    assert_same(whole, state_of(tmp_path / "cut"))

@@ -10,11 +10,10 @@ import torch
 from crosschroma.datasets.errors import UserError
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
-from crosschroma.experiments.experiment import Experiment, Hardware, from_plain
+from crosschroma.experiments.experiment import Experiment, from_plain
 from crosschroma.losses.squeezenet import SqueezeNet
 from crosschroma.models.extra_losses import ExtraLosses
-
-ALONE = Hardware(accelerator="cpu", workers=0)
+from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 
 @pytest.fixture
@@ -29,26 +28,10 @@ def test_resumed_is_bit_identical_and_nothing_of_it_is_saved(
 ) -> None:
     fit(perceptual, tmp_path / "whole", ALONE)
     assert "perceptual loss on squeezenet1_0: ImageNet weights" in capsys.readouterr().out
-    state = checkpoint.load(tmp_path / "whole" / checkpoint.LAST)
-
-    class PowerCutError(Exception):
-        pass
-
-    def cut(path: Path, content: dict) -> None:
-        save(path, content)
-        if path.name == checkpoint.LAST:
-            raise PowerCutError
-
-    save = checkpoint.save
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save", cut)
-        with pytest.raises(PowerCutError):
-            fit(perceptual, tmp_path / "cut", ALONE)
-    fit(perceptual, tmp_path / "cut", ALONE, resume=True)
-    resumed = checkpoint.load(tmp_path / "cut" / checkpoint.LAST)
-    assert resumed["step"] == state["step"] == 6
-    for name, weights in state["networks"].items():
-        assert all(torch.equal(x, resumed["networks"][name][key]) for key, x in weights.items())
+    fit_with_cuts(perceptual, tmp_path / "cut", [3])
+    state = state_of(tmp_path / "whole")
+    assert state["step"] == 6
+    assert_same(state, state_of(tmp_path / "cut"))
 
     shapes = {tuple(p.shape) for p in SqueezeNet(3).parameters() if p.dim() == 4}
     saved = {tuple(x.shape) for net in state["networks"].values() for x in net.values()}
