@@ -68,10 +68,13 @@ def table_of(run: RunFile) -> str:
     """Name of the table that a run is printed in: its dataset, or a test list that papers use.
 
     ``imagenet`` tested on the list ``ctest10k`` is in ``imagenet-ctest10k``, with the papers;
-    ``vcip`` scored on a fold of its training list is in ``vcip_folds``, away from test images.
+    ``vcip`` scored on a fold of its training list is in ``vcip_folds``, away from test images. The
+    recipes of the equal budget have one table for all their test sets.
     """
     if "part" in run.split:
         return specs.validation_table(run.dataset, run.split["part"])
+    if run.recipe.startswith(specs.BUDGET_RECIPES):
+        return specs.BUDGET
     listed = run.protocol.replace(" ", "-")
     return listed if listed in specs.PAPER_LISTS else run.dataset
 

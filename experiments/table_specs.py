@@ -37,6 +37,7 @@ METRICS = {
     "dE": Metric("lower", "", 2),
     "dE00": Metric("lower", "", 2),
     "ACC": Metric("higher"),
+    "ab_std_ratio": Metric("", "", 2),
     "AuC": Metric("higher", "%", 1),
     "AuC balanced": Metric("higher", "%", 1),
     "VGG top-1": Metric("higher", "%", 1),
@@ -77,12 +78,17 @@ MAIN_SUBSET_OF = {"vcip": "scene_disjoint"}
 # Test lists of papers that have a table of their own, beside that of the whole dataset.
 PAPER_LISTS = frozenset({"imagenet-ctest10k", "imagenet-val5k", "imagenet-val50k"})
 
+# Recipes of `recipes/budget`, which are compared in a table of their own, on all their test sets.
+BUDGET = "budget"
+BUDGET_RECIPES = "budget_"
+
 # Generated images: labelled so, and never beside a paper's numbers.
 GENERATED = "scenes"
 
 TITLES = {
     GENERATED: "Generated scenes (no photographs)",
     "bsds500": "BSDS500 test, grayscale colorization",
+    BUDGET: "Every grayscale system under one small training budget",
     "imagenet-sample": "ImageNet sample (100 photos, a split of our own), grayscale colorization",
     "rgb-nir-scene": "RGB-NIR Scene, NIR colorization",
     "vcip": "VCIP 2020 NIR colorization, the 28 test images",

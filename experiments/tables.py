@@ -23,6 +23,7 @@ from ..datasets.errors import UserError, unknown
 from . import table_specs as specs
 from .published import Published, PublishedRow, load_published
 from .runfile import RunFile, load_all
+from .table_budget import budget_grids, budget_lines, by_dataset, seconds_per_step
 from .table_formats import Document, Grid, latex, markdown
 from .table_rows import (
     KINDS,
@@ -189,6 +190,8 @@ class _Results:
         table = self.published.tables.get(name)
         grids = self._run_grids(name)
         lines = specs.cautions(name)
+        if name == specs.BUDGET:
+            lines += budget_lines(self.runs.get(name, {}))
         if not grids and name in specs.TITLES:
             lines.append("No run on this test set is recorded yet.")
         if table:
@@ -197,6 +200,8 @@ class _Results:
         return Document(name, title, lines, grids)
 
     def _run_grids(self, name: str) -> list[Grid]:
+        if name == specs.BUDGET:
+            return budget_grids(self.runs.get(name, {}))
         parts = comparable_parts(self.runs.get(name, {}))
         protocols = [next(iter(part.values())).metric_protocol for part in parts]
         keys = {key for protocol in protocols for key in protocol}
@@ -217,8 +222,9 @@ class _Results:
         in test list or metric protocol.
         """
         table = self.published.tables.get(name)
-        parts = enumerate(comparable_parts(self.runs.get(name, {})), 1)
-        lines = [line for number, part in parts for line in _csv_runs(part, number)]
+        tested = by_dataset(self.runs.get(name, {})).values()
+        parts = [part for runs in tested for part in comparable_parts(runs)]
+        lines = [line for i, part in enumerate(parts, 1) for line in _csv_runs(part, i)]
         lines += [_csv_published(row, name) for row in (table.rows if table else ())]
         out = io.StringIO()
         heads = dict.fromkeys(head for line in lines for head in line)
@@ -272,6 +278,9 @@ def _csv_runs(runs: Mapping[str, RunFile], number: int) -> list[dict[str, object
             "source": " ".join(f"runs/{name}.json" for name in row.runs),
             "note": run.note,
         }
+        if run.cost:
+            line |= {f"{name} of a picture": value for name, value in run.cost.items()}
+            line["s of a training step"] = seconds_per_step(run)
         for subset in run.summary:
             for metric in metrics_of(row.runs.values()):
                 value = row.value(subset, metric)

@@ -140,6 +140,10 @@ class InstanceAware(GeneratorSystem):
     def networks(self) -> dict[str, nn.Module]:
         return {name: self.get_submodule(name) for name in self.inference_networks}
 
+    @property
+    def networks_used(self) -> tuple[str, ...]:
+        return self.inference_networks if self.fusion.trained else ("generator",)
+
     def optimizers(self) -> dict[str, Optimizer]:
         lr = self.config.stages[0].lr
         return {

@@ -184,6 +184,11 @@ def test_pictures_keep_apart_in_a_batch() -> None:
     assert not torch.allclose(swapped[0], together[0], atol=1e-3)
 
 
+def test_only_networks_that_run_are_counted() -> None:
+    assert InstanceAware(SMALL).networks_used == ("generator",)
+    assert trained().networks_used == ("generator", "instance", "fusion")
+
+
 def test_boxes_do_nothing_until_the_fusion_has_learnt() -> None:
     system = trained()
     system.fusion.trained.fill_(False)
