@@ -44,33 +44,3 @@ def distillation_kl(
     log_ours, log_theirs = (F.log_softmax(x, dim=1) for x in (ours, theirs))
     divergence = F.kl_div(log_ours, log_theirs, reduction="none", log_target=True).sum(1)
     return temperature**2 * divergence.mean()
-
-
-def distillation_loss(
-    student: Tensor,
-    teacher: Tensor,
-    target: Tensor,
-    alpha: float,
-    temperature: float = 1.0,
-    axis: Axis = "channels",
-) -> Tensor:
-    """alpha t^2 KL(teacher || student) + (1 - alpha) MSE(student, target).
-
-    Args:
-        student: BCHW in the units of ``target``.
-        teacher: the same shape.
-        target: the same shape.
-        alpha: the teacher's share, 0 to 1.
-        temperature: see ``distillation_kl``.
-        axis: see ``distillation_kl``.
-
-    Returns:
-        Scalar.
-
-    Raises:
-        UserError: ``alpha`` outside [0,1]; and as ``distillation_kl``.
-    """
-    if not 0 <= alpha <= 1:
-        raise UserError(f"alpha {alpha} of distillation: must be between 0 and 1")
-    soft = distillation_kl(student, teacher, temperature, axis)
-    return alpha * soft + (1 - alpha) * F.mse_loss(student.float(), target.float())

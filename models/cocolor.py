@@ -21,7 +21,7 @@ from .fusion import FeatureExchange, PathFusion
 from .padding import pad_and_crop
 from .paths import PATHS, Colorizer, Painted, painted, with_luminance
 from .self_ensemble import SelfEnsemble, self_ensemble
-from .stages import Schedule
+from .stages import Schedule, Staged
 from .system import ColorizationSystem, Step
 from .translator import Translator
 from .unet import UNet
@@ -38,7 +38,7 @@ _COLORIZERS = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
 _TRANSLATORS = {"nir": "translator_n2g", "gray": "translator_g2n"}  # by what they are given
 
 
-class CoColor(ColorizationSystem):
+class CoColor(Staged[Stage], ColorizationSystem):
     """Colour from NIR, from gray or from both, by up to four paths over two colorizers.
 
     With F_N and F_G the colorizers and X_N2G, X_G2N the translated images, the paths are
@@ -173,7 +173,7 @@ class CoColor(ColorizationSystem):
                     self._add(name, Translator(config.translator_width, config.translator_blocks))
             self._add_fusion()
         self.inference_networks = tuple(self._names)
-        self._schedule = Schedule([s for s in config.stages if self.trained_in(s.name)])
+        self.schedule = Schedule([s for s in config.stages if self.trained_in(s.name)])
         self._check_output()
 
     @property
@@ -215,9 +215,6 @@ class CoColor(ColorizationSystem):
                 optimizers[name] = Adam(network.parameters(), lr=lr)
         return optimizers
 
-    def schedule_part(self, index: int, steps: int) -> range:
-        return self._schedule.steps(index, steps)
-
     def trained_in(self, stage: StageName) -> list[str]:
         """The networks that learn in a stage, by name."""
         config, colorizers = self.config, list(_COLORIZERS.values())
@@ -231,7 +228,7 @@ class CoColor(ColorizationSystem):
         return [name for name in names[stage] if name in self._names]
 
     def training_step(self, batch: Batch, step: Step) -> None:
-        stage = self._schedule.stage(step.index).name
+        stage = self.schedule.stage(step.index).name
         trained = self.trained_in(stage)
         resting = [name for name in self._names if name not in trained]
         for name in resting:

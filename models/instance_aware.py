@@ -20,7 +20,7 @@ from .generator_system import GeneratorSystem
 from .instance_networks import Branch, Fusion, box_cells
 from .padding import pad_and_crop
 from .run_weights import read_run_weights
-from .stages import RatedStage, Schedule
+from .stages import RatedStage, Schedule, Staged
 from .system import Step
 
 StageName = Literal["full", "instance", "fusion"]
@@ -47,7 +47,7 @@ class Stage(RatedStage):
     name: StageName
 
 
-class InstanceAware(GeneratorSystem):
+class InstanceAware(Staged[Stage], GeneratorSystem):
     """A branch for the picture and one for the objects in ``batch["boxes"]``, joined at 13 places.
 
     Each object is cut out, resized to ``crop_size`` and coloured by its own branch; learnt weights
@@ -165,12 +165,6 @@ class InstanceAware(GeneratorSystem):
             ) from error
         self._hand_on()
         return f"both branches from {start}"
-
-    def schedule_part(self, index: int, steps: int) -> range:
-        return self.schedule.steps(index, steps)
-
-    def rate_factor(self, step: int) -> float:
-        return self.schedule.stage(step).lr / self.config.stages[0].lr
 
     def training_step(self, batch: Batch, step: Step) -> None:
         stage = self.schedule.stage(step.index).name

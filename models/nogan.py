@@ -22,7 +22,7 @@ from .encoders import encoder_learnt_from, load_encoder
 from .extra_losses import ExtraLosses, ExtraTerms
 from .generator_system import GeneratorSystem
 from .nogan_critic import MIN_SIDE, Critic
-from .stages import RatedStage, Schedule
+from .stages import RatedStage, Schedule, Staged
 from .system import Step
 from .upsample import resized
 
@@ -58,7 +58,7 @@ _REPEAT = (
 )
 
 
-class NoGan(GeneratorSystem):
+class NoGan(Staged[Phase], GeneratorSystem):
     """DeOldify's training: feature loss at growing sizes, then critic and a short GAN, repeated.
 
     In a ``gan`` phase one of the two learns in a step. It begins with the critic, which goes on
@@ -185,12 +185,6 @@ class NoGan(GeneratorSystem):
             "generator": AdamW(self.generator.parameters(), lr, against, weight_decay=decay),
             "discriminator": AdamW(critic(), config.critic_lr * lr, against, weight_decay=decay),
         }
-
-    def schedule_part(self, index: int, steps: int) -> range:
-        return self.schedule.steps(index, steps)
-
-    def rate_factor(self, step: int) -> float:
-        return self.schedule.stage(step).lr / self.config.phases[0].lr
 
     def training_step(self, batch: Batch, step: Step) -> None:
         phase = self.schedule.stage(step.index)

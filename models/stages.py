@@ -1,4 +1,4 @@
-"""A training in stages: which one an optimisation step belongs to."""
+"""A training in stages: which one an optimisation step belongs to, and how fast it learns."""
 
 from __future__ import annotations
 
@@ -73,5 +73,29 @@ class Schedule(Generic[S]):
         last = number == len(self._ends) - 1
         return range(begin, total if last else min(self._ends[number], total))
 
+    def rate_factor(self, index: int) -> float:
+        """The rate in step ``index`` over that of the first stage; 1 for stages without rates."""
+        first, stage = self._stages[0], self.stage(index)
+        if isinstance(first, RatedStage) and isinstance(stage, RatedStage):
+            return stage.lr / first.lr
+        return 1.0
+
     def _number(self, index: int) -> int:
         return min(bisect_right(self._ends, index), len(self._ends) - 1)
+
+
+class Staged(Generic[S]):
+    """What the engine asks of a system in stages, whose optimisers begin at the first one's rate.
+
+    A base beside ``ColorizationSystem``, before it.
+    """
+
+    schedule: Schedule[S]
+
+    def schedule_part(self, index: int, steps: int) -> range:
+        """See ``ColorizationSystem.schedule_part``: learning rates begin anew in each stage."""
+        return self.schedule.steps(index, steps)
+
+    def rate_factor(self, step: int) -> float:
+        """See ``ColorizationSystem.rate_factor``."""
+        return self.schedule.rate_factor(step)

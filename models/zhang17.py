@@ -21,7 +21,7 @@ from .generator_system import GeneratorSystem
 from .global_hints import GLOBAL_HINTS, GlobalHintsNetwork, drop_at_random, global_hints
 from .hints import simulate_hints
 from .padding import pad_and_crop
-from .stages import RatedStage, Schedule
+from .stages import RatedStage, Schedule, Staged
 from .system import Step
 from .zhang17_network import CLASS_STRIDE, Detached, Zhang17Network, nearest_class
 
@@ -46,7 +46,7 @@ class Stage(RatedStage):
     hints: bool
 
 
-class Zhang17(GeneratorSystem):
+class Zhang17(Staged[Stage], GeneratorSystem):
     """Regression of ab from L* and sparse hints, with the distribution of colours at hand.
 
     ``Batch["hints"]`` and, with ``global_hints``, ``Batch["global_hints"]`` are what a user gives;
@@ -134,12 +134,6 @@ class Zhang17(GeneratorSystem):
     def optimizers(self) -> dict[str, Optimizer]:
         weights = [p for network in self.networks().values() for p in network.parameters()]
         return {"generator": Adam(weights, lr=self.config.stages[0].lr)}
-
-    def schedule_part(self, index: int, steps: int) -> range:
-        return self.schedule.steps(index, steps)
-
-    def rate_factor(self, step: int) -> float:
-        return self.schedule.stage(step).lr / self.config.stages[0].lr
 
     def training_step(self, batch: Batch, step: Step) -> None:
         stage = self.schedule.stage(step.index)

@@ -5,25 +5,13 @@ Time:    not run yet; 0.4 s a step on one core of an Intel Xeon (AMX, bfloat16),
 Result:  not run yet
 """
 
-from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
-from ...models.zhang16 import Zhang16
-from ..experiment import Experiment, Training
+from dataclasses import replace
 
-experiment = Experiment(
+from .zhang16_imagenet_sample import experiment as classifier
+
+experiment = replace(
+    classifier,
     name="zhang16_l2_imagenet_sample",
-    method=Zhang16.Config(loss="l2", width=32, lr=5e-4),
-    data=ImageNetSample(min_chroma=10.0),
-    train_view=TrainView(size=128, crop_scale=(0.5, 0.75)),
-    training=Training(
-        steps=3000,
-        batch_size=16,
-        precision="bf16-mixed",
-        clip_norm=1.0,
-        ema_decay=0.995,
-        schedule="cosine",
-        warmup=50,
-        validate_every=250,
-        checkpoint_every=250,
-    ),
+    method=replace(classifier.method, loss="l2"),
+    training=replace(classifier.training, result="best"),
 )

@@ -14,7 +14,7 @@ from crosschroma.datasets.errors import UserError
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment, Hardware
-from crosschroma.losses.distillation import distillation_loss
+from crosschroma.losses.distillation import distillation_kl
 from crosschroma.losses.terms import total
 from crosschroma.models.domain import DomainName, network_target
 from crosschroma.models.encoder_unet import EncoderUNet
@@ -77,7 +77,9 @@ def test_the_losses_are_those_of_their_formulas(teacher: Path, unet: Experiment)
         system.load_losses()
         terms = system.losses(batch)
         assert sorted(terms) == ["kl_teacher", "mse_rgb"]
-        expected = distillation_loss(system.predict(batch), soft, truth, 0.3, 2.0, axis)
+        output = system.predict(batch)
+        taught_kl = distillation_kl(output, soft, 2.0, axis)
+        expected = 0.3 * taught_kl + 0.7 * (output - truth).square().mean()
         torch.testing.assert_close(total(terms, 0), expected)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from crosschroma.datasets.errors import UserError
-from crosschroma.models.stages import RatedStage, Schedule, Stage
+from crosschroma.models.stages import RatedStage, Schedule, Stage, Staged
 
 
 def test_every_step_is_in_one_stage_and_the_last_goes_on() -> None:
@@ -19,6 +19,30 @@ def test_a_shorter_training_ends_within_a_stage() -> None:
     schedule = Schedule([Stage(name="a", steps=3), Stage(name="b", steps=2)])
     assert schedule.steps(1, 2) == range(2)
     assert schedule.steps(3, 4) == range(3, 4)
+
+
+def test_rates_are_those_of_the_stages_over_the_first() -> None:
+    stages = [RatedStage(name=str(lr), steps=2, lr=lr) for lr in (4.0, 1.0, 2.0)]
+    schedule = Schedule(stages)
+    assert [schedule.rate_factor(i) for i in range(7)] == [1, 1, 0.25, 0.25, 0.5, 0.5, 0.5]
+    assert Schedule([Stage(name="a", steps=1)]).rate_factor(3) == 1
+
+
+def test_a_system_in_stages_answers_by_its_schedule() -> None:
+    """Before the answers of the system that it is besides."""
+
+    class Plain:
+        def schedule_part(self, index: int, steps: int) -> range:
+            return range(steps)
+
+        def rate_factor(self, step: int) -> float:
+            return 1.0
+
+    class System(Staged[RatedStage], Plain):
+        schedule = Schedule([RatedStage(name=str(lr), steps=2, lr=lr) for lr in (4.0, 1.0)])
+
+    assert System().schedule_part(2, 9) == range(2, 9)
+    assert System().rate_factor(2) == 0.25
 
 
 def test_settings_are_checked() -> None:
