@@ -1,11 +1,11 @@
-"""Several datasets of the same planes: one training on the training images of all."""
+"""Several datasets that have the same planes: one training on the training images of all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
@@ -20,15 +20,16 @@ class ChainedSource:
 
     Args:
         sources: by a name that goes before their keys, so that no two images share one.
+        planes: those that an image keeps, since a batch needs the same of all.
 
     Raises:
         DataError: there are none.
     """
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
+    def __init__(self, sources: Mapping[str, Source], planes: frozenset[str]) -> None:
         if not sources:
             raise DataError("no datasets to join; name at least one")
-        self.sources = tuple(sources.values())
+        self.sources, self.planes = tuple(sources.values()), planes
         self.keys: Sequence[str] = [
             f"{name}/{key}" for name, source in sources.items() for key in source.keys
         ]
@@ -40,7 +41,8 @@ class ChainedSource:
     def load(self, index: int) -> Planes:
         """Decode image ``index``; ``DataError`` as its own source's."""
         source, own = self._place(index)
-        return source.load(own)
+        planes = source.load(own)
+        return cast(Planes, {name: planes[name] for name in planes if name in self.planes})
 
     def stamp(self, index: int) -> str:
         """That of the image's own source."""
@@ -61,7 +63,7 @@ class Several(Adapter):
 
     Attributes:
         first: the dataset that validates and tests.
-        others: further datasets with the same planes; their split ``train`` is used.
+        others: further datasets with at least these planes; their split ``train`` is used.
     """
 
     first: Adapter = field(default_factory=ImageNetSample)
@@ -119,7 +121,8 @@ class Several(Adapter):
         first = self._first()
         if name != "train":
             return first.split(name)
-        return ChainedSource({one.name: one.split("train") for one in (first, *self.others)})
+        sources = {one.name: one.split("train") for one in (first, *self.others)}
+        return ChainedSource(sources, self.planes)
 
     def audit_splits(self) -> Mapping[str, Source]:
         """The published splits of the first, and the training images of the others."""

@@ -11,7 +11,10 @@ from typing import Annotated, Literal
 import tyro
 
 from ..datasets.errors import UserError, unknown
+from ..datasets.several import Several
+from ..datasets.source import Adapter
 from ..losses.terms import DivergedError
+from ..models.student import Student
 from . import recipe_list, tables
 from .checkpoint import BEST, LAST, load_trained
 from .cli import usage
@@ -21,6 +24,7 @@ from .engine import StoppedError, fit
 from .evaluate_run import evaluate_run, failed_row, origin
 from .experiment import Experiment, Hardware
 from .runfile import load_all
+from .table_specs import BUDGET
 
 RUNS = Path("runs")
 _TRAIN_HELP = """usage: crosschroma train RECIPE [--help] [overrides]
@@ -79,10 +83,12 @@ def train(argv: list[str]) -> int:
 class ReproduceOptions:
     """Train and evaluate every recipe of a table that has no row yet, then write the table.
 
-    Goes on after a failure; the failed recipe gets a row that says so.
+    Goes on after a failure; the failed recipe gets a row that says so. A recipe that learns from
+    several datasets has a row on each. Runs of ``budget`` and a gallery of them are in its folder
+    below ``runs``, so that TensorBoard shows them at the same steps.
 
     Attributes:
-        table: the table: a dataset's name.
+        table: the table: a dataset's name, or ``budget``: every gray method under one budget.
         budget: ``smoke`` proves the path in seconds with narrow networks, and keeps its rows
             under the runs folder; ``full`` is the recipes' own budget.
         only: recipes to run, default all of the table but its ablations.
@@ -126,13 +132,13 @@ def reproduce(argv: list[str]) -> int:
     failed: list[str] = []
     for experiment in experiments:
         row = _row_name(experiment)
-        if not smoke and row in rows and rows[row].status == "ok":
+        if not smoke and all(n in rows and rows[n].status == "ok" for n in _tests(experiment)):
             same = rows[row].config_sha256 == origin(experiment)["config_sha256"]
             other = ", of other settings; delete its run file and its run to train it anew"
             print(f"{row}: has its row{'' if same else other}", flush=True)
             continue
         try:
-            _reproduce_one(experiment, options, results / "runs" / f"{row}.json")
+            _reproduce_one(experiment, options, results / "runs")
         except (StoppedError, BrokenPipeError):  # the user's doing, not the recipe's
             raise
         except Exception as error:  # any failure becomes a row, and the others still run
@@ -147,17 +153,27 @@ def reproduce(argv: list[str]) -> int:
     scores = {row: rows[row].summary["all"] for row in map(_row_name, experiments)}
     print_scores(f"table {options.table}, test images", "recipe", scores)
     print(f"tables: {results / 'tables'}")
+    if options.table == BUDGET:
+        _show_budget(_folder(options), [row for row in scores if row not in failed], options.root)
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
+def _show_budget(folder: Path, names: list[str], root: Path | None) -> None:
+    """Draw what the runs make of some test images, and say how their curves are seen."""
+    from .gallery_runs import write_gallery
+
+    runs = [folder / name for name in names if (folder / name / LAST).is_file()]
+    if runs:
+        out = folder / "gallery.jpg"
+        write_gallery(runs, out, root=root, errors=False)
+        print(f"gallery: {out}")
+    print(f"curves: tensorboard --logdir {folder}")
+
+
 def _experiments(options: ReproduceOptions) -> list[Experiment]:
-    recipes = {name: recipe_list.load(name) for name in recipe_list.names()}
-    known = sorted({recipe.data.name for recipe in recipes.values()})
-    if options.table not in known:
-        raise UserError(unknown("table with recipes", options.table, known))
-    chosen = {n: r for n, r in recipes.items() if r.data.name == options.table}
+    chosen = _of_table(options.table)
     for name in options.only:
         if name not in chosen:
             raise UserError(unknown(f"recipe of table {options.table}", name, chosen))
@@ -171,18 +187,44 @@ def _experiments(options: ReproduceOptions) -> list[Experiment]:
         for seed in options.seed:
             experiment = replace(recipe, data=data, seed=seed)
             experiments.append(experiment.smoke() if options.budget == "smoke" else experiment)
-    return experiments
+    return sorted(experiments, key=lambda one: isinstance(one.method, Student.Config))
 
 
-def _reproduce_one(experiment: Experiment, options: ReproduceOptions, row: Path) -> None:
-    run = options.runs / row.stem
+def _of_table(table: str) -> dict[str, Experiment]:
+    """Its recipes; those of the budget are in no dataset's."""
+    recipes = {name: recipe_list.load(name) for name in recipe_list.names()}
+    tables = {
+        name: BUDGET if name in recipe_list.budget() else recipe.data.name
+        for name, recipe in recipes.items()
+    }
+    if table not in tables.values():
+        raise UserError(unknown("table with recipes", table, sorted(set(tables.values()))))
+    return {name: recipe for name, recipe in recipes.items() if tables[name] == table}
+
+
+def _folder(options: ReproduceOptions) -> Path:
+    return options.runs / BUDGET if options.table == BUDGET else options.runs
+
+
+def _tests(experiment: Experiment) -> dict[str, Adapter]:
+    """What a trained experiment is tested on, by the name of the row."""
+    data, row = experiment.data, _row_name(experiment)
+    others = data.others if isinstance(data, Several) else ()
+    return {row: data, **{f"{row}_on_{other.name}": other for other in others}}
+
+
+def _reproduce_one(experiment: Experiment, options: ReproduceOptions, rows: Path) -> None:
+    name = _row_name(experiment)
+    run = _folder(options) / name
     if (run / LAST).exists() and options.budget == "full":
-        print(f"{row.stem}: goes on in {run}", flush=True)
+        print(f"{name}: goes on in {run}", flush=True)
     elif options.budget == "smoke":
         _forget(run)
     fit(experiment, run, options.hardware, resume=True)
     device = usable_device(options.hardware.accelerator)
-    evaluate_run(load_trained(run), device=device).save(row)
+    trained = load_trained(run)
+    for row, data in _tests(experiment).items():
+        evaluate_run(trained, data, device=device).save(rows / f"{row}.json")
 
 
 def _forget(run: Path) -> None:

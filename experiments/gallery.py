@@ -60,13 +60,16 @@ def error_map(prediction: Tensor, target: Tensor, limit: float = ERROR_LIMIT) ->
     return magma()[levels].permute(0, 3, 1, 2).contiguous()
 
 
-def gallery(rows: Sequence[GalleryRow], path: Path | None = None) -> Image.Image:
+def gallery(
+    rows: Sequence[GalleryRow], path: Path | None = None, *, errors: bool = True
+) -> Image.Image:
     """Draw the rows below common headings; after each prediction its error map and below it PSNR.
 
     Args:
         rows: the images; all have the same columns, heights and widths may differ between rows.
         path: where to write the picture, whole or not at all, as JPEG where the name ends so and
             else as PNG; ``None`` to only return it.
+        errors: draw the error maps, too.
 
     Raises:
         UserError: when rows have different columns, or ``path`` cannot be written.
@@ -80,7 +83,7 @@ def gallery(rows: Sequence[GalleryRow], path: Path | None = None) -> Image.Image
                 f"{row.target}), {rows[0].key} has {', '.join(rows[0].images)} (target "
                 f"{rows[0].target}); all rows need the same"
             )
-    table = [_cells(row) for row in rows]
+    table = [[cell for cell in _cells(row) if errors or not cell.is_error] for row in rows]
     picture = _draw(table, has_errors=any(cell.is_error for cell in table[0]))
     if path is not None:
         jpeg = path.suffix.lower() in (".jpg", ".jpeg")

@@ -29,6 +29,8 @@ def write_gallery(
     root: Path | None = None,
     outputs: Sequence[str] = (),
     adapter: Adapter | None = None,
+    *,
+    errors: bool = True,
 ) -> None:
     """Colour test images with every run and draw them side by side into a PNG file.
 
@@ -39,6 +41,7 @@ def write_gallery(
         root: the first run's dataset's folder, where it is taken.
         outputs: what to show of methods that have several outputs; default what they return.
         adapter: a dataset, for its test images; default the first run's.
+        errors: draw each prediction's error map, too.
 
     Raises:
         UserError: no run, a run that cannot be loaded, or one for a plane the dataset lacks;
@@ -48,7 +51,8 @@ def write_gallery(
     experiment = methods[0].experiment
     data = adapter or replace(experiment.data, root=root or experiment.data.root)
     test = Images(data.split("test"), experiment.eval_view)
-    gallery([dataset_row(test, index, methods) for index in spread(len(test), images)], out)
+    rows = [dataset_row(test, index, methods) for index in spread(len(test), images)]
+    gallery(rows, out, errors=errors)
 
 
 def load_methods(

@@ -13,6 +13,7 @@ from crosschroma.datasets.cache import cached
 from crosschroma.datasets.errors import DataError
 from crosschroma.datasets.folder import Folder
 from crosschroma.datasets.imagenet import ImageNetSample
+from crosschroma.datasets.scenes import Scenes
 from crosschroma.datasets.several import ChainedSource, Several
 from crosschroma.datasets.vcip import Vcip
 
@@ -73,6 +74,12 @@ def test_root_is_the_folder_of_the_first(data: Several, tmp_path: Path) -> None:
     assert list(moved.split("train").keys) == list(data.split("train").keys)
 
 
+def test_images_have_the_planes_of_the_first_alone(data: Several) -> None:
+    mixed = replace(data, others=(Scenes(size=32, count_train=2),)).split("train")
+    assert set(Scenes(size=32).split("train").load(0)) > {"rgb"}
+    assert {frozenset(mixed.load(index)) for index in range(len(mixed))} == {frozenset({"rgb"})}
+
+
 def test_a_missing_folder_of_any_is_said(data: Several, tmp_path: Path) -> None:
     absent = replace(data, others=(Bsds500(root=tmp_path / "absent"),))
     with pytest.raises(DataError, match="bsds500: no folder"):
@@ -87,4 +94,4 @@ def test_what_does_not_go_together() -> None:
     with pytest.raises(DataError, match="folder has no nir, which images of vcip have"):
         Several(first=Vcip(), others=(Folder(),))
     with pytest.raises(DataError, match="no datasets"):
-        ChainedSource({})
+        ChainedSource({}, frozenset())

@@ -16,11 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from crosschroma.datasets.folder import Folder
 from crosschroma.datasets.scenes import Scenes
+from crosschroma.datasets.several import Several
 from crosschroma.experiments import checkpoint, cli, recipe_list, runfile
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.provenance import commit_of
+from crosschroma.models.student import Student
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -510,6 +513,70 @@ def test_reproduce_leaves_ablations_out_unless_asked(
     assert rows() == {"b_tame-smoke"}
     assert rows("--ablations") == {"b_tame-smoke", "c_changed-smoke"}
     assert rows("--only", "c_changed") == {"c_changed-smoke"}
+
+
+@pytest.fixture
+def budget(unet: Experiment, place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
+    """Two methods that learn from two datasets, the teacher named after its student."""
+    for index in range(12):
+        picture(place / "pictures" / ("test" if index < 2 else "train") / f"{index}.png", index)
+        picture(place / "pictures" / "val" / f"{index}.png", index)
+    teacher = replace(
+        unet,
+        name="b_teacher",
+        method=replace(unet.method, domain="gray"),  # pyright: ignore[reportCallIssue]
+        data=Several(first=Folder(root=place / "pictures"), others=(unet.data,)),
+        training=replace(unet.training, steps=2),
+    )
+    taught = Student.Config(
+        student=teacher.method,
+        teacher=teacher.method,
+        teacher_weights=str(place / "runs" / "budget" / "b_teacher"),
+    )
+    found = {"a_student": replace(teacher, name="a_student", method=taught), "b_teacher": teacher}
+    everything = {"c_plain": replace(teacher, name="c_plain"), **found}
+    monkeypatch.setattr(recipe_list, "names", lambda: list(everything))
+    monkeypatch.setattr(recipe_list, "budget", lambda: list(found))
+    monkeypatch.setattr(recipe_list, "load", everything.__getitem__)
+    return found
+
+
+def test_reproduce_the_budget(
+    budget: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of its own, the teacher first, a row on each dataset, one picture of all."""
+    argv = ["reproduce", "budget", "--hardware.workers", "0", "--readme", "None"]
+    assert cli.run(argv) == 0
+    shown = capsys.readouterr().out
+    rows = runfile.load_all(place / "results" / "runs")
+    names = [f"{name}{on}" for name in budget for on in ("", "_on_scenes")]
+    assert list(rows) == names
+    assert [rows[name].dataset for name in names] == ["folder", "scenes"] * 2
+    assert rows["a_student_on_scenes"].cost
+    assert "teacher unet (b_teacher)" in rows["a_student"].train_data
+    folder = place / "runs" / "budget"
+    assert sorted(path.name for path in folder.iterdir()) == [*budget, "gallery.jpg"]
+    assert all(list((folder / name).rglob("events.out.tfevents*")) for name in budget)
+    assert "tensorboard --logdir runs/budget" in shown
+    (place / "results" / "runs" / "b_teacher_on_scenes.json").unlink()
+    assert cli.run(argv) == 0
+    shown = capsys.readouterr().out
+    assert "a_student: has its row" in shown
+    assert "b_teacher: goes on in" in shown
+    assert list(runfile.load_all(place / "results" / "runs")) == names
+
+
+def test_recipes_of_the_budget_are_in_no_datasets_table(
+    budget: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["reproduce", "folder", "--only", "b_teacher"]) == 1
+    assert "unknown recipe of table folder 'b_teacher'" in failure(capsys)
+    assert cli.run(["reproduce", "budgets"]) == 1
+    assert "did you mean budget" in failure(capsys)
+    argv = ["reproduce", "folder", "--budget", "smoke", "--hardware.workers", "0"]
+    assert cli.run(argv) == 0
+    rows = runfile.load_all(place / "runs" / "smoke-results" / "runs")
+    assert list(rows) == ["c_plain-smoke", "c_plain-smoke_on_scenes"]
 
 
 def test_reproduce_without_readme(recipes: dict[str, Experiment], place: Path) -> None:

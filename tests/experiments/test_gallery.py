@@ -93,6 +93,15 @@ def test_the_picture_holds_the_pixels_and_their_error_in_order(tmp_path: Path) -
         assert tops[0] < tops[1]
 
 
+def test_error_maps_can_be_left_out() -> None:
+    plain = gallery(rows_of(["a", "b"], COLUMNS, "target"), errors=False)
+    whole = gallery(rows_of(["a", "b"], COLUMNS, "target"))
+    assert plain.size[0] == 2 * 16 + 3 * 128 + 2 * 6
+    assert plain.size[1] < whole.size[1]  # no scale below
+    last = np.asarray(whole)[:, 16 + 3 * 134 : 16 + 3 * 134 + 128]
+    assert (np.asarray(plain)[16:280, 16 + 2 * 134 :][:, :128] == last[16:280]).all()
+
+
 def test_the_white_ground_and_dark_letters() -> None:
     pixels = np.asarray(gallery(rows_of(["a", "b"], COLUMNS, "target")))
     assert (pixels[:10] == 255).all()
