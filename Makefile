@@ -9,7 +9,7 @@ help:
 	@echo "make demo       train, evaluate and show two methods on generated scenes (about 5 minutes)"
 	@echo "make test       the tests (no network, no data needed)"
 	@echo "make test-slow  the slow tests as well"
-	@echo "make check      linters, types, and that the tables equal the run files"
+	@echo "make check      linters, types, and that tables and plots equal the run files"
 
 setup: .venv/.ready
 
@@ -36,6 +36,7 @@ check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/crosschroma table --check
+	$(BIN)/crosschroma plot --check
 
 clean:
 	rm -rf .venv build *.egg-info

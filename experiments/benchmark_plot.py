@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..datasets.errors import UserError
 from .benchmark_scan import FORWARD, LOOP, STEP, STYLE, ScanBenchmark
+from .plotting import COLORS, load_pyplot, save
 
-_COLORS = {"torch": "#4477aa", "numba": "#ee6677", "triton": "#228833", "mamba_ssm": "#ccbb44"}
+_COLORS: dict[str, str] = dict(zip(("torch", "numba", "triton", "mamba_ssm"), COLORS, strict=False))
 
 
 def plot_scan(result: ScanBenchmark, out: Path) -> None:
@@ -18,26 +18,14 @@ def plot_scan(result: ScanBenchmark, out: Path) -> None:
         out: the picture, of a suffix that matplotlib knows.
 
     Raises:
-        UserError: matplotlib is not installed.
+        UserError: matplotlib is not installed, or does not know the suffix.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("agg")
-        matplotlib.rcParams["svg.hashsalt"] = "crosschroma"  # the same figures, the same file
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise UserError(
-            "the plot needs matplotlib: pip install matplotlib (or crosschroma[dev]), "
-            "or give --plot None"
-        ) from error
+    pyplot = load_pyplot("or give --plot None")
     figure, panes = pyplot.subplots(2, 1, figsize=(10, 7), layout="constrained")
     for pane, work in zip(panes, (FORWARD, STEP), strict=True):
         _bars(pane, result, work)
     figure.suptitle(f"Selective scan, {result.device}, one thread: times faster than the reference")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
-    pyplot.close(figure)
+    save(figure, out)
 
 
 def _bars(pane, result: ScanBenchmark, work: str) -> None:

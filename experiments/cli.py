@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("commands_results", "evaluate", "score a trained run on its test images"),
     "score": ("commands_results", "score", "score pictures made by anything"),
     "table": ("commands_results", "table", "write, or check, the results tables"),
+    "plot": ("commands_plot", "plot", "draw, or check, the plots of the results"),
     "reproduce": ("commands_train", "reproduce", "train and evaluate every recipe of a table"),
     "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
     "ui": ("commands_ui", "ui", "colour pictures with hints in a browser"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..datasets.errors import UserError
 from .hints_curve import PUBLISHED, PUBLISHED_LABEL, HintsCurve
+from .plotting import COLORS, load_pyplot, save
 
 
 def plot_hints(curve: HintsCurve, out: Path) -> None:
@@ -18,17 +18,7 @@ def plot_hints(curve: HintsCurve, out: Path) -> None:
     Raises:
         UserError: matplotlib is not installed, or does not know the suffix.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("agg")
-        matplotlib.rcParams["svg.hashsalt"] = "crosschroma"  # the same figures, the same file
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise UserError(
-            "the plot needs matplotlib: pip install matplotlib (or crosschroma[dev]), "
-            "or leave --plot out"
-        ) from error
+    pyplot = load_pyplot("or leave --plot out")
     figure, pane = pyplot.subplots(figsize=(8, 5), layout="constrained")
     about = curve.about
     where = [point["points"] for point in curve.points]
@@ -38,11 +28,11 @@ def plot_hints(curve: HintsCurve, out: Path) -> None:
         for sign in (-1, 1)
     )
     label = f"{about['recipe']} on {about['dataset']} ({len(curve.rows)} images)"
-    pane.plot(where, psnr, color="#4477aa", marker="o", markersize=3, label=label)
-    pane.fill_between(where, low, high, color="#4477aa", alpha=0.2, linewidth=0)
+    pane.plot(where, psnr, color=COLORS[0], marker="o", markersize=3, label=label)
+    pane.fill_between(where, low, high, color=COLORS[0], alpha=0.2, linewidth=0)
     published = list(PUBLISHED.items())
     label = f"published: {PUBLISHED_LABEL}"
-    pane.plot(*zip(*published, strict=True), color="#888888", linestyle="--", label=label)
+    pane.plot(*zip(*published, strict=True), color=COLORS[-1], linestyle="--", label=label)
     pane.set_xscale("symlog", linthresh=1)
     pane.set_xlim(left=0)
     ticks = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
@@ -52,10 +42,4 @@ def plot_hints(curve: HintsCurve, out: Path) -> None:
     pane.set_ylabel("PSNR (dB), mean over images")
     pane.grid(alpha=0.3)
     pane.legend(loc="upper left", fontsize=8)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
-    except (ValueError, OSError) as error:
-        raise UserError(f"cannot write the plot {out}: {error}") from error
-    finally:
-        pyplot.close(figure)
+    save(figure, out)

@@ -30,7 +30,7 @@ class TensorBoard:
 
     Args:
         folder: the run's folder.
-        step: first step to come; later events of a killed run are hidden.
+        step: steps done; later events of a killed run are hidden.
 
     Raises:
         UserError: the folder cannot be made or written.
@@ -40,7 +40,8 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         try:
-            self._writer = SummaryWriter(str(folder), purge_step=step)
+            # what was logged at `step` itself is of the state that the run goes on from
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
         except OSError as error:
             raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
 

@@ -184,7 +184,9 @@ assert cli.run(["evaluate", "run", "--metrics", "PSNR", "AE"]) == 0
 def test_the_added_method_passes_what_every_recipe_must(with_the_method: Path) -> None:
     words = shlex.split(block_with("pytest tests/"))
     out = run_in(with_the_method, "-m", *words, "-p", "no:cacheprovider")
-    assert re.search(r"\b1\d passed, \d+ deselected", out), out
+    passed = re.search(r"(\d+) passed", out)
+    assert passed
+    assert int(passed[1]) >= 10, out
 
 
 def torchrun_words() -> list[str]:
