@@ -57,3 +57,10 @@ def data(argv: list[str]) -> int:
 def adapter_at(name: str, root: Path | None) -> Adapter:
     """The dataset of that name with its defaults, in a folder."""
     return replace(registry.get(name)(), root=root)
+
+
+def adapter_or_own(own: Adapter, name: str | None, root: Path | None) -> Adapter:
+    """A run's ``own`` dataset, or the one of that name where another is meant, in a folder."""
+    if name is None or name == own.name:
+        return replace(own, root=root or own.root)
+    return adapter_at(name, root)

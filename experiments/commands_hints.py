@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -51,17 +51,13 @@ def hints_curve(argv: list[str]) -> int:
     """``crosschroma hints-curve RUN``."""
     options = tyro.cli(HintsCurveOptions, prog="crosschroma hints-curve", args=argv)
     from . import hints_curve as measured
-    from .commands_data import adapter_at
+    from .commands_data import adapter_or_own
     from .devices import usable_device
     from .hints_plot import plot_hints
     from .shipped import load_any
 
     trained = load_any(options.run, options.weights)
-    own = trained.experiment.data
-    if options.dataset is None or options.dataset == own.name:
-        adapter = replace(own, root=options.root or own.root)
-    else:
-        adapter = adapter_at(options.dataset, options.root)
+    adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)
     curve = measured.hints_curve(
         trained,
         adapter,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -65,18 +65,14 @@ def evaluate(argv: list[str]) -> int:
     """``crosschroma evaluate RUN``."""
     options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
     from ..datasets.boxed import Boxed
-    from .commands_data import adapter_at
+    from .commands_data import adapter_or_own
     from .devices import usable_device
     from .evaluate_run import evaluate_run, row_name
     from .metrics_table import METRICS
     from .shipped import load_any
 
     trained = load_any(options.run, options.weights, options.output)
-    own = trained.experiment.data
-    if options.dataset is None or options.dataset == own.name:
-        adapter = replace(own, root=options.root or own.root)
-    else:
-        adapter = adapter_at(options.dataset, options.root)
+    adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)
     if options.boxes is not None:
         images = adapter.images if isinstance(adapter, Boxed) else adapter
         adapter = Boxed(images=images, boxes=options.boxes, root=adapter.root)
