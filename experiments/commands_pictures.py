@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from .video_codec import CodecName
+
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from .hints_file import Hints
     from .infer import Colorizer
+    from .picture_folder import FolderReport
 
 SHIPPED = "encoder_unet_nir"  # of results/weights: what colours a NIR picture unless told
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
-    """Colour a picture, or all pictures below a folder into the same tree.
+    """Colour a picture or a video, or all of them below a folder into the same tree.
 
-    What is there already is skipped; after a broken one the others go on (exit code 1). Results
-    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits.
+    What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
+    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep size, rate, frames and,
+    where there is an ffmpeg, sound, subtitles and tags; one that was interrupted goes on where it
+    was when the same command is given again.
 
     A picture is read as gray levels for a gray method, as NIR for a NIR method.
 
     Attributes:
-        source: a picture or a folder.
+        source: a picture, a video or a folder.
         run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
             weights; by default that of --hints, else the shipped weights for NIR pictures.
         out: folder to write, or a file where SOURCE is one.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.
-        format: of the files in a folder; PNG holds all that a picture has.
+        format: of the pictures in a folder; PNG holds all that a picture has.
+        codec: of videos; by default h264, or vp9 for .webm; mpeg4 without ffmpeg.
+        crf: rate factor of the codec, 0 is best; default 18 for h264, 20 for h265, 24 for vp9, av1.
+        flicker_reduction: of videos: colours follow the picture's motion from frame to frame.
+        report: JSON file to write with the videos' warp error, with and without the reduction.
         strength: of the colours: 0 is gray, 1 as the method makes them, at most 3; by default that
             of --hints, else 1.
         size: short side at which the network sees pictures; default for gray methods that of
@@ -43,7 +57,7 @@ class ColorizeOptions:
         boxes: JSON file of the objects in the pictures, for instance_aware, by their paths below
             SOURCE; see ``crosschroma data boxes``. A picture that it does not name is coloured as a
             whole.
-        before_after: also write what was given and the result side by side.
+        before_after: also write what was given and the result side by side, of pictures.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
@@ -58,6 +72,10 @@ class ColorizeOptions:
     size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    codec: CodecName | None = None
+    crf: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    flicker_reduction: bool = True
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
@@ -83,9 +101,14 @@ def colorize(argv: list[str]) -> int:
         boxes=read_boxes(options.boxes, MIN_SCORE) if options.boxes else None,
         before_after=options.before_after,
         overwrite=options.overwrite,
+        codec=options.codec,
+        crf=options.crf,
+        reduce_flicker=options.flicker_reduction,
     )
     colorizer = _colorizer(options, hints, usable_device(options.device))
-    report = colorize_files(colorizer, options.source, options.out, how, print)
+    with _progress() as step:
+        report = colorize_files(colorizer, options.source, options.out, how, print, step)
+    _tell_of_videos(report, options.report)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")
     if report.boxless:
@@ -97,6 +120,55 @@ def colorize(argv: list[str]) -> int:
     if report.failed:
         print(f"error: {len(report.failed)} could not be coloured", file=sys.stderr)
     return 1 if report.failed else 0
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Path, int, int], None]]:
+    """A bar for each video on a terminal's standard error; what is safe, where it is stopped."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    tasks: dict[Path, TaskID] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def step(path: Path, count: int, expected: int) -> None:
+            if path not in tasks:
+                tasks[path] = bars.add_task(path.name, total=expected or None)
+            bars.update(tasks[path], completed=count)
+
+        try:
+            yield step
+        except KeyboardInterrupt as stop:
+            for note in getattr(stop, "__notes__", []):
+                print(note, file=sys.stderr)
+            raise
+
+
+def _tell_of_videos(report: FolderReport, file: Path | None) -> None:
+    from ..datasets.atomic import write_text_atomic
+
+    for target, video in report.videos.items():
+        for note in video.notes:
+            print(f"note: {target}: {note}", file=sys.stderr)
+        errors = {name: error for name, error in video.flicker["warp_error"].items() if error}
+        said = ", ".join(
+            f"{error['rgb']:.2g} (ab {error['ab']:.2g}) {name} flicker reduction"
+            for name, error in errors.items()
+            if name != "input"
+        )
+        print(f"{target}: {video.frames} frames; warp error {said or 'n/a: no two frames'}")
+    if file is not None:
+        plain = {
+            str(target): {
+                "frames": video.frames,
+                "resumed": video.resumed,
+                "notes": video.notes,
+                **video.flicker,
+            }
+            for target, video in report.videos.items()
+        }
+        write_text_atomic(file, json.dumps(plain, indent=2) + "\n")
 
 
 def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer:

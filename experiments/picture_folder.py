@@ -1,9 +1,10 @@
-"""A picture, or every picture below a folder, coloured into files."""
+"""A picture or a video, or all of them below a folder, coloured into files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..models.hints import HintPoint
 from .infer import Colorizer
 from .palette import Palette
 from .picture_file import Picture, PictureFormat, encode, quantised, read_picture
+from .video import VideoOptions, VideoReport, colorize_video
+from .video_codec import WRITABLE, container
+from .video_file import VIDEO_SUFFIXES, is_video, video_files
 
 BEFORE_AFTER = "_before_after"
 _SUFFIXES: dict[str, PictureFormat] = {
@@ -30,19 +34,23 @@ _GAP = 8  # white pixels between before and after
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """How pictures are coloured and written.
+    """How pictures and videos are coloured and written.
 
     Attributes:
-        format: of files in a folder; a single file's suffix counts instead.
+        format: of pictures in a folder; a single file's suffix counts instead. A video keeps its
+            suffix where that can be written, and becomes ``.mp4`` where not.
         strength: see ``Colorizer``.
         hints: see ``Colorizer``; for a single picture.
         palette: see ``Colorizer``.
         boxes: of the objects in each picture, by its path below the folder, as ``read_boxes`` reads
             them; for a picture, by the longest end of its path that is among them. One that is not
             is coloured as a whole.
-        before_after: beside each result write what was given and the result, side by side, as
-            ``NAME_before_after.png``.
+        before_after: beside each picture's result write what was given and the result, side by
+            side, as ``NAME_before_after.png``.
         overwrite: colour again what is there.
+        codec: of videos; see ``VideoOptions``.
+        crf: rate factor of videos.
+        reduce_flicker: of videos.
     """
 
     format: PictureFormat = "png"
@@ -52,19 +60,24 @@ class FileOptions:
     boxes: Mapping[str, Sequence[Box]] | None = None
     before_after: bool = False
     overwrite: bool = False
+    codec: str | None = None
+    crf: int | None = None
+    reduce_flicker: bool = True
 
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What became of each picture: written, already there, or why not.
+    """What became of each picture and video: written, already there, or why not.
 
-    ``boxless`` are the pictures that were coloured without the boxes that others have.
+    ``boxless`` are those that were coloured without the boxes that others have; ``videos`` says
+    more of the videos among the written, by result.
     """
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     boxless: list[Path] = field(default_factory=list)
+    videos: dict[Path, VideoReport] = field(default_factory=dict)
 
 
 def colorize_files(
@@ -73,39 +86,48 @@ def colorize_files(
     out: Path,
     options: FileOptions | None = None,
     done: Callable[[Path], None] = lambda path: None,
+    progress: Callable[[Path, int, int], None] = lambda path, count, expected: None,
 ) -> FolderReport:
-    """Colour a picture, or every picture below a folder into the same tree.
+    """Colour a picture or a video, or all of them below a folder into the same tree.
 
     A broken picture does not stop the others; pictures whose result is there are skipped, and so
-    is ``out`` where it lies within ``source``. Files are complete or not there, also after a kill.
+    is ``out`` where it lies within ``source``. Files are complete or not there, also after a kill;
+    an interrupted video goes on where it was.
 
     Args:
         colorizer: the method.
-        source: a picture or a folder.
-        out: for a picture: the file to write, or a folder; for a folder: a folder.
+        source: a picture, a video or a folder.
+        out: for one file: the file to write, or a folder; for a folder: a folder.
         options: default ``FileOptions()``.
         done: called with every result written.
+        progress: called within a video; see ``colorize_video``.
 
     Raises:
         DataError: nothing to colour, two pictures that would become one file, or a result that
             would take its picture's place.
-        UserError: hints for a folder, or boxes for a method that takes none.
+        UserError: hints for a folder or a video, or boxes for a method that takes none.
     """
     options = options or FileOptions()
-    if options.hints and source.is_dir():
-        raise UserError(f"{source} is a folder; hints belong to one picture, so name that one")
+    if options.hints and (source.is_dir() or is_video(source)):
+        kind = "folder" if source.is_dir() else "video"
+        raise UserError(f"{source} is a {kind}; hints belong to one picture, so name that one")
     if options.boxes is not None:
         colorizer.check_takes_boxes()
     report = FolderReport()
     for picture, target in _jobs(source, out, options).items():
         beside = target.with_name(f"{target.stem}{BEFORE_AFTER}.png")
-        wanted = [target, beside] if options.before_after else [target]
+        video = is_video(picture)
+        wanted = [target, beside] if options.before_after and not video else [target]
         if all(path.exists() for path in wanted) and not options.overwrite:
             report.skipped.append(target)
             continue
-        boxes = _boxes_of(picture, source, options.boxes or {})
+        boxes = None if video else _boxes_of(picture, source, options.boxes or {})
         try:
-            _colorize_file(colorizer, picture, target, beside, options, boxes)
+            if video:
+                step, how = partial(progress, picture), _of_videos(options)
+                report.videos[target] = colorize_video(colorizer, picture, target, how, step)
+            else:
+                _colorize_file(colorizer, picture, target, beside, options, boxes)
         except UserError as error:
             report.failed[picture] = _naming(picture, str(error))
         except (MemoryError, torch.OutOfMemoryError):
@@ -116,6 +138,17 @@ def colorize_files(
                 report.boxless.append(picture)
             done(target)
     return report
+
+
+def _of_videos(options: FileOptions) -> VideoOptions:
+    return VideoOptions(
+        strength=options.strength,
+        palette=options.palette,
+        reduce_flicker=options.reduce_flicker,
+        codec=options.codec,
+        crf=options.crf,
+        overwrite=options.overwrite,
+    )
 
 
 def _boxes_of(
@@ -168,22 +201,35 @@ def _format(target: Path) -> PictureFormat:
 
 
 def _jobs(source: Path, out: Path, options: FileOptions) -> dict[Path, Path]:
-    suffix = f".{options.format}"
     if source.is_file():
-        single = out.suffix.lower() in _SUFFIXES and not out.is_dir()
-        jobs = {source: out if single else out / f"{source.stem}{suffix}"}
+        suffixes = WRITABLE if is_video(source) else _SUFFIXES.keys()
+        single = out.suffix.lower() in suffixes and not out.is_dir()
+        if (
+            not single
+            and not out.is_dir()
+            and out.suffix.lower() in VIDEO_SUFFIXES | _SUFFIXES.keys()
+        ):
+            kinds = ", ".join(sorted(suffixes))
+            raise UserError(f"{source} cannot become {out}; name a folder or a file of {kinds}")
+        jobs = {source: out if single else out / (source.stem + _suffix_for(source, options))}
     elif source.is_dir():
         jobs = {
-            path: (out / path.relative_to(source)).with_suffix(suffix)
-            for path in image_files(source)
+            path: (out / path.relative_to(source)).with_suffix(_suffix_for(path, options))
+            for path in sorted([*image_files(source), *video_files(source)])
             if out == source or out not in path.parents
         }
         if not jobs:
-            raise DataError(f"no pictures in {source}")
+            raise DataError(f"no pictures or videos in {source}")
     else:
-        raise DataError(f"no picture or folder {source}")
+        raise DataError(f"no picture, video or folder {source}")
     _check_targets(jobs)
     return jobs
+
+
+def _suffix_for(path: Path, options: FileOptions) -> str:
+    if not is_video(path):
+        return f".{options.format}"
+    return container(options.codec, path.suffix.lower())
 
 
 def _check_targets(jobs: dict[Path, Path]) -> None:

@@ -140,7 +140,7 @@ def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_nothing_to_colour(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no pictures"):
         colorize_files(colorizer(), tmp_path, tmp_path / "out")
-    with pytest.raises(DataError, match="no picture or folder"):
+    with pytest.raises(DataError, match="no picture, video or folder"):
         colorize_files(colorizer(), tmp_path / "typo.png", tmp_path / "out")
 
 
