@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from . import split_lists
 from .errors import DataError, UserError, unknown
 from .file_adapter import SPLITS, FileAdapter
-from .source import Record, SplitName
+from .source import Record, Source, SplitName
 
 # Photos per category. Only the total, 477, was checked; only notes use the others.
 PHOTOS = {
@@ -42,12 +43,15 @@ class RgbNirScene(FileAdapter):
     SHA-256 are test, the third is validation. The lists name every number up to 0099, because the
     numbering has gaps: a photo's split depends on its name alone, also where only some categories
     are present. Neighbouring numbers may show one place; splitting by photo does not part them.
+    For networks trained elsewhere the protocol ``rgb-nir-scene-all`` tests on every photo.
 
     Attributes:
         categories: which of the nine; all that are there when not set.
+        all_test: every photo is a test image, and none is left to train on.
     """
 
     categories: tuple[str, ...] | None = None
+    all_test: bool = False
 
     name: ClassVar[str] = "rgb-nir-scene"
     folder: ClassVar[str] = "rgb_nir_scene"
@@ -64,13 +68,44 @@ class RgbNirScene(FileAdapter):
 
     @property
     def protocol(self) -> str:
-        """``rgb-nir-scene``, and the categories where they were chosen."""
-        return self.name + (f" {'+'.join(sorted(self.categories))}" if self.categories else "")
+        """``rgb-nir-scene`` or ``rgb-nir-scene-all``, and the categories where they were chosen."""
+        chosen = f" {'+'.join(sorted(self.categories))}" if self.categories else ""
+        return self.name + ("-all" if self.all_test else "") + chosen
+
+    def with_protocol(self, name: str) -> RgbNirScene:
+        """The same folder under ``rgb-nir-scene`` or ``rgb-nir-scene-all``."""
+        both = {
+            other.protocol: other
+            for other in (replace(self, all_test=all_) for all_ in (False, True))
+        }
+        if name not in both:
+            raise UserError(unknown("protocol of rgb-nir-scene", name, both))
+        return both[name]
 
     def records(self, name: SplitName) -> list[Record]:
-        """Pairs of one split, out of those that are there."""
+        """Pairs of one split, out of those that are there.
+
+        Raises:
+            DataError: for any but the test images under ``rgb-nir-scene-all``.
+        """
+        if self.all_test and name != "test":
+            raise DataError(
+                f"{self.protocol} keeps no images for {name}: all are test images; "
+                "leave --data.all-test out"
+            )
+        if self.all_test:
+            return self._found()
         listed = set(split_lists.read(f"rgb-nir-scene-{name}"))
         return [record for record in self._found() if record.key in listed]
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether one split is for validation."""
+        return not self.all_test
+
+    def audit_splits(self) -> Mapping[str, Source]:
+        """The splits that ``audit`` compares, by name."""
+        return {"test": self.split("test")} if self.all_test else super().audit_splits()
 
     def notes(self) -> list[str]:
         """Absent categories, and photos that no list names."""

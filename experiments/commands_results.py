@@ -34,6 +34,7 @@ class EvaluateOptions:
         output: what a method with several outputs returns, such as one path of cocolor
             (nir_as_gray) or what it fuses of gray alone (fused_gray).
         dataset: test on another dataset than the run's own.
+        protocol: of ``dataset``, where it has several, such as rgb-nir-scene-all.
         split: ``validation``: the images that the run kept out of its training, such as VCIP's
             fold; for choosing settings, in tables apart from test images.
         root: the dataset's folder.
@@ -51,6 +52,7 @@ class EvaluateOptions:
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     split: Literal["test", "validation"] = "test"
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -73,6 +75,13 @@ def evaluate(argv: list[str]) -> int:
 
     trained = load_any(options.run, options.weights, options.output)
     adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)
+    if options.protocol is not None:
+        if adapter.name == trained.experiment.data.name:
+            raise UserError(
+                f"--protocol is for other datasets (--dataset); on {adapter.name} this run is "
+                f"scored under the one that it was trained under, {adapter.protocol}"
+            )
+        adapter = adapter.with_protocol(options.protocol)
     if options.boxes is not None:
         images = adapter.images if isinstance(adapter, Boxed) else adapter
         adapter = Boxed(images=images, boxes=options.boxes, root=adapter.root)

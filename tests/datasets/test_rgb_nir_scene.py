@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from crosschroma.datasets.audit import check
 from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.file_adapter import SPLITS
 from crosschroma.datasets.rgb_nir_scene import PHOTOS, RgbNirScene
+from crosschroma.datasets.source import SplitName
 
 
 def write(root: Path, key: str, nir: np.ndarray | None = None) -> None:
@@ -40,6 +42,24 @@ def test_each_ten_numbers_are_cut_seven_one_two(made: Path) -> None:
     keys = {name: list(data.split(name).keys) for name in ("train", "validation", "test")}
     assert [len(keys[name]) for name in keys] == [28, 4, 8]
     assert len({key for part in keys.values() for key in part}) == 40
+
+
+def test_all_photos_as_test_images(made: Path) -> None:
+    listed = RgbNirScene(root=made)
+    everything = listed.with_protocol("rgb-nir-scene-all")
+    assert everything.protocol == "rgb-nir-scene-all"
+    assert everything.with_protocol("rgb-nir-scene") == listed
+    keys = {key for name in SPLITS for key in listed.split(name).keys}
+    assert set(everything.split("test").keys) == keys
+    assert len(everything.split("test")) > len(listed.split("test"))
+    splits: tuple[SplitName, ...] = ("train", "validation")
+    for name in splits:
+        with pytest.raises(DataError, match=f"rgb-nir-scene-all keeps no images for {name}"):
+            everything.split(name)
+    assert set(everything.audit_splits()) == {"test"}
+    assert not everything.has_validation
+    with pytest.raises(UserError, match="rgb-nir-scene-all"):
+        listed.with_protocol("rgb-nir-scene-al")
 
 
 def test_a_photo_keeps_its_split_when_others_are_absent(made: Path, tmp_path: Path) -> None:
