@@ -29,9 +29,9 @@ class ColorizeOptions:
     """Colour a picture or a video, or all of them below a folder into the same tree.
 
     What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
-    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep size, rate, frames and,
-    where there is an ffmpeg, sound, subtitles and tags; one that was interrupted goes on where it
-    was when the same command is given again.
+    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep frames, rate, size (an
+    odd side may lose a pixel) and, where there is an ffmpeg, sound, subtitles and tags; one that
+    was interrupted goes on where it was when the same command is given again.
 
     A picture is read as gray levels for a gray method, as NIR for a NIR method.
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tyro
@@ -68,6 +69,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / path)
 
     write(folder / "photo.jpg", 60, 80, 3)
+    clip = cv2.VideoWriter(str(folder / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 48))
+    for _ in range(4):
+        clip.write(rng.integers(0, 256, (48, 64, 3), np.uint8))
+    clip.release()
     write(folder / "photos" / "a.png", 40, 50, 3)
     write(folder / "nir_photos" / "a.png", 40, 50)
     for split, count in (("train", 20), ("val", 2)):
