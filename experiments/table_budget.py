@@ -56,7 +56,8 @@ def budget_grids(runs: Mapping[str, RunFile]) -> list[Grid]:
             apart = "" if len(parts) == 1 else f", {number} of {len(parts)}: not comparable"
             heading = f"{specs.title(dataset) or dataset}{apart}"
             own = {name: _without_photographs(run) for name, run in part.items()}
-            grids.append(_with_costs(run_grid(own, heading, (), _METRICS), merge_seeds(own)))
+            grid = run_grid(own, heading, (), _METRICS, ranked=_ranks(runs))
+            grids.append(_with_costs(grid, merge_seeds(own)))
     return grids
 
 
@@ -79,7 +80,7 @@ def budget_lines(runs: Mapping[str, RunFile]) -> list[str]:
         f"The photographs: {'; '.join(photographs)}. "
         f"Trained on {'; '.join(devices) or 'a device that is not recorded'}. {_READING}"
     )
-    if max(map(_crops, runs.values())) < _RANKING:
+    if not _ranks(runs):
         lines.append(_TOO_SMALL)
     if any(run.method == "instance_aware" for run in runs.values()):
         lines.append(_NO_BOXES)
@@ -106,6 +107,11 @@ def _budget(run: RunFile) -> str:
         f"gradients clipped at {training.get('clip_norm')}, weights "
         f"{f'averaged ({decay})' if decay else 'not averaged'}"
     )
+
+
+def _ranks(runs: Mapping[str, RunFile]) -> bool:
+    """Whether the budget is large enough to tell methods apart."""
+    return max(map(_crops, runs.values())) >= _RANKING
 
 
 def _crops(run: RunFile) -> int:

@@ -176,6 +176,7 @@ def run_grid(
     headline: Sequence[str] | None = None,
     *,
     merged: bool = True,
+    ranked: bool = True,
 ) -> Grid:
     """The table of one of ``comparable_parts``.
 
@@ -185,6 +186,7 @@ def run_grid(
         telling: entries of the metric protocol to print above the table.
         headline: metrics to print; the dataset's by default.
         merged: runs that differ in the seed alone are one row; else every run has its own.
+        ranked: the best numbers are bold.
     """
     first = next(iter(runs.values()))  # states the most of the metric protocol
     subsets = subsets_of(runs.values())
@@ -203,7 +205,8 @@ def run_grid(
         for label in subsets.values()
         for name in shown
     ]
-    best = _best(rows, [(subset, name) for subset in subsets for name in shown])
+    numbers = [(subset, name) for subset in subsets for name in shown]
+    best = _best(rows, numbers) if ranked else set()
     cells = [
         [
             _method(row, notes, merged),

@@ -130,8 +130,10 @@ def test_the_budget_is_that_of_the_run_files(results: Path) -> None:
     assert "Not an equal budget." in page
     assert "these photographs have no boxes" in page
     huge = {**CONFIG, "training": {**CONFIG["training"], "batch_size": 10_000}}
+    assert "**20.00**" not in page
     add(results, "budget_unet", config=huge)
     assert "too small to rank methods" not in text(results)
+    assert row(results, "budget_unet")["PSNR ↑ (dB)"] == "**20.00**"
 
 
 def test_a_failed_run_keeps_its_row(results: Path) -> None:

@@ -17,8 +17,9 @@ from crosschroma.models.system import ColorizationSystem
 RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
 
 
-# four colorizers' work a step, of which test_cocolor fits a smaller one; resnet_unet_gan's network
-SLOW_TO_FIT = {"cocolor", "nogan"}
+# methods and recipes: four colorizers' work a step, of which test_cocolor fits a smaller one;
+# resnet_unet_gan's network; colormamba, which is fitted for NIR
+SLOW_TO_FIT = {"cocolor", "nogan", "budget_colormamba"}
 
 
 def _different_methods() -> list[Any]:
@@ -30,7 +31,8 @@ def _different_methods() -> list[Any]:
         kinds.setdefault(key, name)
     return [
         pytest.param(
-            name, marks=[pytest.mark.slow] * (RECIPES[name].method.system.name in SLOW_TO_FIT)
+            name,
+            marks=[pytest.mark.slow] * bool({name, RECIPES[name].method.system.name} & SLOW_TO_FIT),
         )
         for name in kinds.values()
     ]
