@@ -17,7 +17,7 @@ from crosschroma.experiments import cli, video_encode
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.picture_folder import FileOptions, colorize_files
 from crosschroma.experiments.video import FrameColorizer, VideoOptions, colorize_video
-from crosschroma.experiments.video_flow import motion
+from crosschroma.experiments.video_flow import _seen, motion
 from crosschroma.experiments.video_metric import WarpError
 from crosschroma.experiments.video_steady import Steady
 from crosschroma.models.generator_system import GeneratorSystem
@@ -124,6 +124,17 @@ def test_what_was_hidden_is_not_trusted() -> None:
     uncovered = disc(22) & ~disc(25)
     assert way.trust[uncovered].mean() < 0.2
     assert way.trust[disc(25, 6)].mean() > 0.5
+
+
+def test_what_does_not_come_back_is_not_seen() -> None:
+    """Where levels are alike, only the way back tells that a pixel was hidden."""
+    back = np.full((SIDE, SIDE, 2), [5, 0], np.float32)
+    seen = _seen(back, -back)
+    assert seen[:, :-5].all()
+    assert not seen[:, -5:].any()
+    assert not _seen(back, 0 * back).any()
+    inexact = back * np.float32(-0.9)
+    assert _seen(back, inexact)[:, :-5].all()
 
 
 def test_still_pictures_with_noise_are_not_resampled() -> None:
