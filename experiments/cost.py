@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..datasets.batch import Batch, collate, to_device
@@ -34,13 +34,26 @@ class Cost(TypedDict, total=False):
 
 
 @torch.no_grad()
-def macs(run: Callable[[Any], object], given: Any) -> int:
-    """Multiply-accumulates of convolutions and matrix products in ``run(given)``, zeros included.
+def macs(network: nn.Module, given: Any, run: Callable[[Any], object] | None = None) -> int:
+    """Multiply-accumulates of convolutions and matrix products in one run, zeros included.
 
     Selective scans and what is done pixel by pixel are not counted.
+
+    Args:
+        network: whose parameters take part.
+        given: what it is called with.
+        run: called instead of the network, such as one of its methods.
     """
-    with FlopCounterMode(display=False) as counter:
-        run(given)
+    # the counter hooks into gradients, which a parameter handed to a module seems to want
+    learning = [p for p in network.parameters() if p.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        with FlopCounterMode(display=False) as counter:
+            (run or network)(given)
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
     return counter.get_total_flops() // 2
 
 
@@ -50,7 +63,7 @@ def cost(system: ColorizationSystem, images: Images, device: torch.device | str 
     count = min(_PICTURES, len(images))
     batches = [to_device(collate([images[i]]), torch.device(device)) for i in range(count)]
     height, width = batches[0]["rgb"].shape[-2:]
-    work = macs(system.colorize, batches[0])  # and the first run is not timed
+    work = macs(system, batches[0], system.colorize)  # and the first run is not timed
     seconds = [_seconds(system.colorize, batch) for batch in batches]
     milliseconds = round(1000 * statistics.median(seconds), 2)
     return Cost(size=f"{height}x{width}", macs=work, ms=milliseconds)

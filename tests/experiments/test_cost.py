@@ -24,6 +24,20 @@ def test_macs_are_those_of_the_formula() -> None:
     assert cost.macs(both, plane) == 3 * 8 * 9 * 16 * 16 + 8 * 4 * 4 * 16 * 16
 
 
+def test_a_parameter_may_be_what_a_module_is_given() -> None:
+    class Queries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.queries, self.layer = nn.Embedding(5, 4), nn.Linear(4, 3)
+
+        def forward(self, plane: torch.Tensor) -> torch.Tensor:
+            return self.layer(self.queries.weight.expand(len(plane), -1, -1)).sum() * plane
+
+    network = Queries()
+    assert cost.macs(network, torch.rand(2, 1, 8, 8)) == 2 * 5 * 4 * 3
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
 def test_a_methods_work_is_its_networks_and_grows_with_the_picture(unet: Experiment) -> None:
     system = unet.method.build().eval()
     test = unet.data.split("test")
