@@ -92,12 +92,13 @@ def _require_own_validation(experiment: Experiment, adapter: Adapter) -> None:
 def row_name(trained: Trained, run: RunFile) -> str:
     """Name of a run file: the run's folder or weights file, its output, what it was tested on.
 
-    ``encoder_unet_vcip_s1``, ``encoder_unet_vcip_s1_fold0``, ``encoder_unet_nir_on_scenes``.
+    ``encoder_unet_vcip_s1``, ``encoder_unet_vcip_s1_fold0``, ``encoder_unet_nir_on_scenes``,
+    ``encoder_unet_nir_on_rgb-nir-scene-all``.
     """
     path = trained.path.resolve()
     parts = [path.parent.name if path.name in (BEST, LAST) else path.stem, trained.output]
     if run.dataset != trained.experiment.data.name:
-        parts.append(f"on_{run.dataset}")
+        parts.append(f"on_{run.protocol.replace(' ', '_')}")
     parts.append(run.split.get("part", "").partition(" of ")[0].replace(" ", ""))
     return "_".join(filter(None, parts))
 
