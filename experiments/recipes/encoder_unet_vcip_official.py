@@ -4,7 +4,8 @@ For the published tables, whose methods were trained on that list; see README on
 
 Command: crosschroma train encoder_unet_vcip_official
 Time:    16 minutes on one core of an Intel Xeon (AMX, bfloat16)
-Result:  not run yet
+Result:  28 test images, 8 of them trained on: 18.85 dB, SSIM7 .595, AE 4.98; the scene-disjoint 14
+    17.36, .577, 5.81
 """
 
 from dataclasses import replace

