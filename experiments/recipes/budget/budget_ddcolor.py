@@ -1,8 +1,8 @@
 """Equal budget: DDColor, small, on SqueezeNet.
 
 Command: crosschroma reproduce budget --only budget_ddcolor
-Time:    not run yet
-Result:  not run yet
+Time:    10 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 22.67 dB, AE 11.07, ab_std_ratio 0.52; BSDS500 22.01 dB, 11.39, 0.65
 """
 
 from ...budget import budget_experiment

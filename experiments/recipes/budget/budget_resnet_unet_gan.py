@@ -1,8 +1,8 @@
 """Equal budget: ResNet18 U-Net from scratch, two thirds L1, then a GAN.
 
 Command: crosschroma reproduce budget --only budget_resnet_unet_gan
-Time:    not run yet
-Result:  not run yet
+Time:    11 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 23.18 dB, AE 10.91, ab_std_ratio 0.28; BSDS500 22.66 dB, 10.67, 0.31
 """
 
 from ....models.resnet_unet_gan import ResnetUNetGan

