@@ -1,4 +1,4 @@
-"""``crosschroma bench data|scan|network|train|export``."""
+"""``crosschroma bench data|scan|network|train|export|ui``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from ..datasets.errors import unknown
 from .cli import UsageError, usage
 
 _FOLDER = Path("results/benchmarks")
-_HELP = """usage: crosschroma bench {data,scan,network,train,export} [--help] [options]
+_HELP = """usage: crosschroma bench {data,scan,network,train,export,ui} [--help] [options]
 
 data:    loading of images beside PIL + scikit-image.
 scan:    every backend of the selective scan beside a loop over time: time, memory, error.
 network: ColorMamba beside itself with the scan left out: what the scan costs.
 train:   a training step beside the same network, loss and optimiser in a bare PyTorch loop.
-export:  a method in eager mode beside folded, ONNX Runtime and compiled bfloat16, on the CPU."""
+export:  a method in eager mode beside folded, ONNX Runtime and compiled bfloat16, on the CPU.
+ui:      what the page takes to answer a click, beside the network alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +127,28 @@ class BenchExportOptions:
     repeats: int = 9
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchUiOptions:
+    """From a click on the page of ``crosschroma ui`` to the picture that it gets, on this machine.
+
+    Attributes:
+        out: JSON file to write.
+        run: a run's folder, a checkpoint, or a file of ``ship`` or ``export``; by default zhang17
+            at full size with random weights.
+        size: short side at which the network sees the picture.
+        threads: of torch.
+        repeats: how many clicks.
+    """
+
+    out: Path = _FOLDER / "ui.json"
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    size: int = 256
+    threads: int = 2
+    repeats: int = 9
+
+
 def bench(argv: list[str]) -> int:
-    """``crosschroma bench data|scan|network|train|export``."""
+    """``crosschroma bench data|scan|network|train|export|ui``."""
     if not argv or argv[0].startswith("-"):
         return usage(_HELP, argv)
     tasks = {
@@ -136,6 +157,7 @@ def bench(argv: list[str]) -> int:
         "network": _network,
         "train": _train,
         "export": _export,
+        "ui": _ui,
     }
     if argv[0] not in tasks:
         raise UsageError(unknown("benchmark", argv[0], tasks))
@@ -216,6 +238,24 @@ def _export(argv: list[str]) -> list[Path]:
         options.out,
         run=options.run,
         images=options.images,
+        size=options.size,
+        thread_count=options.threads,
+        repeats=options.repeats,
+    )
+    rich.print(result)
+    return [options.out]
+
+
+def _ui(argv: list[str]) -> list[Path]:
+    from .commands_ui import check_installed
+
+    options = tyro.cli(BenchUiOptions, prog="crosschroma bench ui", args=argv)
+    check_installed()
+    from .benchmark_ui import bench_ui
+
+    result = bench_ui(
+        options.out,
+        run=options.run,
         size=options.size,
         thread_count=options.threads,
         repeats=options.repeats,

@@ -18,7 +18,8 @@ class UiOptions:
     """Colour pictures in a browser, with hints where the method takes them.
 
     Serves a page to this machine only (127.0.0.1), until Ctrl-C. Nothing leaves the machine and
-    nothing is written: the browser saves pictures and hints.
+    nothing is written: the browser saves pictures and hints. Where the CPU multiplies bfloat16, the
+    page shows what is computed in it, and saves what is computed in float32.
 
     Attributes:
         runs: the choice of methods: runs' folders, checkpoints, files of ``ship`` or ``export``,
@@ -38,17 +39,26 @@ class UiOptions:
     device: str = "auto"
 
 
-def ui(argv: list[str]) -> int:
-    """``crosschroma ui [RUN...]``."""
-    options = tyro.cli(UiOptions, prog="crosschroma ui", args=argv)
+def check_installed() -> None:
+    """Refuse to serve the page without what it needs.
+
+    Raises:
+        UserError: a package is missing.
+    """
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if missing:
         raise UserError(f"the page needs {' and '.join(missing)}: pip install 'crosschroma[ui]'")
+
+
+def ui(argv: list[str]) -> int:
+    """``crosschroma ui [RUN...]``."""
+    options = tyro.cli(UiOptions, prog="crosschroma ui", args=argv)
+    check_installed()
     from . import ui_server
     from .devices import usable_device
     from .infer import Colorizer
     from .shipped import names
-    from .ui_studio import Studio
+    from .ui_studio import Studio, draft_precision
 
     runs = options.runs or tuple(map(Path, names()))
     if not runs:
@@ -60,9 +70,9 @@ def ui(argv: list[str]) -> int:
     print(f"{address}    (Ctrl-C ends)", flush=True)
     if options.open:
         webbrowser.open(address)
-    studio = Studio(methods)
+    studio = Studio(methods, precision=draft_precision(device))
     try:
-        ui_server.serve(studio, listening)
+        ui_server.server(studio, listening).run(sockets=[listening])
     except KeyboardInterrupt:
         print("ended")
     finally:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
-def folded(network: nn.Module, *inputs: Tensor) -> nn.Module:
+def folded(network: nn.Module, *inputs: Tensor | None) -> nn.Module:
     """A copy in eval mode in which each BatchNorm right behind a convolution is part of it.
 
     With scale s = weight / sqrt(running_var + eps) the kernel is multiplied by s along its output
@@ -44,7 +44,7 @@ def norms(network: nn.Module) -> int:
 
 
 def _pairs(
-    network: nn.Module, inputs: tuple[Tensor, ...]
+    network: nn.Module, inputs: tuple[Tensor | None, ...]
 ) -> list[tuple[Convolution, nn.BatchNorm2d]]:
     made: dict[int, tuple[Convolution, Tensor]] = {}  # kept, so that ids stay theirs
     found: list[tuple[Convolution, nn.BatchNorm2d, int]] = []

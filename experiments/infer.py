@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast, runtime_checkable
@@ -27,6 +28,8 @@ from .levels import bands, checked, lightness_of, nir_of, of_tensor, write
 from .method_colors import MethodColors
 from .palette import Palette, Recolor
 from .picture_file import from_pil, to_pil
+from .precision import Bfloat16Colors, Precision
+from .seen import Seen, boxes_in
 from .shipped import load_any
 from .tiles import tiled
 
@@ -52,33 +55,6 @@ class Origin:
     weights_sha256: str
     output: str | None = None
     size: int | None = None
-
-
-@dataclass
-class Seen:
-    """A picture as one method sees it.
-
-    Attributes:
-        plane: 11HW, L*/100 or NIR, at the size of the result.
-        size: height and width of the picture, in whose pixels hints are given.
-        small: 11hw, what the network is given of it.
-        boxes: K x 4, its objects in the pixels of ``small``; ``None`` where none are asked for.
-        automatic: the colours that the network makes of it without hints, once they are known.
-    """
-
-    plane: Tensor
-    size: tuple[int, int]
-    small: Tensor
-    boxes: np.ndarray | None = None
-    automatic: Tensor | None = None
-
-    def shrunk(self, side: int) -> Seen:
-        """The same with a smaller result, no side of it longer than ``side``; colours are alike."""
-        scale = side / max(self.size)
-        if scale >= 1:
-            return self
-        size = [max(1, round(length * scale)) for length in self.size]
-        return replace(self, plane=resized(self.plane, tuple(size)).clamp(0, 1))
 
 
 @runtime_checkable
@@ -107,6 +83,7 @@ class Colorizer:
 
     Attributes:
         origin: of one that was loaded.
+        precision: that it computes in; see ``at``.
     """
 
     def __init__(
@@ -124,6 +101,8 @@ class Colorizer:
         self.size = size
         self.device = torch.device(device)
         self.tile = tile
+        self.precision: Precision = "float32"
+        self._run: Callable[..., Tensor] = self.colors
 
     @classmethod
     def load(
@@ -242,6 +221,20 @@ class Colorizer:
         if not self.colors.takes_boxes:
             raise UserError(f"{self.name} takes no boxes of objects; instance_aware does")
 
+    def at(self, precision: Precision, tell: Callable[[str], None] = print) -> Colorizer:
+        """The same method, computing in another precision; see ``Bfloat16Colors`` for ``tell``.
+
+        Raises:
+            UserError: the method is exported, or is to be compiled and not on the CPU.
+        """
+        copied = copy.copy(self)
+        copied.precision, copied._run = precision, self.colors
+        if precision != "float32":
+            if not isinstance(self.colors, MethodColors):
+                raise UserError(f"{self.name} is exported and computes as it was exported")
+            copied._run = Bfloat16Colors(self.colors, precision == "bfloat16-compiled", tell)
+        return copied
+
     @property
     def suggests(self) -> bool:
         """Whether ``suggest`` is there."""
@@ -264,7 +257,7 @@ class Colorizer:
         single = lightness_of(levels) if self.domain == "gray" else nir_of(levels)
         plane = torch.from_numpy(single)[None, None].to(self.device)
         small = self._shrunk(plane)
-        return Seen(plane, single.shape, small, _at_size_of(small, boxes, single.shape))
+        return Seen(plane, single.shape, small, boxes_in(small, boxes, single.shape))
 
     @torch.no_grad()
     def paint(
@@ -395,7 +388,7 @@ class Colorizer:
             if seen.boxes is not None:
                 inside = cut_boxes(seen.boxes, top, left, *image.shape[-2:])
                 boxes = [torch.from_numpy(inside).to(image.device)]
-            return self.colors(image[:, :1], marks, whole, boxes).float()
+            return self._run(image[:, :1], marks, whole, boxes).float()
 
         return tiled(network, given, self.tile, self.tile // 8)
 
@@ -423,16 +416,6 @@ class Colorizer:
             return plane
         scale = self.size / min(height, width)
         return resized(plane, (round(height * scale), round(width * scale))).clamp(0, 1)
-
-
-def _at_size_of(
-    small: Tensor, boxes: Sequence[Box] | None, size: tuple[int, int]
-) -> np.ndarray | None:
-    """Boxes in a picture of ``size`` (height, width) as boxes in ``small``."""
-    if boxes is None:
-        return None
-    scale = [new / old for new, old in zip(small.shape[-2:], size, strict=True)]
-    return np.array(boxes, np.float32).reshape(-1, 4) * np.array(scale[::-1] * 2, np.float32)
 
 
 def _ab_of(colors: Tensor) -> Tensor:

@@ -35,12 +35,12 @@ _HEADERS = {
 }
 
 
-def serve(studio: Studio, listening: socket.socket) -> None:
-    """Serve the page until interrupted."""
+def server(studio: Studio, listening: socket.socket) -> uvicorn.Server:
+    """What serves the page on a socket once its ``run`` is called, until interrupted."""
     port = listening.getsockname()[1]
     app = create_app(studio, frozenset({f"{HOST}:{port}", f"localhost:{port}"}))
     config = uvicorn.Config(app, log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def listen(port: int) -> socket.socket:

@@ -16,10 +16,13 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.errors import DataError, UserError
+from .exported_file import ExportedColors
 from .hints_file import Hints, hints_from_plain, hints_text
-from .infer import Colorizer, Seen
+from .infer import Colorizer
 from .palette import Palette
 from .picture_file import Picture, encode, read_picture
+from .precision import Precision, multiplies_bfloat16
+from .seen import Seen
 
 MAX_PICTURES = 8
 MAX_PIXELS = 32_000_000  # of one picture
@@ -41,8 +44,8 @@ class Opened:
         pixels: their number.
         decoded: as read for gray or for NIR methods, whichever came last.
         managed: which of the two.
-        seen: as the method of that number sees it, at full size.
-        view: the same at the page's size.
+        seen: as the method of that number sees it, at full size, and at the page's, whose colours
+            are the draft's.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Studio:
         max_pictures: how many pictures are held; the one that was used least lately goes first.
         max_pixels: of one picture.
         max_all_pixels: of all that are held.
+        precision: of what the page shows; what it saves is computed in float32.
     """
 
     def __init__(
@@ -71,8 +75,13 @@ class Studio:
         max_pictures: int = MAX_PICTURES,
         max_pixels: int = MAX_PIXELS,
         max_all_pixels: int = MAX_ALL_PIXELS,
+        precision: Precision = "float32",
     ) -> None:
         self.methods = methods
+        self._drafts = [
+            method if isinstance(method.colors, ExportedColors) else method.at(precision)
+            for method in methods
+        ]
         self.max_pictures, self.max_pixels = max_pictures, max_pixels
         self.max_all_pixels = max_all_pixels
         self._opened: OrderedDict[str, Opened] = OrderedDict()
@@ -160,8 +169,8 @@ class Studio:
         """
         hints = hints_from_plain(asked, "the page")
         with self._lock:
-            full, view = self._seen(token, number)
-            return _png(self._result(number, full, view, hints, np.dtype(np.uint8)))
+            view = self._seen(token, number)[1]
+            return _png(_result(self._drafts[number], view, hints, np.dtype(np.uint8)))
 
     def suggestions(self, token: str, number: int, asked: Any, x: float, y: float) -> list[Any]:
         """Likely colours at a pixel of the picture, given the hints: a, b and share of each."""
@@ -177,7 +186,7 @@ class Studio:
         with self._lock:
             full, _ = self._seen(token, number)
             picture = self._opened[token].decoded
-            rgb = self._result(number, full, full, hints, picture.levels.dtype)
+            rgb = _result(self.methods[number], full, hints, picture.levels.dtype)
         return encode(picture, rgb)
 
     def hints(self, token: str, number: int, asked: Any) -> str:
@@ -197,14 +206,6 @@ class Studio:
         with self._lock:
             return Palette.of(self._read(name, data, managed=True).levels, name[:200])
 
-    def _result(
-        self, number: int, full: Seen, shown: Seen, hints: Hints, dtype: np.dtype
-    ) -> np.ndarray:
-        method = self.methods[number]
-        colors = method.paint(full, hints.points, hints.palette)
-        strength = 1.0 if hints.strength is None else hints.strength
-        return method.develop(shown, colors, strength, dtype)
-
     def _seen(self, token: str, number: int) -> tuple[Seen, Seen]:
         """The picture as a method sees it, at full size and at the view's."""
         if not 0 <= number < len(self.methods):
@@ -218,7 +219,7 @@ class Studio:
             opened.managed, opened.seen = method.managed, None
         if opened.seen is None or opened.seen[0] != number:
             full = method.look(opened.decoded.levels)
-            opened.seen = number, full, full.shrunk(VIEW)
+            opened.seen = number, full, replace(full.shrunk(VIEW))
         return opened.seen[1:]
 
     def _read(self, name: str, data: bytes, managed: bool) -> Picture:
@@ -247,6 +248,16 @@ class Studio:
                 f"{path} has more than {self.max_pixels / 1e6:g} million pixels; make it smaller, "
                 "or use `crosschroma colorize`"
             )
+
+
+def draft_precision(device: str) -> Precision:
+    """Of what the page shows: the fastest that this machine has without getting ready for it."""
+    return "bfloat16" if device == "cpu" and multiplies_bfloat16() else "float32"
+
+
+def _result(method: Colorizer, seen: Seen, hints: Hints, dtype: np.dtype) -> np.ndarray:
+    colors = method.paint(seen, hints.points, hints.palette)
+    return method.develop(seen, colors, 1.0 if hints.strength is None else hints.strength, dtype)
 
 
 def _label(method: Colorizer) -> str:

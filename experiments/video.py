@@ -271,6 +271,7 @@ def _settings(
         "weights_sha256": _hash(colorizer),
         "output": colorizer.origin.output if colorizer.origin else None,
         "size": colorizer.size,
+        "precision": colorizer.precision,
         "strength": options.strength,
         "palette": asdict(options.palette) if options.palette else None,
         "flicker_reduction": KEEP if options.reduce_flicker else None,

@@ -38,7 +38,7 @@ def video_files(folder: Path) -> list[Path]:
 class Video:
     """A video file as upright 8-bit frames, one at a time.
 
-    OpenCV gives deeper videos with 8 bits, and leaves out the last row or column of odd sides.
+    OpenCV gives deeper videos with 8 bits.
 
     Attributes:
         height: of a frame, as it is shown.

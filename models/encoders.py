@@ -117,7 +117,7 @@ class TimmEncoder(nn.Module):
         if image.device.type == "cpu" and self.depthwise:
             # torch has no fast bfloat16 gradient of these convolutions on a CPU
             with torch.autocast("cpu", enabled=False):
-                return self.model(given.float())
+                return self.model(given.to(next(self.model.parameters()).dtype))
         return self.model(given)
 
     def load_pretrained(self, weights: str) -> str:

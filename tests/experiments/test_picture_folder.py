@@ -12,9 +12,10 @@ from crosschroma.datasets.errors import DataError, UserError
 from crosschroma.experiments import cli, shipped
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Hardware
-from crosschroma.experiments.infer import Colorizer, Seen
+from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.picture_folder import FileOptions, colorize_files
 from crosschroma.experiments.recipe_list import load
+from crosschroma.experiments.seen import Seen
 from crosschroma.models.hints import HintPoint
 from crosschroma.models.unet import UNet
 from PIL import Image
