@@ -87,10 +87,12 @@ class Student(GeneratorSystem):
         def learnt_from(self) -> str:
             taught = ""
             if self.teacher_weights != NONE:
-                run = Path(self.teacher_weights).name
-                taught = f"teacher {self.teacher.system.name} ({run})"
+                taught = f"teacher {self.teacher.system.name} ({_run_name(self.teacher_weights)})"
             before = "" if taught == "" else self.teacher.learnt_from
-            own = "" if self.student.learnt_from == before else self.student.learnt_from
+            if self.start != NONE:  # instead of what the student's settings would start from
+                own = f"starts from {_run_name(self.start)}"
+            else:
+                own = "" if self.student.learnt_from == before else self.student.learnt_from
             return "; ".join(filter(None, (taught, before, own)))
 
         def smoke(self) -> Student.Config:
@@ -243,6 +245,12 @@ def run_file(run: Path) -> Path:
         return run
     best = run / "best.pt"
     return best if best.is_file() else run / "last.pt"
+
+
+def _run_name(weights: str) -> str:
+    """Without the folder that a run lies in, which differs between machines."""
+    path = Path(weights)
+    return path.parent.name if path.suffix == ".pt" else path.name
 
 
 def _load(network: nn.Module, weights: dict[str, Tensor], what: str, option: str) -> None:

@@ -241,6 +241,8 @@ def test_what_it_has_learnt_from() -> None:
     assert taught.learnt_from == "teacher unet (teacher); encoder squeezenet1_0: encoder.pth"
     twice = replace(taught, teacher=pretrained)
     assert twice.learnt_from.count("encoder.pth") == 1
+    started = replace(config, start="runs/before/best.pt")
+    assert started.learnt_from == "starts from before"
 
 
 def test_at_a_scale_nir_keeps_faint_detail() -> None:
