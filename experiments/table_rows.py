@@ -275,10 +275,22 @@ def _method(row: Row, notes: Notes, merged: bool) -> Cell:
     dirty = any(other.dirty for other in row.runs.values())
     texts = dict.fromkeys(other.note for other in row.runs.values())
     numbers = notes.number(
-        unexplained, *texts, "measured with uncommitted changes in the code" if dirty else ""
+        unexplained,
+        *texts,
+        _cut_off(run),
+        "measured with uncommitted changes in the code" if dirty else "",
     )
     name = run.recipe or run.method if merged else next(iter(row.runs))
     return Cell(f"{name}{failed}", notes=numbers, runs=tuple(row.runs))
+
+
+def _cut_off(run: RunFile) -> str:
+    """That the last weights are those of a training that was stopped; best ones may be any."""
+    training = run.config.get("training", {})
+    planned = training.get("steps")
+    if training.get("result") != "last" or not run.steps or not planned or run.steps >= planned:
+        return ""
+    return f"training was stopped after {run.steps} of {planned} steps"
 
 
 def _number(

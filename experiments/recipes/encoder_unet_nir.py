@@ -1,4 +1,4 @@
-"""``encoder_unet_vcip_chord_all`` with photographs of other things, in simulated NIR, among its pairs.
+"""``encoder_unet_vcip_chord_all`` with photographs in simulated NIR among its pairs.
 
 VCIP shows country, fields, forest and mountains only, and what has learnt from it alone paints sky
 on walls. These weights come with the package, for NIR pictures of anything: `colorize` takes them

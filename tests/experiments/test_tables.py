@@ -201,6 +201,17 @@ def test_failed_runs_keep_a_row_with_the_reason(folder: Folder, status: str) -> 
     assert folder.text("vcip.md").count("Measured here") == 1
 
 
+def test_a_training_that_was_stopped_is_told_of(folder: Folder) -> None:
+    def config(result: str) -> dict[str, Any]:
+        return {"training": {"steps": 300, "seed": 0, "result": result}}
+
+    for name, steps, result in (("cut", 180, "last"), ("done", 300, "last"), ("best", 180, "best")):
+        folder.add(name, recipe=name, summary=vcip(15.0), steps=steps, config=config(result))
+    marked = {name: "<sup>" in folder.rows(f"[{name}]")[0][0] for name in ("cut", "done", "best")}
+    assert marked == {"cut": True, "done": False, "best": False}
+    assert "training was stopped after 180 of 300 steps" in folder.text("vcip.md")
+
+
 def test_only_failed_runs_make_a_table_too(folder: Folder) -> None:
     folder.add("b", status="failed", summary={"all": {}}, split={}, metric_protocol={})
     assert "(failed)" in folder.rows("unet_vcip")[0][0]

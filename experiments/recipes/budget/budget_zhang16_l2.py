@@ -1,8 +1,8 @@
 """Equal budget: L2 regression of ab by the network of zhang16.
 
 Command: crosschroma reproduce budget --only budget_zhang16_l2
-Time:    not run yet
-Result:  not run yet
+Time:    1 minute on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 22.77 dB, AE 12.03, ab_std_ratio 0.19; BSDS500 22.41 dB, 11.49, 0.17
 """
 
 from ...budget import budget_experiment
