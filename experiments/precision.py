@@ -23,8 +23,8 @@ Maker = Callable[..., Way]
 
 def multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for it (AMX or AVX512-BF16); elsewhere it is slow."""
-    cpu = torch.cpu
-    return cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported()
+    known = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # not every torch has them
+    return any(getattr(torch.cpu, name, bool)() for name in known)
 
 
 def in_bfloat16(colors: MethodColors, *given: Tensor | None) -> Way:

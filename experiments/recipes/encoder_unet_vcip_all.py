@@ -1,7 +1,5 @@
 """What ``encoder_unet_vcip`` has found on its validation fold, trained on all 336 clean pairs.
 
-The weights come with the package, see results/weights.
-
 Command: crosschroma train encoder_unet_vcip_all
 Time:    16 minutes on one core of an Intel Xeon (AMX, bfloat16)
 Result:  28 test images 17.69 dB, SSIM7 .582, AE 5.07; scene-disjoint 14 17.88 dB, .582, 5.70

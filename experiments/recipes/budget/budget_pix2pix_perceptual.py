@@ -1,8 +1,8 @@
 """Equal budget: pix2pix with LSGAN and SqueezeNet's features.
 
 Command: crosschroma reproduce budget --only budget_pix2pix_perceptual
-Time:    not run yet
-Result:  not run yet
+Time:    18 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  ImageNet sample 22.24 dB, AE 12.04, ab_std_ratio 0.41; BSDS500 22.44 dB, 11.11, 0.40
 """
 
 from dataclasses import replace
