@@ -5,10 +5,11 @@ on walls. These weights come with the package, for NIR pictures of anything: `co
 unless told otherwise.
 
 Command: crosschroma train encoder_unet_nir
-Time:    18 minutes on one core of an Intel Xeon (AMX, bfloat16)
-Result:  VCIP's 28 test images 17.06 dB, SSIM7 .578, AE 5.58; scene-disjoint 14 17.25 dB, .577,
-    6.11. On the six test images of RGB-NIR Scene at hand (indoor, street), 17.16 dB, where
-    encoder_unet_vcip_all has 14.53 and the NIR itself 17.23
+Time:    33 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  VCIP's 28 test images 17.42 dB, SSIM7 .591, AE 4.94; scene-disjoint 14 17.45 dB, .588,
+    5.34. On 40 pairs of RGB-NIR Scene (indoor, street) 17.45 dB, AE 5.61, where
+    encoder_unet_vcip_chord_all has 16.24, 4.79 and the NIR itself 16.83, 4.31. Before the angle was
+    in its loss: 17.06, 17.25 and 17.37 dB, AE 5.58, 6.11 and 6.45
 """
 
 from dataclasses import replace
