@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import table_specs as specs
@@ -109,16 +110,23 @@ def _identity(run: RunFile) -> str:
         {
             "method": [run.kind, run.method, run.recipe, run.parameters],
             "training": [run.protocol, run.train_data, run.steps, run.status],
-            "config": _without_seed(run.config),
+            "config": _settings_of(run.config),
             "test": [run.domain, run.dataset, dict(run.split), dict(run.metric_protocol)],
         }
     )
 
 
-def _without_seed(config: Any) -> Any:
-    if isinstance(config, Mapping):
-        return {key: _without_seed(item) for key, item in config.items() if key != "seed"}
-    return config
+def _settings_of(config: Any) -> Any:
+    """Without seeds, and without the folders of weights' files, which differ between machines."""
+    if not isinstance(config, Mapping):
+        return config
+    return {
+        key: Path(item).name
+        if key.endswith("_weights") and isinstance(item, str)
+        else _settings_of(item)
+        for key, item in config.items()
+        if key != "seed"
+    }
 
 
 def scored(run: RunFile) -> bool:
@@ -248,7 +256,7 @@ def _context(rows: Sequence[Row]) -> dict[str, list[str]]:
 def _settings(rows: Sequence[Row]) -> list[str]:
     """For rows of one recipe, in what their settings differ: ``method.shift=2``."""
     by_recipe: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-    flat = [_flat(_without_seed(row.first.config)) for row in rows]
+    flat = [_flat(_settings_of(row.first.config)) for row in rows]
     for row, settings in zip(rows, flat, strict=True):
         by_recipe[row.first.recipe].append(settings)
     texts = []

@@ -174,6 +174,13 @@ def test_rows_of_one_recipe_say_in_which_settings_they_differ(folder: Folder) ->
     assert folder.rows("other", "vcip_folds")[0][2] == "–"
 
 
+def test_where_a_file_of_weights_lay_makes_no_other_row(folder: Folder) -> None:
+    for seed, place in enumerate(("/home/me/cache/a.pth", "cache/a.pth")):
+        config = {"method": {"encoder_weights": place}, "training": {"seed": seed}}
+        folder.add(f"run_{seed}", summary=vcip(15.0), seed=seed, config=config)
+    assert len(folder.rows("unet_vcip")) == 1
+
+
 def test_validation_on_generated_scenes_stays_labelled(folder: Folder) -> None:
     split = {"name": "scenes-v1 validation", "part": "validation", "sha256": "ab", "images": 16}
     folder.add("a", dataset="scenes", summary={"all": {"PSNR": 20.0}}, split=split)
