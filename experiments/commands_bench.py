@@ -19,7 +19,7 @@ data:    loading of images beside PIL + scikit-image.
 scan:    every backend of the selective scan beside a loop over time: time, memory, error.
 network: ColorMamba beside itself with the scan left out: what the scan costs.
 train:   a training step beside the same network, loss and optimiser in a bare PyTorch loop.
-export:  a method in eager mode beside folded, ONNX Runtime and compiled bfloat16, on the CPU.
+export:  a method in eager mode beside folded, ONNX Runtime and bfloat16, on the CPU.
 ui:      what the page takes to answer a click, beside the network alone."""
 
 

@@ -1,4 +1,4 @@
-"""Equal budget: U-Net, L2 of ab, the regression that paints about half the true deviation.
+"""Equal budget: U-Net, L2 of ab, the regression that paints less than the true deviation.
 
 Command: crosschroma reproduce budget --only budget_unet_l2
 Time:    3 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
