@@ -18,8 +18,10 @@ from .cocolor_losses import LossWeights, Seen
 from .cocolor_stages import Stage, StageName
 from .domain import DomainName
 from .fusion import FeatureExchange, PathFusion
+from .generator_system import GeneratorSystem
 from .padding import pad_and_crop
 from .paths import PATHS, Colorizer, Painted, painted, with_luminance
+from .run_weights import NONE, load_start, run_name
 from .self_ensemble import SelfEnsemble, self_ensemble
 from .stages import Schedule, Staged
 from .system import ColorizationSystem, Step
@@ -69,6 +71,9 @@ class CoColor(Staged[Stage], ColorizationSystem):
             gray_colorizer: F_G, the same for gray. Of either method's settings those of the
                 network and of the generator's optimiser count, those of its losses and of
                 averaging over mirror images do not.
+            nir_start: a run of F_N's method to start from, instead of what its settings start
+                from: the run's folder, a checkpoint, or a file of ``ship``; ``none`` for no run.
+            gray_start: the same of F_G.
             gray_branch: without it F_N is alone: no F_G, no translators, no fusion.
             translation: without it there are only F_N(X_N) and F_G(X_G), which then are to agree
                 with each other.
@@ -97,6 +102,8 @@ class CoColor(Staged[Stage], ColorizationSystem):
         gray_colorizer: ColorizationSystem.Config = field(
             default_factory=lambda: UNet.Config(domain="gray", norm="group")
         )
+        nir_start: str = NONE
+        gray_start: str = NONE
         gray_branch: bool = True
         translation: bool = True
         freeze_gray: bool = False
@@ -117,16 +124,30 @@ class CoColor(Staged[Stage], ColorizationSystem):
 
         @property
         def learnt_from(self) -> str:
-            parts = [self.nir_colorizer.learnt_from]
-            if self.gray_branch:
-                parts.append(self.gray_colorizer.learnt_from)
+            parts = [
+                system.learnt_from
+                if start == NONE
+                else f"F_{domain[0].upper()} starts from {run_name(start)}"
+                for domain, (system, start) in self.colorizers.items()
+            ]
             return "; ".join(dict.fromkeys(filter(None, parts)))
+
+        @property
+        def colorizers(self) -> dict[DomainName, tuple[ColorizationSystem.Config, str]]:
+            """F_N and, where it is there, F_G: its settings and the run that it starts from."""
+            made: dict[DomainName, tuple[ColorizationSystem.Config, str]]
+            made = {"nir": (self.nir_colorizer, self.nir_start)}
+            if self.gray_branch:
+                made["gray"] = (self.gray_colorizer, self.gray_start)
+            return made
 
         def smoke(self) -> Self:
             return replace(
                 self,
                 nir_colorizer=self.nir_colorizer.smoke(),
                 gray_colorizer=self.gray_colorizer.smoke(),
+                nir_start=NONE,
+                gray_start=NONE,
                 stages=(Stage(name="joint", steps=1), Stage(name="fuse", steps=1)),
                 translator_width=4,
                 translator_blocks=1,
@@ -136,12 +157,11 @@ class CoColor(Staged[Stage], ColorizationSystem):
 
         def ways(self, domain: CoDomain) -> list[str]:
             """The paths from what ``domain`` gives, by their names in ``PATHS``."""
-            colorizers = ("nir", "gray") if self.gray_branch else ("nir",)
             return [
                 name
                 for name, (given, colorizer) in PATHS.items()
                 if given in GIVEN[domain]
-                and colorizer in colorizers
+                and colorizer in self.colorizers
                 and (given == colorizer or (self.translation and self.gray_branch))
             ]
 
@@ -164,13 +184,13 @@ class CoColor(Staged[Stage], ColorizationSystem):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.nir_colorizer = Colorizer(config.nir_colorizer, "nir")
-        self._names = ["nir_colorizer"]
+        self._names: list[str] = []
+        for domain, (colorizer, _) in config.colorizers.items():
+            self._add(_COLORIZERS[domain], Colorizer(colorizer, domain))
+        if config.gray_branch and config.translation:
+            for name in _TRANSLATORS.values():
+                self._add(name, Translator(config.translator_width, config.translator_blocks))
         if config.gray_branch:
-            self._add("gray_colorizer", Colorizer(config.gray_colorizer, "gray"))
-            if config.translation:
-                for name in _TRANSLATORS.values():
-                    self._add(name, Translator(config.translator_width, config.translator_blocks))
             self._add_fusion()
         self.inference_networks = tuple(self._names)
         self.schedule = Schedule([s for s in config.stages if self.trained_in(s.name)])
@@ -197,10 +217,15 @@ class CoColor(Staged[Stage], ColorizationSystem):
         return {name: self.get_submodule(name) for name in self._names}
 
     def load_pretrained(self) -> str:
-        loaded = {
-            name: self.get_submodule(f"{name}.system").load_pretrained()  # pyright: ignore
-            for name in self._colorizers()
-        }
+        loaded = {}
+        for domain, (_, start) in self.config.colorizers.items():
+            name = _COLORIZERS[domain]
+            system = cast(GeneratorSystem, self.get_submodule(f"{name}.system"))
+            if start == NONE:
+                loaded[name] = system.load_pretrained()
+            else:
+                option, settings = f"--method.{domain}-start", f"--method.{domain}-colorizer"
+                loaded[name] = load_start(system.generator, start, option, settings)
         return "; ".join(f"{name}: {text}" for name, text in loaded.items() if text)
 
     def optimizers(self) -> dict[str, Optimizer]:

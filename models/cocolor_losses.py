@@ -14,7 +14,7 @@ from ..datasets.batch import Batch
 from ..datasets.color import rgb_to_lab
 from ..datasets.errors import UserError
 from ..losses.pixel import pixel_loss
-from ..losses.structural import angular_loss, channel_cosine_loss, ssim_loss
+from ..losses.structural import angular_loss, channel_cosine_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .domain import DomainName
 from .paths import Painted
@@ -31,6 +31,7 @@ class LossWeights:
         weight_mse: of its squared error.
         weight_ssim: of its 1 - SSIM.
         weight_angle: of its 1 - cos between RGB vectors.
+        weight_chord: of nearly the angle between these itself, in radians; see ``chord_loss``.
         weight_pixel_consistency: of the L1 distance of two paths' RGB from the same image.
         weight_feature_consistency: of 1 - cos between their coarsest features; needs two
             colorizers that show these, with equal channels and strides.
@@ -42,6 +43,7 @@ class LossWeights:
     weight_mse: float = 4.0
     weight_ssim: float = 0.1
     weight_angle: float = 2.0
+    weight_chord: float = 0.0
     weight_pixel_consistency: float = 0.1
     weight_feature_consistency: float = 0.1
     weight_translation: float = 1.0
@@ -49,10 +51,10 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         """Check that something is learnt from the truth."""
-        if not (self.weight_l1 or self.weight_mse or self.weight_ssim or self.weight_angle):
+        if not any(weight for _, weight in self._errors().values()):
+            names = ", ".join(f"weight_{kind}" for kind in self._errors())
             raise UserError(
-                "all of weight_l1, weight_mse, weight_ssim and weight_angle are 0: nothing is "
-                "learnt from the true colours; set one"
+                f"all of {names} are 0: nothing is learnt from the true colours; set one"
             )
 
     @property
@@ -62,13 +64,7 @@ class LossWeights:
 
     def error_terms(self, name: str, rgb_hat: Tensor, rgb: Tensor) -> Terms:
         """Of one result, B3HW, against the truth, B3HW."""
-        losses: dict[str, tuple[Loss, float]] = {
-            "l1": (partial(pixel_loss, "l1"), self.weight_l1),
-            "mse": (partial(pixel_loss, "mse"), self.weight_mse),
-            "ssim": (ssim_loss, self.weight_ssim),
-            "angle": (angular_loss, self.weight_angle),
-        }
-        return _weighted(name, losses, rgb_hat, rgb)
+        return _weighted(name, self._errors(), rgb_hat, rgb)
 
     def consistency_terms(self, name: str, one: Painted, two: Painted) -> Terms:
         """How far two paths are apart that end in the same pictures; both learn from it."""
@@ -89,6 +85,16 @@ class LossWeights:
             "ssim": (ssim_loss, self.weight_translation_ssim),
         }
         return _weighted(name, losses, translated, true)
+
+    def _errors(self) -> dict[str, tuple[Loss, float]]:
+        """What a result is held against the truth by, with its weight."""
+        return {
+            "l1": (partial(pixel_loss, "l1"), self.weight_l1),
+            "mse": (partial(pixel_loss, "mse"), self.weight_mse),
+            "ssim": (ssim_loss, self.weight_ssim),
+            "angle": (angular_loss, self.weight_angle),
+            "chord": (chord_loss, self.weight_chord),
+        }
 
 
 class Seen(NamedTuple):

@@ -161,6 +161,7 @@ class EncoderUNet(GeneratorSystem):
                 self,
                 width=8,
                 encoder_weights="none",
+                lr=1e-3,  # those of a recipe are for weights that are trained already
                 encoder_lr=1.0,
                 ensemble="none",
                 extra=self.extra.smoke(),

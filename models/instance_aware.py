@@ -19,7 +19,7 @@ from ..losses.terms import Term, Terms
 from .generator_system import GeneratorSystem
 from .instance_networks import Branch, Fusion, box_cells
 from .padding import pad_and_crop
-from .run_weights import read_run_weights
+from .run_weights import NONE, read_run_weights, run_file, run_name
 from .stages import RatedStage, Schedule, Staged
 from .system import Step
 
@@ -73,8 +73,8 @@ class InstanceAware(Staged[Stage], GeneratorSystem):
             stages: the schedule; the last goes on to the end, and learning rates take their course
                 anew in each. The released one in steps of 16 pictures of COCO: 150 epochs, 150,
                 and 30 (those of single pictures).
-            start: weights of a ``zhang17`` run or of its shipped file, for both branches, as the
-                paper has them; or ``none``.
+            start: a ``zhang17`` run's folder, its checkpoint, or its shipped file, for both
+                branches, as the paper has them; or ``none``.
             max_boxes: the first so many of a picture count; see ``Batch``.
             crop_size: side at which the objects' branch sees them; a multiple of 8.
             weight_huber: of the error of the colours: Huber's with its kink at 1 ab unit, a and b
@@ -89,7 +89,7 @@ class InstanceAware(Staged[Stage], GeneratorSystem):
             Stage(name="instance", steps=1_109_000, lr=5e-4),
             Stage(name="fusion", steps=221_800, lr=5e-5),
         )
-        start: str = "none"
+        start: str = NONE
         max_boxes: int = 8
         crop_size: int = 256
         weight_huber: float = 1 / 11
@@ -113,11 +113,11 @@ class InstanceAware(Staged[Stage], GeneratorSystem):
 
         @property
         def learnt_from(self) -> str:
-            return "" if self.start == "none" else f"zhang17 run: {self.start}"
+            return "" if self.start == NONE else f"zhang17 run: {run_name(self.start)}"
 
         def smoke(self) -> InstanceAware.Config:
             stages = tuple(Stage(name=name, steps=1, lr=3e-3) for name in _STAGES)
-            return replace(self, stages=stages, start="none", crop_size=32, width=8)
+            return replace(self, stages=stages, start=NONE, crop_size=32, width=8)
 
     instance: nn.Module
     fusion: Fusion
@@ -151,10 +151,10 @@ class InstanceAware(Staged[Stage], GeneratorSystem):
         }
 
     def load_pretrained(self) -> str:
-        start = self.config.start
-        if start == "none":
+        if self.config.start == NONE:
             return ""
-        given = read_run_weights(Path(start), "generator", _START)
+        start = run_file(Path(self.config.start))
+        given = read_run_weights(start, "generator", _START)
         body = {name: value for name, value in given.items() if not name.startswith("classes.")}
         try:
             self.generator.load_state_dict(body)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..datasets.errors import UserError
 
+NONE = "none"  # in settings, instead of a run
 _MODULE = "module."  # what torch's AveragedModel puts before its weights' names
 _FOREIGN = (AttributeError, KeyError, TypeError, ValueError)  # what another file's content raises
 
@@ -46,6 +47,49 @@ def inference_weights(
         }
         for name in networks
     }
+
+
+def run_file(run: Path) -> Path:
+    """The weights of a run's folder: its best checkpoint, or its last; a file is itself."""
+    if not run.is_dir():
+        return run
+    best = run / "best.pt"
+    return best if best.is_file() else run / "last.pt"
+
+
+def run_name(weights: str) -> str:
+    """Of a run's folder, checkpoint or shipped file, without where it lies on this machine."""
+    path = Path(weights)
+    return path.parent.name if path.suffix == ".pt" else path.name
+
+
+def load_start(generator: nn.Module, start: str, option: str, settings: str) -> str:
+    """Load what another run's generator has learnt.
+
+    Args:
+        generator: named alike in its parts and of the same shapes.
+        start: the run's folder, a checkpoint, or a file of ``ship``.
+        option: the setting that named ``start``, for the error.
+        settings: those that the generator was made by, for the error.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        UserError: no such file, or it does not fit.
+    """
+    path = run_file(Path(start))
+    weights = read_run_weights(path, "generator", option)
+    load_fitting(generator, weights, f"{option} {path}", settings)
+    return f"starts from {path}"
+
+
+def load_fitting(network: nn.Module, weights: dict[str, Tensor], what: str, settings: str) -> None:
+    """Load weights, or say which settings they do not fit."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{what} does not fit the settings {settings}: {error}") from error
 
 
 def read_run_weights(path: Path, network: str, option: str) -> dict[str, Tensor]:

@@ -21,12 +21,10 @@ from ..losses.trained import TrainedLoss
 from .domain import DomainName, network_input, network_target
 from .generator_system import GeneratorSystem
 from .padding import pad_and_crop
-from .run_weights import read_run_weights
+from .run_weights import NONE, load_fitting, load_start, read_run_weights, run_file, run_name
 from .system import ColorizationSystem
 from .unet import UNet
 from .upsample import AB_EPS, RGB_EPS, guided_upsample
-
-NONE = "none"  # instead of a run
 
 
 class Student(GeneratorSystem):
@@ -87,10 +85,10 @@ class Student(GeneratorSystem):
         def learnt_from(self) -> str:
             taught = ""
             if self.teacher_weights != NONE:
-                taught = f"teacher {self.teacher.system.name} ({_run_name(self.teacher_weights)})"
+                taught = f"teacher {self.teacher.system.name} ({run_name(self.teacher_weights)})"
             before = "" if taught == "" else self.teacher.learnt_from
             if self.start != NONE:  # instead of what the student's settings would start from
-                own = f"starts from {_run_name(self.start)}"
+                own = f"starts from {run_name(self.start)}"
             else:
                 own = "" if self.student.learnt_from == before else self.student.learnt_from
             return "; ".join(filter(None, (taught, before, own)))
@@ -130,10 +128,7 @@ class Student(GeneratorSystem):
         if self.config.start == NONE:
             (inner,) = self._of_student
             return inner.load_pretrained()
-        path = run_file(Path(self.config.start))
-        weights = read_run_weights(path, "generator", "--method.start")
-        _load(self.generator, weights, f"--method.start {path}", "--method.student")
-        return f"starts from {path}"
+        return load_start(self.generator, self.config.start, "--method.start", "--method.student")
 
     def optimizers(self) -> dict[str, Optimizer]:
         (inner,) = self._of_student
@@ -207,7 +202,7 @@ class Teacher(TrainedLoss):
         for name in system.inference_networks:
             weights = read_run_weights(path, name, "--method.teacher-weights")
             what = f"--method.teacher-weights {path}"
-            _load(system.get_submodule(name), weights, what, "--method.teacher")
+            load_fitting(system.get_submodule(name), weights, what, "--method.teacher")
         _keep(system, system.inference_networks)
         self.system = system.eval().requires_grad_(False)
         return f"teacher: {system.name} of {path}"
@@ -237,27 +232,6 @@ class _Sparse:
 
     def __call__(self, gradient: Tensor) -> Tensor:
         return gradient * (self.parameter != 0)
-
-
-def run_file(run: Path) -> Path:
-    """The weights of a run's folder: its best checkpoint, or its last; a file is itself."""
-    if not run.is_dir():
-        return run
-    best = run / "best.pt"
-    return best if best.is_file() else run / "last.pt"
-
-
-def _run_name(weights: str) -> str:
-    """Without the folder that a run lies in, which differs between machines."""
-    path = Path(weights)
-    return path.parent.name if path.suffix == ".pt" else path.name
-
-
-def _load(network: nn.Module, weights: dict[str, Tensor], what: str, option: str) -> None:
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{what} does not fit the settings {option}: {error}") from error
 
 
 def _keep(system: ColorizationSystem, networks: Iterable[str]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -432,6 +433,36 @@ def test_pretrained_weights_are_taken_over_and_named(monkeypatch: pytest.MonkeyP
 
 
 # feature exchange
+
+
+def test_colorizers_start_from_runs_of_their_own(tmp_path: Path) -> None:
+    made = {}
+    for number, domain in enumerate(("nir", "gray"), start=1):
+        torch.manual_seed(number)
+        made[domain] = (
+            UNet.Config(domain=domain, width=8, levels=2).build().get_submodule("generator")
+        )
+        (tmp_path / domain).mkdir()
+        state = {"inference": {"generator": made[domain].state_dict()}}
+        torch.save(state, tmp_path / domain / "best.pt")
+    starts = {f"{domain}_start": str(tmp_path / domain) for domain in made}
+    system = tiny(**starts)
+    assert system.load_pretrained() == (
+        f"nir_colorizer: starts from {tmp_path / 'nir' / 'best.pt'}; "
+        f"gray_colorizer: starts from {tmp_path / 'gray' / 'best.pt'}"
+    )
+    for domain, generator in made.items():
+        found = system.get_submodule(f"{domain}_colorizer.system.generator").state_dict()
+        for name, value in generator.state_dict().items():
+            assert torch.equal(found[name], value)
+    assert system.config.learnt_from == "F_N starts from nir; F_G starts from gray"
+    assert config(**starts, gray_branch=False).learnt_from == "F_N starts from nir"
+    assert config(**starts).smoke().learnt_from == ""
+    crossed = tiny(nir_start=starts["gray_start"])
+    with pytest.raises(UserError, match=r"nir-start .* does not fit .* --method\.nir-col"):
+        crossed.load_pretrained()
+    with pytest.raises(UserError, match=r"gray-start .*gone: no checkpoint"):
+        tiny(gray_start=str(tmp_path / "gone")).load_pretrained()
 
 
 def test_exchange_starts_from_nothing_and_learns_in_the_last_stage() -> None:

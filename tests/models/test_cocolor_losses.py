@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from crosschroma.datasets.errors import UserError
+from crosschroma.losses.structural import chord_loss
 from crosschroma.models.cocolor_losses import LossWeights
 from crosschroma.models.paths import Painted
 
@@ -25,5 +26,8 @@ def test_errors_are_zero_at_the_truth_and_weights_of_zero_leave_terms_out() -> N
         assert term.value.item() == pytest.approx(0, abs=1e-5), name
     half = LossWeights(weight_l1=0.0, weight_ssim=0.0)
     assert set(half.error_terms("x", rgb, rgb * 0.5)) == {"mse_x", "angle_x"}
+    chord = LossWeights(weight_chord=1.5).error_terms("x", rgb, rgb.flip(1))["chord_x"]
+    assert chord.weight == 1.5
+    assert chord.value == chord_loss(rgb, rgb.flip(1)) > 0.1
     with pytest.raises(UserError, match="nothing is learnt from the true colours"):
         LossWeights(weight_l1=0, weight_mse=0, weight_ssim=0, weight_angle=0)
