@@ -13,6 +13,7 @@ from .file_adapter import FileAdapter
 from .source import Record, Source, SplitName
 
 Protocol = Literal["vcip-clean", "vcip-official"]
+Category = Literal["country", "field", "forest", "mountain"]
 _SUBSETS = ("leaked", "not-leaked", "scene-disjoint")
 
 
@@ -31,17 +32,18 @@ class Vcip(FileAdapter):
     scene with any test or validation image. ``vcip-official`` keeps all 372, to stand beside
     published tables.
 
-    Validation is one of ``folds`` scene-grouped parts of the training list, never the folders
-    ``Validation`` or ``Testing``.
+    Validation is one of ``folds`` scene-grouped parts of the training list, or one of its four
+    categories, never the folders ``Validation`` or ``Testing``.
 
     Attributes:
         protocol_name: which training list.
-        fold: the part that is validation; None trains on the whole list.
+        fold: the part that is validation: its number, or a category, to see what becomes of kinds
+            of scenes that were not trained on; None trains on the whole list.
         folds: number of parts.
     """
 
     protocol_name: Protocol = "vcip-clean"
-    fold: int | None = 0
+    fold: int | Category | None = 0
     folds: int = 5
 
     name: ClassVar[str] = "vcip"
@@ -55,10 +57,12 @@ class Vcip(FileAdapter):
 
     def __post_init__(self) -> None:
         """Refuse a fold that does not exist."""
-        if self.fold is not None and not 0 <= self.fold < self.folds:
+        numbers = isinstance(self.fold, int) and 0 <= self.fold < self.folds
+        if not (numbers or self.fold is None or self.fold in get_args(Category)):
             raise UserError(
                 f"vcip: no fold {self.fold} of {self.folds}; "
-                f"--data.fold takes 0 to {self.folds - 1}, or None to train on all pairs"
+                f"--data.fold takes 0 to {self.folds - 1}, {', '.join(get_args(Category))}, or "
+                "None to train on all pairs"
             )
 
     @property
@@ -76,7 +80,7 @@ class Vcip(FileAdapter):
     @property
     def train_data(self) -> str:
         """Names the fold that was kept out, too."""
-        kept_out = "" if self.fold is None else f" less fold {self.fold} of {self.folds}"
+        kept_out = "" if self.fold is None else f" less {self.validation_part}"
         return f"{self.protocol} train{kept_out}"
 
     @property
@@ -86,8 +90,9 @@ class Vcip(FileAdapter):
 
     @property
     def validation_part(self) -> str:
-        """Such as ``fold 0 of 5``."""
-        return f"fold {self.fold} of {self.folds}"
+        """Such as ``fold 0 of 5``, or ``fold country``."""
+        parts = "" if isinstance(self.fold, str) else f" of {self.folds}"
+        return f"fold {self.fold}{parts}"
 
     def records(self, name: SplitName) -> list[Record]:
         """Pairs of one split; raises ``DataError`` for ``validation`` when no fold is set."""
@@ -98,13 +103,17 @@ class Vcip(FileAdapter):
             if name == "validation":
                 raise DataError(
                     "vcip: fold=None trains on all pairs, none is left for validation; set "
-                    f"--data.fold to 0..{self.folds - 1}. The Validation folder is no way out: "
-                    "15 of its 18 pairs are test pairs"
+                    f"--data.fold to 0..{self.folds - 1} or a category. The Validation folder is "
+                    "no way out: 15 of its 18 pairs are test pairs"
                 )
             return [self._record(key) for key in keys]
-        fold_of = scene_folds(keys, self.folds)
-        validation = name == "validation"
-        return [self._record(key) for key in keys if (fold_of[key] == self.fold) == validation]
+        if isinstance(self.fold, str):
+            validation, train = without_category(keys, self.fold)
+        else:
+            fold_of = scene_folds(keys, self.folds)
+            validation = [key for key in keys if fold_of[key] == self.fold]
+            train = [key for key in keys if fold_of[key] != self.fold]
+        return [self._record(key) for key in (validation if name == "validation" else train)]
 
     def published(self, name: SplitName) -> list[Record]:
         """The official split, whatever the protocol: 372, 18 and 28 pairs."""
@@ -146,7 +155,7 @@ def scene_folds(keys: Sequence[str], folds: int) -> dict[str, int]:
     Scenes are dealt from the largest to the smallest, each to the fold that so far holds the
     fewest images of the scene's categories.
     """
-    scene_of = dict(line.split() for line in split_lists.read("vcip-scenes"))
+    scene_of = _scenes()
     members: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         members[scene_of[key]].append(key)
@@ -158,6 +167,19 @@ def scene_folds(keys: Sequence[str], folds: int) -> dict[str, int]:
         held[chosen].update(categories)
         fold_of.update(dict.fromkeys(members[scene], chosen))
     return fold_of
+
+
+def without_category(keys: Sequence[str], category: str) -> tuple[list[str], list[str]]:
+    """The keys of a category, and those that share no scene with it."""
+    scene_of = _scenes()
+    inside = [key for key in keys if key.split("_")[0] == category]
+    scenes = {scene_of[key] for key in inside}
+    return inside, [key for key in keys if scene_of[key] not in scenes]
+
+
+def _scenes() -> dict[str, str]:
+    """The scene of every training key."""
+    return dict(line.split() for line in split_lists.read("vcip-scenes"))
 
 
 def _load(held: Counter[str], categories: Counter[str]) -> tuple[int, int]:

@@ -59,6 +59,20 @@ def test_folds_never_change() -> None:
     assert hashlib.sha256(told.encode()).hexdigest()[:16] == "ed43c1612b5aa9fe"
 
 
+@pytest.mark.parametrize(
+    ("category", "held", "kept"),
+    [("country", 70, 264), ("field", 92, 238), ("forest", 96, 236), ("mountain", 78, 258)],
+)
+def test_a_category_is_left_out_with_its_scenes(made: Path, category, held: int, kept: int) -> None:
+    data = Vcip(root=made, fold=category)
+    train, validation = data.split("train").keys, data.split("validation").keys
+    assert (len(validation), len(train)) == (held, kept)
+    assert {key.split("_")[0] for key in validation} == {category}
+    assert not {SCENE_OF[key] for key in train} & {SCENE_OF[key] for key in validation}
+    assert data.validation_part == f"fold {category}"
+    assert data.train_data == f"vcip-clean train less fold {category}"
+
+
 def test_clean_training_shares_no_scene_with_test_or_validation(made: Path) -> None:
     data = Vcip(root=made, fold=None)
     trained = {SCENE_OF[key] for key in data.split("train").keys}
@@ -108,9 +122,9 @@ def test_planes_come_from_their_files(made: Path) -> None:
         assert (planes["rgb"] == RGB_LEVEL).all()
 
 
-@pytest.mark.parametrize("fold", [-1, 5])
-def test_fold_out_of_range(fold: int) -> None:
-    with pytest.raises(UserError, match="0 to 4"):
+@pytest.mark.parametrize("fold", [-1, 5, "street"])
+def test_fold_out_of_range(fold) -> None:
+    with pytest.raises(UserError, match=f"no fold {fold} of 5; .* 0 to 4, country, field"):
         Vcip(fold=fold)
 
 
