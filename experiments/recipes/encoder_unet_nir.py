@@ -22,5 +22,5 @@ experiment = replace(
     pairs_only,
     name="encoder_unet_nir",
     data=PairsAndSimulated(pairs=pairs_only.data, photos=Several(), share=0.5),
-    training=replace(pairs_only.training, steps=1200),
+    training=replace(pairs_only.training, steps=1800),
 )
