@@ -262,11 +262,17 @@ def _settings(rows: Sequence[Row]) -> list[str]:
     texts = []
     for row, settings in zip(rows, flat, strict=True):
         among = by_recipe[row.first.recipe]
-        names = sorted({name for other in among for name in other})
-        telling = [n for n in names if len({other.get(n) for other in among}) > 1]
-        told = ", ".join(f"{name}={settings.get(name, NOTHING)}" for name in telling)
+        told = ", ".join(f"{name}={settings.get(name, NOTHING)}" for name in _telling(among))
         texts.append(told if row.first.recipe and told else NOTHING)
     return texts
+
+
+def _telling(among: Sequence[Mapping[str, str]]) -> list[str]:
+    """Names of settings that differ; of parts of different types the type alone."""
+    names = sorted({name for settings in among for name in settings})
+    differ = [n for n in names if len({settings.get(n) for settings in among}) > 1]
+    parts = tuple(name.removesuffix("type") for name in differ if name.endswith(".type"))
+    return [n for n in differ if n.endswith(".type") or not n.startswith(parts)]
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, str]:

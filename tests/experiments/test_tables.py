@@ -174,6 +174,16 @@ def test_rows_of_one_recipe_say_in_which_settings_they_differ(folder: Folder) ->
     assert folder.rows("other", "vcip_folds")[0][2] == "–"
 
 
+def test_of_a_part_of_another_type_the_type_is_told_and_not_its_settings(folder: Folder) -> None:
+    for number, part in enumerate(({"type": "one", "width": 8}, {"type": "two", "depth": 3})):
+        summary = {"all": {"PSNR": 17.0 - number}}
+        folder.add(f"run_{number}", summary=summary, **on_fold(0, 0, part=part, shift=number))
+    assert [row[2] for row in folder.rows("unet_vcip", "vcip_folds")] == [
+        "method.part.type=one, method.shift=0",
+        "method.part.type=two, method.shift=1",
+    ]
+
+
 def test_where_a_file_of_weights_lay_makes_no_other_row(folder: Folder) -> None:
     for seed, place in enumerate(("/home/me/cache/a.pth", "cache/a.pth")):
         config = {"method": {"encoder_weights": place}, "training": {"seed": seed}}
