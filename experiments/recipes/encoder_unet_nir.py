@@ -14,13 +14,13 @@ Result:  VCIP's 28 test images 17.42 dB, SSIM7 .591, AE 4.94; scene-disjoint 14 
 
 from dataclasses import replace
 
-from ...datasets.several import Several
+from ...datasets.imagenet import ImageNetSample
 from ...datasets.simulated_nir import PairsAndSimulated
 from .encoder_unet_vcip_chord_all import experiment as pairs_only
 
 experiment = replace(
     pairs_only,
     name="encoder_unet_nir",
-    data=PairsAndSimulated(pairs=pairs_only.data, photos=Several(), share=0.5),
-    training=replace(pairs_only.training, steps=1800),
+    data=PairsAndSimulated(pairs=pairs_only.data, photos=ImageNetSample(), share=0.5),
+    training=replace(pairs_only.training, steps=1200),
 )

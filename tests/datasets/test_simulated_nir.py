@@ -20,11 +20,34 @@ def patch(*color: int) -> np.ndarray:
     return np.tile(np.array(color, np.uint8), (4, 4, 1))
 
 
-def test_plants_are_bright_and_blue_skies_dark() -> None:
+def test_by_luminance_plants_are_bright_and_blue_skies_dark() -> None:
     levels = np.array(
         [
             [
                 simulate_nir(patch(*color), np.random.default_rng(seed)).mean()
+                for color in ((90, 130, 50), (100, 100, 100), (90, 130, 220))
+            ]
+            for seed in range(200)
+        ]
+    )
+    plant, gray, sky = levels.mean(0)
+    assert plant > 1.5 * gray
+    assert sky < 1.25 * gray  # its luminance is that of the plant, half again the gray's
+    assert abs(gray - 100) < 8
+    assert levels[:, 1].std() > 5
+
+
+def test_by_luminance_extremes_stay_extremes() -> None:
+    for seed in range(20):
+        assert (simulate_nir(patch(0, 0, 0), np.random.default_rng(seed)) == 0).all()
+        assert (simulate_nir(patch(255, 255, 255), np.random.default_rng(seed)) == 255).all()
+
+
+def test_by_response_gray_loses_contrast_and_all_varies() -> None:
+    levels = np.array(
+        [
+            [
+                simulate_nir(patch(*color), np.random.default_rng(seed), "response").mean()
                 for color in ((90, 130, 50), (100, 100, 100), (90, 130, 220), (200, 200, 200))
             ]
             for seed in range(400)
@@ -37,10 +60,10 @@ def test_plants_are_bright_and_blue_skies_dark() -> None:
     assert (levels[:, 1] < levels[:, 2]).mean() > 0.02  # now and then, all is otherwise
     assert levels[:, 1].std() > 20
     seeds = [np.random.default_rng(seed) for seed in range(200)]
-    assert np.mean([simulate_nir(patch(200, 40, 40), rng) for rng in seeds]) > 90
+    assert np.mean([simulate_nir(patch(200, 40, 40), rng, "response") for rng in seeds]) > 90
 
 
-def test_it_is_like_the_nir_of_true_pairs(shared_data: Path) -> None:
+def test_by_response_it_is_like_the_nir_of_true_pairs(shared_data: Path) -> None:
     """Quartiles of mean, contrast and correlation with luminance, over all clean training pairs."""
     source = Vcip(root=shared_data / "vcip2020", fold=None).split("train")
     rng = np.random.default_rng(0)
@@ -48,7 +71,8 @@ def test_it_is_like_the_nir_of_true_pairs(shared_data: Path) -> None:
     for index in range(0, len(source), 3):
         planes = source.load(index)
         gray = planes["rgb"] @ (0.3, 0.59, 0.11)
-        for kind, nir in (("true", planes["nir"]), ("simulated", simulate_nir(planes["rgb"], rng))):
+        simulated = simulate_nir(planes["rgb"], rng, "response")
+        for kind, nir in (("true", planes["nir"]), ("simulated", simulated)):
             level = nir / 255
             correlation = float(np.corrcoef(level.ravel(), gray.ravel())[0, 1])
             kinds[kind].append((level.mean(), level.std(), correlation))
@@ -59,7 +83,7 @@ def test_it_is_like_the_nir_of_true_pairs(shared_data: Path) -> None:
 
 
 def test_the_share_is_kept_and_planes_are_those_of_their_images() -> None:
-    data = PairsAndSimulated(pairs=PAIRS, photos=PHOTOS, share=0.4, draws=2)
+    data = PairsAndSimulated(pairs=PAIRS, photos=PHOTOS, share=0.4, simulation="response", draws=2)
     train = data.split("train")
     assert len(train) == 12 + 8
     assert len(set(train.keys)) == 20
