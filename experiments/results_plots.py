@@ -50,7 +50,14 @@ def plots(results: Path) -> list[Plot]:
         raise UserError(f"no results folder {results}; name the one that holds runs/*.json")
     runs = load_all(results / "runs")
     found = []
-    rows = _rows({n: r for n, r in runs.items() if table_of(r) == _TABLE and r.status == "ok"})
+    rows = _rows(
+        {
+            name: run
+            for name, run in runs.items()
+            # what is given the true luminance is in the table, and on another scale
+            if table_of(run) == _TABLE and run.status == "ok" and run.domain == "nir"
+        }
+    )
     if rows:
         found.append(Plot("vcip_leak.svg", leak_data(rows), plots_draw.leak))
         found.append(Plot("vcip_psnr_ae.svg", scatter_data(rows), plots_draw.scatter))

@@ -1,8 +1,8 @@
 """Ablation of cocolor_vcip: F_N alone, from the pairs alone: no F_G, no translators.
 
 Command: crosschroma train cocolor_vcip_no_gray_branch
-Time:    not run yet
-Result:  not run yet
+Time:    8 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  fold 0: nir 17.98 dB, SSIM7 .596, AE 4.94 (cocolor_vcip: 17.45, .594, 5.02)
 """
 
 from dataclasses import replace
