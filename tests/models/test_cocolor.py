@@ -432,9 +432,6 @@ def test_pretrained_weights_are_taken_over_and_named(monkeypatch: pytest.MonkeyP
     )
 
 
-# feature exchange
-
-
 def test_colorizers_start_from_runs_of_their_own(tmp_path: Path) -> None:
     made = {}
     for number, domain in enumerate(("nir", "gray"), start=1):
@@ -463,6 +460,9 @@ def test_colorizers_start_from_runs_of_their_own(tmp_path: Path) -> None:
         crossed.load_pretrained()
     with pytest.raises(UserError, match=r"gray-start .*gone: no checkpoint"):
         tiny(gray_start=str(tmp_path / "gone")).load_pretrained()
+
+
+# feature exchange
 
 
 def test_exchange_starts_from_nothing_and_learns_in_the_last_stage() -> None:
