@@ -10,7 +10,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from .errors import DataError, UserError
+from .errors import DataError, UserError, unknown
 from .joined import Joined
 from .source import Planes, Source, SplitName
 
@@ -62,9 +62,14 @@ def simulate_nir(
 
     Returns:
         H x W uint8.
+
+    Raises:
+        UserError: another simulation.
     """
-    colors = rgb.astype(np.float32) / 255
-    nir = (_by_luminance if simulation == "luminance" else _by_response)(colors, rng)
+    simulations = {"luminance": _by_luminance, "response": _by_response}
+    if simulation not in simulations:
+        raise UserError(unknown("simulation", simulation, simulations))
+    nir = simulations[simulation](rgb.astype(np.float32) / 255, rng)
     return np.rint(255 * nir).astype(np.uint8)
 
 

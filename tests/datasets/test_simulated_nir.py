@@ -115,3 +115,8 @@ def test_a_share_of_nothing_is_refused(share: float) -> None:
 def test_no_draws_are_refused() -> None:
     with pytest.raises(UserError, match="draws 0"):
         PairsAndSimulated(draws=0)
+
+
+def test_an_unknown_simulation_is_refused() -> None:
+    with pytest.raises(UserError, match="'responce'; did you mean response"):
+        simulate_nir(np.zeros((2, 2, 3), np.uint8), np.random.default_rng(0), "responce")  # pyright: ignore[reportArgumentType]
