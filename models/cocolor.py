@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Self, cast
 
 import torch
@@ -14,30 +14,24 @@ from ..datasets.batch import Batch
 from ..datasets.color import Gamut
 from ..datasets.errors import UserError, unknown
 from ..losses.terms import Terms
+from .cocolor_branches import GIVEN, Branches, CoDomain
 from .cocolor_losses import LossWeights, Seen
 from .cocolor_stages import Stage, StageName
 from .domain import DomainName
 from .fusion import FeatureExchange, PathFusion
 from .generator_system import GeneratorSystem
 from .padding import pad_and_crop
-from .paths import PATHS, Colorizer, Painted, painted, with_luminance
-from .run_weights import NONE, load_start, run_name
+from .paths import PATHS, Colorizer, Painted, luminance, paint, painted, with_luminance
+from .run_weights import NONE, load_start
 from .self_ensemble import SelfEnsemble, self_ensemble
 from .stages import Schedule, Staged
 from .system import ColorizationSystem, Step
 from .translator import Translator
-from .unet import UNet
 
-CoDomain = Literal["nir", "gray", "both"]
 Output = Literal["fused", "mean", "nir", "nir_as_gray", "gray", "gray_as_nir"]
 
-GIVEN: dict[CoDomain, tuple[DomainName, ...]] = {
-    "nir": ("nir",),
-    "gray": ("gray",),
-    "both": ("nir", "gray"),
-}
 _COLORIZERS = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
-_TRANSLATORS = {"nir": "translator_n2g", "gray": "translator_g2n"}  # by what they are given
+_TRANSLATORS = {"nir_as_gray": "translator_n2g", "gray_as_nir": "translator_g2n"}
 
 
 class CoColor(Staged[Stage], ColorizationSystem):
@@ -60,24 +54,13 @@ class CoColor(Staged[Stage], ColorizationSystem):
     name = "cocolor"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(LossWeights, ColorizationSystem.Config):
-        """Settings of ``CoColor``, with the weights of its losses.
+    class Config(Branches, LossWeights, ColorizationSystem.Config):
+        """Settings of ``CoColor``, with those of its branches and the weights of its losses.
 
         Attributes:
             domain: what ``colorize`` is given. Training is the same for all three.
             output: what ``colorize`` returns: the ``fused`` result of all paths that the domain
                 has, their ``mean``, or that of one path.
-            nir_colorizer: F_N, a method that is one generator, for NIR.
-            gray_colorizer: F_G, the same for gray. Of either method's settings those of the
-                network and of the generator's optimiser count, those of its losses and of
-                averaging over mirror images do not.
-            nir_start: a run of F_N's method to start from, instead of what its settings start
-                from: the run's folder, a checkpoint, or a file of ``ship``; ``none`` for no run.
-            gray_start: the same of F_G.
-            gray_branch: without it F_N is alone: no F_G, no translators, no fusion.
-            translation: without it there are only F_N(X_N) and F_G(X_G), which then are to agree
-                with each other.
-            freeze_gray: train F_G in ``pretrain`` only.
             fusion: ``weights`` learns one for every path at every pixel; ``mean`` learns nothing.
             feature_exchange: let the colorizer of the given domain decode its coarsest map plus
                 what it gains from the other's, before the fusion; see ``FeatureExchange``. Off by
@@ -96,17 +79,6 @@ class CoColor(Staged[Stage], ColorizationSystem):
 
         domain: CoDomain = "nir"
         output: Output = "fused"
-        nir_colorizer: ColorizationSystem.Config = field(
-            default_factory=lambda: UNet.Config(domain="nir", norm="group")
-        )
-        gray_colorizer: ColorizationSystem.Config = field(
-            default_factory=lambda: UNet.Config(domain="gray", norm="group")
-        )
-        nir_start: str = NONE
-        gray_start: str = NONE
-        gray_branch: bool = True
-        translation: bool = True
-        freeze_gray: bool = False
         fusion: Literal["weights", "mean"] = "weights"
         feature_exchange: bool = False
         stages: tuple[Stage, ...] = (
@@ -122,25 +94,6 @@ class CoColor(Staged[Stage], ColorizationSystem):
         translator_lr: float = 1e-3
         fusion_lr: float = 1e-3
 
-        @property
-        def learnt_from(self) -> str:
-            parts = [
-                system.learnt_from
-                if start == NONE
-                else f"F_{domain[0].upper()} starts from {run_name(start)}"
-                for domain, (system, start) in self.colorizers.items()
-            ]
-            return "; ".join(dict.fromkeys(filter(None, parts)))
-
-        @property
-        def colorizers(self) -> dict[DomainName, tuple[ColorizationSystem.Config, str]]:
-            """F_N and, where it is there, F_G: its settings and the run that it starts from."""
-            made: dict[DomainName, tuple[ColorizationSystem.Config, str]]
-            made = {"nir": (self.nir_colorizer, self.nir_start)}
-            if self.gray_branch:
-                made["gray"] = (self.gray_colorizer, self.gray_start)
-            return made
-
         def smoke(self) -> Self:
             return replace(
                 self,
@@ -154,16 +107,6 @@ class CoColor(Staged[Stage], ColorizationSystem):
                 fusion_width=8,
                 ensemble="none",
             )
-
-        def ways(self, domain: CoDomain) -> list[str]:
-            """The paths from what ``domain`` gives, by their names in ``PATHS``."""
-            return [
-                name
-                for name, (given, colorizer) in PATHS.items()
-                if given in GIVEN[domain]
-                and colorizer in self.colorizers
-                and (given == colorizer or (self.translation and self.gray_branch))
-            ]
 
         @property
         def outputs(self) -> tuple[str, ...]:
@@ -188,8 +131,9 @@ class CoColor(Staged[Stage], ColorizationSystem):
         for domain, (colorizer, _) in config.colorizers.items():
             self._add(_COLORIZERS[domain], Colorizer(colorizer, domain))
         if config.gray_branch and config.translation:
-            for name in _TRANSLATORS.values():
-                self._add(name, Translator(config.translator_width, config.translator_blocks))
+            for way, name in _TRANSLATORS.items():
+                if way == "gray_as_nir" or config.nir_to_gray == "translator":
+                    self._add(name, Translator(config.translator_width, config.translator_blocks))
         if config.gray_branch:
             self._add_fusion()
         self.inference_networks = tuple(self._names)
@@ -206,9 +150,9 @@ class CoColor(Staged[Stage], ColorizationSystem):
 
     @property
     def networks_used(self) -> tuple[str, ...]:
-        ways = [PATHS[way] for way in self._output_ways()]
-        used = {_COLORIZERS[colorizer] for _, colorizer in ways}
-        used |= {_TRANSLATORS[given] for given, colorizer in ways if given != colorizer}
+        ways = self._output_ways()
+        used = {_COLORIZERS[PATHS[way].colorizer] for way in ways}
+        used |= {self._translator(way) for way in ways if way in _TRANSLATORS}
         if self.config.output == "fused" and len(ways) > 1:
             used |= {"fusion", "exchange"}
         return tuple(name for name in self._names if name in used)
@@ -352,24 +296,34 @@ class CoColor(Staged[Stage], ColorizationSystem):
         planes: Mapping[DomainName, Tensor],
         gamut: Gamut = "chroma",
     ) -> dict[str, Painted]:
-        """Walk the paths; each network runs once, on all that it has to do."""
-        wanted: dict[DomainName, dict[str, Tensor]] = {}
-        for way in ways:
-            given, colorizer = PATHS[way]
-            plane = planes[given]
-            if given != colorizer:
-                plane = self.get_submodule(_TRANSLATORS[given])(plane).float()
-            wanted.setdefault(colorizer, {})[way] = plane
-        made: dict[str, Painted] = {}
-        for colorizer, inputs in wanted.items():
-            network = self.get_submodule(_COLORIZERS[colorizer])
-            output, feature = network(torch.cat(list(inputs.values())))
-            counts = [len(plane) for plane in inputs.values()]
-            outputs = output.split(counts)
-            features = [None] * len(counts) if feature is None else feature.split(counts)
-            for (way, plane), out, found in zip(inputs.items(), outputs, features, strict=True):
-                made[way] = painted(colorizer, out, plane, found, gamut)
+        """Walk the paths; a colorizer runs once on all planes that it learns from."""
+        wanted, made = set(ways), dict[str, Painted]()
+        resting = {"gray_as_nir"} if self.config.learn_translated == "gray" else set[str]()
+        for colorizer, name in _COLORIZERS.items():  # F_N first: F_G may be given what it makes
+            mine = [way for way in PATHS if way in wanted and PATHS[way].colorizer == colorizer]
+            inputs = {way: self._plane(way, planes, made) for way in mine}
+            for learn in (True, False):
+                group = {way: inputs[way] for way in mine if (way in resting) != learn}
+                if group:
+                    made |= paint(self.get_submodule(name), colorizer, group, gamut, learn)
         return {way: made[way] for way in PATHS if way in made}
+
+    def _plane(
+        self, way: str, planes: Mapping[DomainName, Tensor], made: Mapping[str, Painted]
+    ) -> Tensor:
+        """What the colorizer at the end of a path is given, B1HW in [0,1]."""
+        given, colorizer = PATHS[way]
+        if given == colorizer:
+            return planes[given]
+        if (translator := self._translator(way)) in _TRANSLATORS.values():
+            return self.get_submodule(translator)(planes[given]).float()
+        nir = made["nir"] if "nir" in made else self._paint(["nir"], planes)["nir"]
+        return luminance(nir.rgb)
+
+    def _translator(self, way: str) -> str:
+        """The network that translates for a path."""
+        translator = _TRANSLATORS[way]
+        return translator if translator in self._names else _COLORIZERS["nir"]
 
     def _fused(self, domain: CoDomain, made: Mapping[str, Painted]) -> Tensor:
         """One result of those of all the paths that ``domain`` has: B3HW in [0,1]."""
@@ -397,9 +351,9 @@ class CoColor(Staged[Stage], ColorizationSystem):
         return self._supervised(self._paint(own, seen.planes, "clip"), seen)
 
     def _translate_losses(self, seen: Seen) -> Terms:
-        nir, gray = seen.planes["nir"], seen.paired_gray
-        to_gray, to_nir = (self.get_submodule(name) for name in _TRANSLATORS.values())
-        return self._translation(to_gray(nir).float(), to_nir(gray).float(), seen)
+        planes: dict[DomainName, Tensor] = {**seen.planes, "gray": seen.paired_gray}
+        ways = [way for way, name in _TRANSLATORS.items() if name in self._names]
+        return self._translation({way: self._plane(way, planes, {}) for way in ways}, seen)
 
     def _joint_losses(self, seen: Seen) -> Terms:
         config = self.config
@@ -413,8 +367,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
             )
         terms |= config.consistency_terms("nir", made["nir"], made["nir_as_gray"])
         terms |= config.consistency_terms("gray", made["gray"], made["gray_as_nir"])
-        pairs = made["gray_as_nir"].first(seen.pairs)
-        return terms | self._translation(made["nir_as_gray"].plane, pairs.plane, seen)
+        return terms | self._translation({way: made[way].plane for way in _TRANSLATORS}, seen)
 
     def _fuse_losses(self, seen: Seen) -> Terms:
         made = self._paint(self.config.ways("both"), seen.planes)
@@ -435,6 +388,11 @@ class CoColor(Staged[Stage], ColorizationSystem):
             terms |= self.config.error_terms(way, result.rgb, seen.truth[PATHS[way].given])
         return terms
 
-    def _translation(self, n2g: Tensor, g2n: Tensor, seen: Seen) -> Terms:
-        weigh = self.config.translation_terms
-        return weigh("n2g", n2g, seen.paired_gray) | weigh("g2n", g2n, seen.planes["nir"])
+    def _translation(self, planes: Mapping[str, Tensor], seen: Seen) -> Terms:
+        true = {"nir_as_gray": seen.paired_gray, "gray_as_nir": seen.planes["nir"]}
+        terms: Terms = {}
+        for way, name in _TRANSLATORS.items():
+            if name in self._names:
+                found, short = planes[way][: seen.pairs], name.removeprefix("translator_")
+                terms |= self.config.translation_terms(short, found, true[way])
+        return terms

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from ..datasets.batch import Batch
-from ..datasets.color import rgb_to_lab
 from ..datasets.errors import UserError
 from ..losses.pixel import pixel_loss
 from ..losses.structural import angular_loss, channel_cosine_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .domain import DomainName
-from .paths import Painted
+from .paths import Painted, luminance
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -109,8 +108,9 @@ class Seen(NamedTuple):
         """From a batch with ``nir``, ``rgb`` and perhaps ``photo``."""
         rgb, photo = batch["rgb"], batch.get("photo")
         colour = rgb if photo is None else torch.cat([rgb, photo])
-        gray = (rgb_to_lab(colour)[:, :1] / 100).clamp(0, 1)
-        return cls({"nir": batch["nir"], "gray": gray}, {"nir": rgb, "gray": colour}, len(rgb))
+        return cls(
+            {"nir": batch["nir"], "gray": luminance(colour)}, {"nir": rgb, "gray": colour}, len(rgb)
+        )
 
     @property
     def paired_gray(self) -> Tensor:

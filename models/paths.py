@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..datasets.batch import Batch
 from ..datasets.color import AB_SCALE, Gamut, rgb_to_lab
@@ -115,6 +118,39 @@ def painted(
     """
     rgb = output_to_rgb(domain, output.float(), _batch(domain, plane), gamut=gamut)
     return Painted(rgb, plane, feature)
+
+
+def paint(
+    colorizer: nn.Module,
+    domain: DomainName,
+    planes: Mapping[str, Tensor],
+    gamut: Gamut = "chroma",
+    learn: bool = True,
+) -> dict[str, Painted]:
+    """Colour several paths' planes, B1HW, in one pass.
+
+    Without ``learn`` gradients reach the planes and not the colorizer: its weights are constants,
+    and its running averages stay as they are.
+    """
+    images = torch.cat(list(planes.values()))
+    if learn:
+        output, feature = colorizer(images)
+    else:
+        constants = {name: p.detach() for name, p in colorizer.named_parameters()}
+        averages = {name: b.clone() for name, b in colorizer.named_buffers()}
+        output, feature = functional_call(colorizer, constants | averages, (images,))
+    counts = [len(plane) for plane in planes.values()]
+    outputs = output.split(counts)
+    features = [None] * len(counts) if feature is None else feature.split(counts)
+    return {
+        way: painted(domain, out, plane, found, gamut)
+        for (way, plane), out, found in zip(planes.items(), outputs, features, strict=True)
+    }
+
+
+def luminance(rgb: Tensor) -> Tensor:
+    """The gray image, L*/100, of colours, B3HW in [0,1]: B1HW in [0,1]."""
+    return (rgb_to_lab(rgb)[:, :1] / 100).clamp(0, 1)
 
 
 def with_luminance(rgb: Tensor, gray: Tensor) -> Tensor:

@@ -147,6 +147,19 @@ def test_the_paths_are_the_networks_one_after_the_other() -> None:
         torch.testing.assert_close(found[name], rgb, atol=3e-4, rtol=0)
 
 
+def test_the_nir_colorizer_translates_by_the_luminance_of_its_colours() -> None:
+    system, batch = tiny(nir_to_gray="colorizer"), make_batch()
+    assert set(system.networks()) == {*COLORIZERS, "translator_g2n", "fusion"}
+    found = system.eval().paths(batch)
+    gray = rgb_to_lab(found["nir"])[:, :1] / 100
+    output = system.gray_colorizer(gray)[0]  # pyright: ignore
+    torch.testing.assert_close(found["nir_as_gray"], painted("gray", output, gray, None).rgb)
+    alone = system.config.with_output("nir_as_gray").build().eval()
+    alone.load_state_dict(system.state_dict())
+    torch.testing.assert_close(alone.colorize(batch), found["nir_as_gray"])
+    assert set(alone.networks_used) == COLORIZERS
+
+
 @pytest.mark.parametrize(
     ("planes", "expected"),
     [
@@ -320,6 +333,40 @@ def test_fusion_is_judged_by_what_colorize_returns(domain: str) -> None:
         error = (returned.eval().colorize(batch) - batch["rgb"]).abs().mean().item()
     terms = train(system, batch, STAGES.index("fuse")).terms
     assert terms[f"fuse/l1_{domain}"] == pytest.approx(error, abs=1e-5)
+
+
+def test_a_colorizer_that_rests_on_translated_images_passes_their_gradients_on() -> None:
+    """Its BatchNorm averages rest, too."""
+    system, batch = tiny(learn_translated="gray"), make_batch()
+    before, planes = states(system), Seen.of(batch).planes
+    made = system._paint(["gray_as_nir"], planes)["gray_as_nir"]  # pyright: ignore
+    made.rgb.sum().backward()
+    assert changed(before, states(system)) == set()
+    learning = {
+        name
+        for name, network in system.networks().items()
+        if any(parameter.grad is not None for parameter in network.parameters())
+    }
+    assert learning == {"translator_g2n"}
+
+
+def test_resting_on_translated_images_changes_gradients_and_no_value() -> None:
+    batch = make_batch(photos=1)
+    same = [tiny(**unets(norm="none"), learn_translated=who) for who in ("gray", "both")]
+    terms = [train(system, batch, STAGES.index("joint")).terms for system in same]
+    assert terms[0] == pytest.approx(terms[1], abs=1e-5)
+    after = [states(system)["nir_colorizer"] for system in same]
+    assert any(not torch.equal(after[0][name], after[1][name]) for name in after[0])
+
+
+def test_where_a_colorizer_translates_only_the_translator_left_is_compared() -> None:
+    system, batch = tiny(nir_to_gray="colorizer"), make_batch()
+    before = states(system)
+    terms = train(system, batch, STAGES.index("translate")).terms
+    assert set(terms) == {"translate/l1_g2n", "translate/ssim_g2n"}
+    assert changed(before, states(system)) == {"translator_g2n"}
+    joint = train(system, batch, STAGES.index("joint")).terms
+    assert not any(name.endswith("n2g") for name in joint)
 
 
 def test_photographs_teach_gray_and_not_nir() -> None:
