@@ -30,7 +30,7 @@ from .translator import Translator
 
 Output = Literal["fused", "mean", "nir", "nir_as_gray", "gray", "gray_as_nir"]
 
-_COLORIZERS = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
+_COLORIZERS: dict[DomainName, str] = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
 _TRANSLATORS = {"nir_as_gray": "translator_n2g", "gray_as_nir": "translator_g2n"}
 
 
