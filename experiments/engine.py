@@ -271,6 +271,9 @@ class Run:
 
     def _note_best(self, metrics: dict[str, float | None]) -> None:
         progress, monitor = self.progress, self.training.monitor
+        part = self.system.schedule_part(progress.step - 1, self.training.steps)
+        if part.stop < self.training.steps:
+            return  # a later stage trains what this one has left as it began
         value = metrics[monitor]
         higher = METRICS[monitor].better == "higher"
         better = value is not None and (

@@ -40,7 +40,7 @@ class Training:
         warmup: first steps, in which the factor rises linearly from 0.
         validate_every: steps between validations (0: only after the last step).
         checkpoint_every: steps between checkpoints.
-        monitor: validation metric by which ``best.pt`` is kept.
+        monitor: validation metric by which ``best.pt`` is kept; of a method in stages, in the last.
         result: the weights that evaluation and inference take: the ``best`` by the monitor, or the
             ``last`` (a GAN: PSNR falls as colours come, and the best are the grayest).
         patience: stop after so many validations without a better one.

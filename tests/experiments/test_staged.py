@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from crosschroma.datasets.errors import UserError
 from crosschroma.datasets.joined import Joined
 from crosschroma.datasets.scenes import Scenes
 from crosschroma.datasets.transforms import EvalView, TrainView
-from crosschroma.experiments import checkpoint, cli, runfile, shipped
+from crosschroma.experiments import checkpoint, cli, engine, runfile, shipped
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate_run import evaluate_run
 from crosschroma.experiments.experiment import Experiment, Training
@@ -121,6 +122,21 @@ def test_what_a_stage_does_not_train_rests_in_the_checkpoints_too(tmp_path: Path
     assert changed(2, 4) == {"translator_n2g", "translator_g2n"}
     assert changed(4, 6) == {*changed(2, 4), "nir_colorizer", "gray_colorizer"}
     assert changed(6, 8) == {"fusion"}
+
+
+def test_the_best_is_kept_in_the_last_stage_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it the fusion is as it began, however good the mean of the paths may be."""
+    falling = iter(range(30, 0, -1))
+
+    def worse_and_worse(*_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(summary={"all": {"PSNR": float(next(falling))}})
+
+    monkeypatch.setattr(engine, "evaluate", worse_and_worse)
+    fit(replace(staged(), training=replace(staged().training, validate_every=1)), tmp_path, ALONE)
+    best = checkpoint.load(tmp_path / checkpoint.BEST)
+    assert (best["step"], best["best"]) == (7, 24)
 
 
 def test_every_output_of_one_training_has_a_row(whole: Path) -> None:
