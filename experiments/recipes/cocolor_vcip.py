@@ -34,8 +34,6 @@ method = CoColor.Config(
     gray_colorizer=replace(gray.method, lr=3e-4),
     # the best by PSNR is the grayest
     gray_start="runs/encoder_unet_imagenet_sample/last.pt",
-    nir_to_gray="colorizer",
-    learn_translated="gray",
     # as encoder_unet_vcip_chord
     weight_ssim=0.3,
     weight_angle=0.0,
