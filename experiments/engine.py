@@ -22,6 +22,7 @@ from ..datasets.loading import Images, train_loader
 from ..datasets.source import Source
 from ..datasets.transforms import EvalView
 from ..losses.terms import Terms, total
+from ..models.freezing import frozen
 from ..models.system import require
 from . import checkpoint
 from .checks import check_monitor, check_precision, check_same_experiment
@@ -428,14 +429,8 @@ class _Step:
         modules = [self._run.networks[name] for name in networks]
         with contextlib.ExitStack() as stack:
             self._run._without_sync(stack, *networks)
-            thawed = [p for module in modules for p in module.parameters() if p.requires_grad]
-            for parameter in thawed:
-                parameter.requires_grad_(False)
-            try:
-                yield
-            finally:
-                for parameter in thawed:
-                    parameter.requires_grad_(True)
+            stack.enter_context(frozen(*modules))
+            yield
 
 
 def _shown_text(metrics: dict[str, float | None]) -> str:

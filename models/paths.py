@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..datasets.batch import Batch
 from ..datasets.color import AB_SCALE, Gamut, rgb_to_lab
 from ..datasets.errors import UserError
 from .domain import DomainName, network_input, output_to_rgb
+from .freezing import averages_at_rest, frozen
 from .generator_system import GeneratorSystem, MultiScale
 from .padding import pad_and_crop
 from .system import ColorizationSystem
@@ -132,13 +133,11 @@ def paint(
     Without ``learn`` gradients reach the planes and not the colorizer: its weights are constants,
     and its running averages stay as they are.
     """
-    images = torch.cat(list(planes.values()))
-    if learn:
-        output, feature = colorizer(images)
-    else:
-        constants = {name: p.detach() for name, p in colorizer.named_parameters()}
-        averages = {name: b.clone() for name, b in colorizer.named_buffers()}
-        output, feature = functional_call(colorizer, constants | averages, (images,))
+    with contextlib.ExitStack() as stack:
+        if not learn:
+            stack.enter_context(frozen(colorizer))
+            stack.enter_context(averages_at_rest(colorizer))
+        output, feature = colorizer(torch.cat(list(planes.values())))
     counts = [len(plane) for plane in planes.values()]
     outputs = output.split(counts)
     features = [None] * len(counts) if feature is None else feature.split(counts)

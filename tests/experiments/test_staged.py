@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -122,6 +123,19 @@ def test_what_a_stage_does_not_train_rests_in_the_checkpoints_too(tmp_path: Path
     assert changed(2, 4) == {"translator_n2g", "translator_g2n"}
     assert changed(4, 6) == {*changed(2, 4), "nir_colorizer", "gray_colorizer"}
     assert changed(6, 8) == {"fusion"}
+
+
+@pytest.mark.parametrize("nir_to_gray", ["translator", "colorizer"])
+def test_a_colorizer_that_rests_on_translated_images_learns_from_its_own(
+    nir_to_gray: Literal["translator", "colorizer"], tmp_path: Path
+) -> None:
+    """As the engine wraps it, where a module is known by two names; weight decay is no lesson."""
+    method = replace(staged().method, learn_translated="gray", nir_to_gray=nir_to_gray)
+    fit(replace(staged(), method=method), tmp_path, ALONE)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    norms = {e.step: e.value for e in events.Scalars("gradient_norm/nir_colorizer")}
+    assert all(norms[step] > 0 for step in (1, 2, 5, 6))
 
 
 def test_the_best_is_kept_in_the_last_stage_only(

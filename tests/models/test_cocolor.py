@@ -14,6 +14,7 @@ from crosschroma.losses.terms import Terms, total
 from crosschroma.models.cocolor import CoColor
 from crosschroma.models.cocolor_losses import Seen
 from crosschroma.models.cocolor_stages import Stage
+from crosschroma.models.freezing import frozen
 from crosschroma.models.paths import PATHS, painted
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
@@ -85,12 +86,8 @@ class PlainStep:
 
     @contextmanager
     def frozen(self, *networks: str):
-        modules = [self.system.get_submodule(name) for name in networks]
-        for module in modules:
-            module.requires_grad_(False)
-        yield
-        for module in modules:
-            module.requires_grad_(True)
+        with frozen(*(self.system.get_submodule(name) for name in networks)):
+            yield
 
 
 def train(system: CoColor, batch: Batch, index: int = 0, step: PlainStep | None = None):
