@@ -1,4 +1,4 @@
-"""Variant of cocolor_vcip: X_N2G is the L* of what F_N paints, not a translator's.
+"""Ablation of cocolor_vcip: X_N2G is the L* of what F_N paints, not a translator's.
 
 Command: crosschroma train cocolor_vcip_colorizer_translates
 Time:    not run yet

@@ -7,8 +7,8 @@ Result:  not run yet
 
 from dataclasses import replace
 
-from ..cocolor_vcip import experiment as full
-from ..cocolor_vcip import method
+from .cocolor_vcip import experiment as full
+from .cocolor_vcip import method
 
 experiment = replace(
     full,
