@@ -298,7 +298,8 @@ class CoColor(Staged[Stage], ColorizationSystem):
     ) -> dict[str, Painted]:
         """Walk the paths; a colorizer runs once on all planes that it learns from."""
         wanted, made = set(ways), dict[str, Painted]()
-        resting = {"gray_as_nir"} if self.config.learn_translated == "gray" else set[str]()
+        rests = self.training and self.config.learn_translated == "gray"
+        resting = {"gray_as_nir"} if rests else set[str]()
         for colorizer, name in _COLORIZERS.items():  # F_N first: F_G may be given what it makes
             mine = [way for way in PATHS if way in wanted and PATHS[way].colorizer == colorizer]
             inputs = {way: self._plane(way, planes, made) for way in mine}
