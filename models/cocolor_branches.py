@@ -33,12 +33,11 @@ class Branches:
             from: the run's folder, a checkpoint, or a file of ``ship``; ``none`` for no run.
         gray_start: the same of F_G.
         gray_branch: without it F_N is alone: no F_G, no translators, no fusion.
-        nir_to_gray: what makes X_N2G: a ``translator`` of its own, or the ``colorizer`` F_N,
-            whose result's L* it then is: that of a network that has learnt tone from a
-            trained encoder.
+        nir_to_gray: what makes X_N2G: a ``translator`` of its own, as in the paper, or the
+            ``colorizer`` F_N, whose result's L*/100 it then is (ours).
         learn_translated: whether both colorizers learn from translated images, or F_G alone
             (``gray``): F_N then passes their gradients on to the translator and gathers none,
-            since X_G2N gives away the tone that F_N has to guess from true NIR.
+            since X_G2N may give away the tone that F_N has to guess from true NIR (ours).
         translation: without it there are only F_N(X_N) and F_G(X_G), which then are to agree
             with each other.
         freeze_gray: train F_G in ``pretrain`` only.

@@ -128,10 +128,18 @@ def paint(
     gamut: Gamut = "chroma",
     learn: bool = True,
 ) -> dict[str, Painted]:
-    """Colour several paths' planes, B1HW, in one pass.
+    """Colour several paths' planes in one pass.
 
-    Without ``learn`` gradients reach the planes and not the colorizer: its weights are constants,
-    and its running averages stay as they are.
+    Args:
+        colorizer: a ``Colorizer``, as it is or wrapped by the engine.
+        domain: what it is for.
+        planes: by path, B1HW in [0,1]; B may differ, H and W may not.
+        gamut: see ``painted``.
+        learn: without it gradients reach the planes and not the colorizer: its weights are
+            constants, and its running averages stay as they are.
+
+    Returns:
+        By path: B3HW sRGB in [0,1], with the plane and the coarsest map.
     """
     with contextlib.ExitStack() as stack:
         if not learn:

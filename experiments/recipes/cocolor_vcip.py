@@ -11,7 +11,7 @@ Command: crosschroma train encoder_unet_vcip_chord
 Time:    25 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
 Result:  fold 0: nir 17.45 dB, SSIM7 .594, AE 5.02, fused with nir_as_gray 17.07, .595, 4.99; F_N
     trained on alone from the same start (cocolor_vcip_no_gray_branch) 17.98, .596, 4.94: here
-    cooperation costs (not so in cocolor_vcip_nir_spared). 28 test images: nir 16.33 dB, AE 4.91;
+    cooperation costs (less in cocolor_vcip_nir_spared). 28 test images: nir 16.33 dB, AE 4.91;
     fused 15.74, 4.90; nir_as_gray 13.62. Given gray, fused 27.10 dB, AE 5.04; gray 27.04, 5.12
 """
 

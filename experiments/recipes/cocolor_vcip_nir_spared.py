@@ -1,6 +1,7 @@
 """cocolor_vcip with F_N spared: it translates by its own L*, and learns from true NIR only.
 
 Command: crosschroma train cocolor_vcip_nir_spared, after the runs that cocolor_vcip starts from
+         crosschroma evaluate runs/cocolor_vcip_nir_spared --output nir, and --split validation
 Time:    20 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
 Result:  fold 0: nir 17.91 dB, SSIM7 .592, AE 4.97; fused with nir_as_gray 17.94, .593, 4.90
     (cocolor_vcip: 17.45, .594, 5.02; 17.07, .595, 4.99). 28 test images: nir 17.52 dB, AE 4.79;
