@@ -186,12 +186,12 @@ class CoColor(Staged[Stage], ColorizationSystem):
 
     def trained_in(self, stage: StageName) -> list[str]:
         """The networks that learn in a stage, by name."""
-        config, colorizers = self.config, list(_COLORIZERS.values())
-        translators = list(_TRANSLATORS.values())
+        config, translators = self.config, list(_TRANSLATORS.values())
+        thawed = [name for domain, name in _COLORIZERS.items() if domain != config.frozen]
         names = {
-            "pretrain": colorizers,
+            "pretrain": list(_COLORIZERS.values()),
             "translate": translators if config.translates else [],
-            "joint": [*(["nir_colorizer"] if config.freeze_gray else colorizers), *translators],
+            "joint": [*thawed, *translators],
             "fuse": ["fusion", "exchange"],
         }
         return [name for name in names[stage] if name in self._names]

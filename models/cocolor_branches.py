@@ -40,7 +40,8 @@ class Branches:
             since X_G2N may give away the tone that F_N has to guess from true NIR (ours).
         translation: without it there are only F_N(X_N) and F_G(X_G), which then are to agree
             with each other.
-        freeze_gray: train F_G in ``pretrain`` only.
+        frozen: a colorizer that learns in ``pretrain`` only: ``gray`` for F_G, ``nir`` for F_N,
+            whose result from NIR the other stages then leave as it is.
     """
 
     nir_colorizer: ColorizationSystem.Config = field(
@@ -55,7 +56,7 @@ class Branches:
     translation: bool = True
     nir_to_gray: Literal["translator", "colorizer"] = "translator"
     learn_translated: Literal["both", "gray"] = "both"
-    freeze_gray: bool = False
+    frozen: Literal["none", "nir", "gray"] = "none"
 
     @property
     def learnt_from(self) -> str:

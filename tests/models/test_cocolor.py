@@ -274,11 +274,12 @@ def test_networks_that_rested_learn_again() -> None:
     assert system.nir_colorizer.training
 
 
-def test_a_frozen_gray_branch_still_teaches_the_translator() -> None:
-    system = tiny(freeze_gray=True, weight_translation=0.0, weight_translation_ssim=0.0)
+@pytest.mark.parametrize(("frozen", "other"), [("gray", "nir"), ("nir", "gray")])
+def test_a_frozen_colorizer_still_teaches_the_translators(frozen: str, other: str) -> None:
+    system = tiny(frozen=frozen, weight_translation=0.0, weight_translation_ssim=0.0)
     before = states(system)
     train(system, make_batch(), 1)  # without its losses, the stage translate is left out
-    assert changed(before, states(system)) == {"nir_colorizer", *TRANSLATORS}
+    assert changed(before, states(system)) == {f"{other}_colorizer", *TRANSLATORS}
 
 
 def test_terms_of_each_stage() -> None:

@@ -13,5 +13,5 @@ from ..cocolor_vcip import method
 experiment = replace(
     full,
     name="cocolor_vcip_gray_frozen",
-    method=replace(method, freeze_gray=True),
+    method=replace(method, frozen="gray"),
 )
