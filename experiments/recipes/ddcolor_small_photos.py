@@ -1,9 +1,9 @@
-"""``encoder_unet_imagenet_sample`` on more photographs, for longer, with the angle in its loss.
+"""``ddcolor_small_imagenet_sample`` on EfficientNet-Lite0 and on three sets of photographs.
 
 Besides the ImageNet sample it sees BSDS500's training photographs, much of them nature, and the RGB
-of VCIP's clean pairs. The last step is kept: validation PSNR would choose an early, gray one.
+of VCIP's clean pairs.
 
-Command: crosschroma train encoder_unet_gray
+Command: crosschroma train ddcolor_small_photos
          see encoder_unet_vcip for the encoder's weights without timm's download
 Time:    not run yet
 Result:  not run yet
@@ -13,16 +13,17 @@ from dataclasses import replace
 
 from ...datasets.bsds500 import Bsds500
 from ...datasets.several import Several
+from ...datasets.transforms import TrainView
 from ...datasets.vcip import Vcip
-from .encoder_unet_imagenet_sample import experiment as before
+from .ddcolor_small_imagenet_sample import experiment as before
 
 experiment = replace(
     before,
-    name="encoder_unet_gray",
-    method=replace(before.method, weight_angle=0.0, weight_chord=1.5),
+    name="ddcolor_small_photos",
+    method=replace(before.method, encoder="tf_efficientnet_lite0", lr=3e-4),
     data=Several(
         first=before.data,
         others=(Bsds500(min_chroma=10.0), Vcip(protocol_name="vcip-clean", fold=None)),
     ),
-    training=replace(before.training, steps=3000, result="last", validate_every=500),
+    train_view=TrainView(size=128, crop_scale=(0.5, 1.0)),
 )
