@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,14 +118,22 @@ def colorize(argv: list[str]) -> int:
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")
     if report.boxless:
-        first, *more = report.boxless
-        also = f" and {len(more)} more" if more else ""
-        print(f"{options.boxes} has no entry for {first}{also}: coloured as a whole")
+        print(f"{options.boxes} has no entry for {_named(report.boxless)}: coloured as a whole")
+    if report.colored:
+        _note(
+            f"taken for NIR, though in colour: {_named(report.colored)}; for photographs, name a "
+            "gray method with --run"
+        )
     for reason in report.failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if report.failed:
         print(f"error: {len(report.failed)} could not be coloured", file=sys.stderr)
     return 1 if report.failed else 0
+
+
+def _named(pictures: Sequence[Path]) -> str:
+    first, *more = pictures
+    return f"{first} and {len(more)} more" if more else str(first)
 
 
 def _note(text: str) -> None:

@@ -13,6 +13,8 @@ from ..datasets.errors import DataError
 from .picture_file import quantised
 
 BAND_PIXELS = 2**20  # the gamut search holds up to 190 bytes a pixel
+_COLORED = 0.02  # mean spread of a pixel's channels; compression alone stays below .01
+_LOOK = 512  # rows and columns that are looked at
 _LEVELS = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
@@ -76,6 +78,15 @@ def nir_of(levels: np.ndarray) -> np.ndarray:
     """NIR levels, H x W float32 in [0,1]; the mean of three channels."""
     unit = quantised(levels, np.dtype(np.float32))
     return np.ascontiguousarray(unit if unit.ndim == 2 else unit.mean(axis=2))
+
+
+def is_colored(levels: np.ndarray) -> bool:
+    """Whether a picture has colours, which a NIR image has not."""
+    if levels.ndim == 2:
+        return False
+    down, right = (max(1, side // _LOOK) for side in levels.shape[:2])
+    unit = quantised(levels[::down, ::right], np.dtype(np.float32))
+    return bool(np.ptp(unit, axis=2).mean() > _COLORED)
 
 
 def bands(height: int, width: int) -> Iterator[slice]:

@@ -16,6 +16,7 @@ from ..datasets.errors import DataError, UserError
 from ..datasets.folder import image_files
 from ..models.hints import HintPoint
 from .infer import Colorizer
+from .levels import is_colored
 from .palette import Palette
 from .picture_file import Picture, PictureFormat, encode, quantised, read_picture
 from .video import VideoOptions, VideoReport, colorize_video
@@ -69,14 +70,16 @@ class FileOptions:
 class FolderReport:
     """What became of each picture and video: written, already there, or why not.
 
-    ``boxless`` are those that were coloured without the boxes that others have; ``videos`` says
-    more of the videos among the written, by result.
+    ``boxless`` are those that were coloured without the boxes that others have, ``colored`` the
+    pictures whose colours a NIR method did not look at; ``videos`` says more of the videos among
+    the written, by result.
     """
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     boxless: list[Path] = field(default_factory=list)
+    colored: list[Path] = field(default_factory=list)
     videos: dict[Path, VideoReport] = field(default_factory=dict)
 
 
@@ -127,7 +130,7 @@ def colorize_files(
                 step, how = partial(progress, picture), _of_videos(options)
                 report.videos[target] = colorize_video(colorizer, picture, target, how, step)
             else:
-                _colorize_file(colorizer, picture, target, beside, options, boxes)
+                _colorize_file(colorizer, picture, target, beside, options, boxes, report)
         except UserError as error:
             report.failed[picture] = _naming(picture, str(error))
         except (MemoryError, torch.OutOfMemoryError):
@@ -169,6 +172,7 @@ def _colorize_file(
     beside: Path,
     options: FileOptions,
     boxes: Sequence[Box] | None,
+    report: FolderReport,
 ) -> None:
     picture = read_picture(path, colorizer.managed)
     rgb = colorizer(
@@ -185,6 +189,8 @@ def _colorize_file(
         shown = encode(Picture(levels=both), both)
         write_atomic(beside, lambda file: file.write(shown))
     write_atomic(target, lambda file: file.write(data))
+    if colorizer.domain == "nir" and is_colored(picture.levels):
+        report.colored.append(path)
 
 
 def _side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -215,6 +215,27 @@ def test_the_command(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "size 4: must be 8" in capsys.readouterr().err
 
 
+def test_a_photograph_taken_for_nir_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    for suffix in ("jpg", "png"):
+        Image.fromarray(rgb[..., :1].repeat(3, axis=2)).save(tmp_path / "in" / f"{suffix}.{suffix}")
+
+    def said(domain: str, out: str) -> str:
+        monkeypatch.setattr(Colorizer, "load", lambda *given: colorizer(domain))
+        words = ["colorize", str(tmp_path / "in"), "--out", str(tmp_path / out), "--format", "png"]
+        assert cli.run(words) == 0
+        return capsys.readouterr().err
+
+    assert said("nir", "a") == ""
+    photo = tmp_path / "in" / "photo.png"
+    Image.fromarray(rgb // 8 + 100).save(photo)  # dull colours
+    assert f"taken for NIR, though in colour: {photo};" in said("nir", "b")
+    assert said("gray", "c") == ""
+
+
 def test_hints_of_a_file(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = save(tmp_path / "a.png")
     hints = tmp_path / "hints.json"
