@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .infer import Colorizer
     from .picture_folder import FolderReport
 
-SHIPPED = "encoder_unet_nir"  # of results/weights: what colours a NIR picture unless told
+# of results/weights: what colours NIR pictures unless told, and what photographs should have
+NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_small_photos"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,8 @@ class ColorizeOptions:
     Attributes:
         source: a picture, a video or a folder.
         run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
-            weights; by default that of --hints, else the shipped weights for NIR pictures.
+            weights; by default that of --hints, else the shipped weights for NIR pictures. Those
+            for photographs are ``ddcolor_small_photos``.
         out: folder to write, or a file where SOURCE is one.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.
@@ -121,8 +123,8 @@ def colorize(argv: list[str]) -> int:
         print(f"{options.boxes} has no entry for {_named(report.boxless)}: coloured as a whole")
     if report.colored:
         _note(
-            f"taken for NIR, though in colour: {_named(report.colored)}; for photographs, name a "
-            "gray method with --run"
+            f"taken for NIR, though in colour: {_named(report.colored)}; for photographs take a "
+            f"gray method, such as --run {GRAY_WEIGHTS}"
         )
     for reason in report.failed.values():
         print(f"error: {reason}", file=sys.stderr)
@@ -195,7 +197,7 @@ def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer
 
     output, size = options.output, options.size
     if options.run is not None or hints.method is None:
-        run = options.run or Path(SHIPPED)
+        run = options.run or Path(NIR_WEIGHTS)
         return Colorizer.load(run, options.weights, device, output, size)
     method = hints.method
     colorizer = Colorizer.load(

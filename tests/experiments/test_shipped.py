@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.scenes import Scenes
 from crosschroma.experiments import cli, shipped
 from crosschroma.experiments.checkpoint import load_trained
+from crosschroma.experiments.commands_pictures import GRAY_WEIGHTS, NIR_WEIGHTS
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.infer import Colorizer
@@ -67,6 +69,24 @@ def test_a_name_is_found_among_the_shipped(file: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(shipped, "_shipped", lambda: {file.stem: file})
     assert shipped.names() == ["unet_scenes_nir-smoke"]
     assert shipped.load_any("unet_scenes_nir-smoke").path == file
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_shipped_weights_colour_a_picture(name: str) -> None:
+    file = shipped.load_any(name).path
+    assert file.stat().st_size <= 10e6
+    assert f"`{name}`" in (file.parent / "README.md").read_text()
+    scene = Scenes(count_test=1).split("test").load(0)
+    colorizer = Colorizer.load(name)
+    plane = scene["nir"] if colorizer.domain == "nir" else scene["rgb"]
+    rgb = colorizer(plane)
+    assert rgb.shape == scene["rgb"].shape
+    assert np.ptp(rgb.astype(int), axis=2).mean() > 5  # not gray
+
+
+def test_the_default_weights_are_for_what_they_are_said_to_be() -> None:
+    assert Colorizer.load(NIR_WEIGHTS).domain == "nir"
+    assert Colorizer.load(GRAY_WEIGHTS).domain == "gray"
 
 
 def test_what_is_not_such_a_file_is_named(file: Path, tmp_path: Path) -> None:
