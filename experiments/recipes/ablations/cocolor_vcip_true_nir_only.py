@@ -1,8 +1,9 @@
 """Ablation of cocolor_vcip: F_N learns from true NIR only, not from translated images.
 
 Command: crosschroma train cocolor_vcip_true_nir_only
-Time:    not run yet
-Result:  not run yet
+Time:    27 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs
+Result:  fold 0: nir 17.91 dB, SSIM7 .593, AE 4.96 (cocolor_vcip: 17.45, .594, 5.02); fused 17.84,
+    .600, 4.92 (17.07, .595, 4.99)
 """
 
 from dataclasses import replace
