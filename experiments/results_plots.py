@@ -23,6 +23,7 @@ from .table_rows import Row, comparable_parts, merge_seeds, table_of
 
 PLOTS, CURVES = "plots", "curves"
 _TABLE, _UNSEEN = "vcip", "scene_disjoint"
+_OUTPUTS = ("", "nir", "fused_nir")  # of a method that has several; the table has all
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,11 @@ def plots(results: Path) -> list[Plot]:
         {
             name: run
             for name, run in runs.items()
+            if table_of(run) == _TABLE
+            and run.status == "ok"
             # what is given the true luminance is in the table, and on another scale
-            if table_of(run) == _TABLE and run.status == "ok" and run.domain == "nir"
+            and run.domain == "nir"
+            and run.recipe.partition(":")[2] in _OUTPUTS
         }
     )
     if rows:

@@ -122,6 +122,17 @@ def test_a_fold_or_a_failed_run_changes_no_plot_of_test_images(results: Path) ->
     assert [plot.about for plot in results_plots.plots(results)] == before
 
 
+def test_of_several_outputs_a_method_s_own_and_the_fused_are_shown(results: Path) -> None:
+    for output in ("nir", "fused_nir", "mean_nir", "nir_as_gray"):
+        run = row(lambda _: 16.0, recipe=f"cocolor_vcip:{output}")
+        run.save(results / "runs" / f"{output}.json")
+    leak = next(p for p in results_plots.plots(results) if p.name == "vcip_leak.svg")
+    assert "cocolor_vcip:fused_nir" in str(leak.data)
+    assert "cocolor_vcip:nir'" in str(leak.data)
+    assert "mean_nir" not in str(leak.data)
+    assert "nir_as_gray" not in str(leak.data)
+
+
 def crowd() -> list[dict[str, Any]]:
     about = {"kind": "ours", "protocol": "vcip-clean"}
     near = [{"psnr": 15 + 0.05 * k, "ae": 5.8 + 0.03 * (k % 3)} for k in range(6)]
