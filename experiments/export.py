@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..datasets.atomic import write_atomic
 from ..datasets.color import AB_SCALE
@@ -41,6 +42,7 @@ REQUIRED_DB = 90.0  # an error of a hundredth of an 8-bit level
 OUTPUTS = {"gray": "ab", "nir": "rgb"}
 _PEAK = {"gray": 2 * AB_SCALE, "nir": 1.0}
 _OPSET = 17
+_TORCH = ("aten::", "prim::", "prims::")  # operators that every torch has
 _SIZE = 256
 
 Network = Callable[[Tensor], Tensor]
@@ -158,6 +160,7 @@ def to_onnx(network: nn.Module, plane: Tensor, about: About) -> bytes:
         UserError: onnx is missing, or the network has an operation that ONNX does not know.
     """
     onnx = need("onnx")
+    _refuse_own_operations(network, plane, about, "ONNX")
     file: Any = io.BytesIO()  # declared to be a path, but a file will do
     axes = {0: "batch", 2: "height", 3: "width"}
     try:
@@ -176,9 +179,6 @@ def to_onnx(network: nn.Module, plane: Tensor, about: About) -> bytes:
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError) as error:
         raise _no_export(about, "ONNX", str(error)) from error
     model = onnx.load_model_from_string(file.getvalue())
-    foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
-    if foreign:
-        raise _no_export(about, "ONNX", f"it needs operations of {', '.join(foreign)}")
     onnx.helper.set_model_props(model, {"crosschroma": described(about)})
     return model.SerializeToString()
 
@@ -189,6 +189,7 @@ def to_torchscript(network: nn.Module, plane: Tensor, about: About) -> bytes:
     Raises:
         UserError: the network has an operation that only this package knows.
     """
+    _refuse_own_operations(network, plane, about, "TorchScript")
     with _quiet():
         try:
             traced = cast(
@@ -196,11 +197,6 @@ def to_torchscript(network: nn.Module, plane: Tensor, about: About) -> bytes:
             )
         except RuntimeError as error:
             raise _no_export(about, "TorchScript", str(error)) from error
-        kinds = {node.kind() for node in traced.inlined_graph.nodes()}
-        foreign = sorted(kind for kind in kinds if not kind.startswith(("aten::", "prim::")))
-        if foreign:
-            reason = f"it needs {', '.join(foreign)}, which only this package has"
-            raise _no_export(about, "TorchScript", reason)
         file = io.BytesIO()
         torch.jit.save(traced, file, _extra_files={"crosschroma": described(about)})
     return file.getvalue()
@@ -239,6 +235,27 @@ def _safetensors(network: nn.Module, plane: Tensor, trained: Trained) -> tuple[b
 
 
 _WRITERS = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}
+
+
+class _Operations(TorchDispatchMode):
+    """Within it, the names of all operators that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def _refuse_own_operations(network: nn.Module, plane: Tensor, about: About, format: str) -> None:
+    """Before the tracer, which may fail on such an operator's arguments and not name it."""
+    with torch.no_grad(), _Operations() as run:
+        network(plane)
+    own = sorted({name.split(".")[0] for name in run.names if not name.startswith(_TORCH)})
+    if own:
+        raise _no_export(about, format, f"it needs {', '.join(own)}, which torch alone has not")
 
 
 def _no_export(about: About, format: str, reason: str) -> UserError:
