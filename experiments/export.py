@@ -42,7 +42,7 @@ REQUIRED_DB = 90.0  # an error of a hundredth of an 8-bit level
 OUTPUTS = {"gray": "ab", "nir": "rgb"}
 _PEAK = {"gray": 2 * AB_SCALE, "nir": 1.0}
 _OPSET = 17
-_TORCH = ("aten::", "prim::", "prims::")  # operators that every torch has
+_TORCH = ("aten::", "prim::")  # operators that every torch has
 _SIZE = 256
 
 Network = Callable[[Tensor], Tensor]
@@ -179,6 +179,9 @@ def to_onnx(network: nn.Module, plane: Tensor, about: About) -> bytes:
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError) as error:
         raise _no_export(about, "ONNX", str(error)) from error
     model = onnx.load_model_from_string(file.getvalue())
+    foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
+    if foreign:
+        raise _no_export(about, "ONNX", f"it needs operations of {', '.join(foreign)}")
     onnx.helper.set_model_props(model, {"crosschroma": described(about)})
     return model.SerializeToString()
 
@@ -197,6 +200,11 @@ def to_torchscript(network: nn.Module, plane: Tensor, about: About) -> bytes:
             )
         except RuntimeError as error:
             raise _no_export(about, "TorchScript", str(error)) from error
+        kinds = {node.kind() for node in traced.inlined_graph.nodes()}
+        foreign = sorted(kind for kind in kinds if not kind.startswith(_TORCH))
+        if foreign:
+            reason = f"it needs {', '.join(foreign)}, which only this package has"
+            raise _no_export(about, "TorchScript", reason)
         file = io.BytesIO()
         torch.jit.save(traced, file, _extra_files={"crosschroma": described(about)})
     return file.getvalue()
