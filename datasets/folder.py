@@ -195,14 +195,28 @@ class Folder(_AnyFiles):
     Attributes:
         min_chroma: training pictures with a smaller ab range (see ``drop_near_gray``) are left
             out; 0 keeps all, usual are 5 and 10.
+        collection: what the pictures are called in results rows, and their folder's name below
+            ``$CROSSCHROMA_DATA`` unless ``root`` says another.
     """
 
     min_chroma: float = 0.0
+    collection: str = "pictures"
 
     name: ClassVar[str] = "folder"
     folder: ClassVar[str] = "pictures"
     planes: ClassVar[frozenset[str]] = frozenset({"rgb"})
     layout: ClassVar[str] = "pictures at any depth, or train/, validation/ (or val/), test/"
+
+    @property
+    def train_data(self) -> str:
+        """Names the collection and the filter."""
+        kept = f", ab range >= {self.min_chroma:g}" if self.min_chroma > 0 else ""
+        return f"{self.collection} train{kept}"
+
+    @property
+    def default_folder(self) -> str:
+        """That of the collection."""
+        return self.collection
 
     def split(self, name: SplitName) -> Source:
         """The images of one split, near-gray ones left out of ``train``."""

@@ -116,9 +116,14 @@ class Adapter(ABC):
         """The same without the folder, which differs between machines."""
         return replace(self, root=None)
 
+    @property
+    def default_folder(self) -> str:
+        """The dataset's folder below ``$CROSSCHROMA_DATA``."""
+        return self.folder
+
     def base(self) -> Path:
         """The dataset's folder, checked to exist."""
-        path = self.root or Path(os.environ.get("CROSSCHROMA_DATA", "data")) / self.folder
+        path = self.root or Path(os.environ.get("CROSSCHROMA_DATA", "data")) / self.default_folder
         if not path.is_dir():
             raise DataError(
                 f"{self.name}: no folder {path}. Name one (--root, or --data.root for train; or "

@@ -1,0 +1,44 @@
+"""``ddcolor_small_photos`` on five times the photographs, for longer: the weights for gray pictures.
+
+Besides the ImageNet sample and BSDS500's training photographs it sees a folder of 5,642 photographs
+of nine kinds: clothes, groceries, food, people, streets, animals, things (see results/weights).
+Without a critic, which takes a quarter of the time here.
+
+Command: crosschroma train ddcolor_photos
+         see encoder_unet_vcip for the encoder's weights without timm's download
+Time:    not run yet
+Result:  not run yet
+"""
+
+from dataclasses import replace
+
+from ...datasets.bsds500 import Bsds500
+from ...datasets.folder import Folder
+from ...datasets.several import Several
+from ...datasets.transforms import TrainView
+from ...datasets.vcip import Vcip
+from .ddcolor_small_photos import experiment as before
+
+experiment = replace(
+    before,
+    name="ddcolor_photos",
+    method=replace(before.method, weight_adv=0.0),
+    data=Several(
+        first=before.data.first,
+        others=(
+            Bsds500(min_chroma=10.0),
+            Vcip(protocol_name="vcip-clean", fold=None),
+            Folder(collection="photos", min_chroma=5.0, validation=0.0, test=0.0),
+        ),
+    ),
+    train_view=TrainView(size=128, crop_scale=(0.6, 1.0)),
+    training=replace(
+        before.training,
+        steps=4200,
+        precision="32-true",
+        ema_decay=0.998,
+        warmup=100,
+        validate_every=600,
+        checkpoint_every=200,
+    ),
+)
