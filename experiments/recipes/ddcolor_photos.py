@@ -1,4 +1,4 @@
-"""``ddcolor_small_photos`` on five times the photographs, for longer: the weights for gray pictures.
+"""``ddcolor_small_photos`` on five times the photographs, for longer: weights for gray pictures.
 
 Besides the ImageNet sample and BSDS500's training photographs it sees a folder of 5,642 photographs
 of nine kinds: clothes, groceries, food, people, streets, animals, things (see results/weights).
