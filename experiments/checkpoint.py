@@ -17,7 +17,8 @@ from ..datasets.atomic import write_atomic
 from ..datasets.errors import UserError
 from ..models.run_weights import inference_weights
 from ..models.system import ColorizationSystem
-from .experiment import Experiment, from_plain
+from .experiment import Experiment
+from .settings import from_plain
 
 FORMAT = 1
 LAST, BEST = "last.pt", "best.pt"
@@ -120,7 +121,7 @@ def load_trained(run: Path, which: str = "result") -> Trained:
     state = load(path)
     last = path.parent / LAST
     whole = load(last, mapped=True) if path.name == BEST and last.is_file() else state
-    experiment: Experiment = from_plain(state["experiment"])
+    experiment = from_plain(state["experiment"], Experiment)
     system = experiment.method.build()
     weights = inference_weights(state, system.inference_networks)
     for name, tensors in weights.items():
@@ -193,5 +194,5 @@ def _find(run: Path, which: str) -> Path:
         raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
     last, best = run / LAST, run / BEST
     if which == "result" and best.is_file():
-        which = from_plain(load(best)["experiment"]).training.result
+        which = from_plain(load(best)["experiment"], Experiment).training.result
     return best if which != "last" and best.is_file() else last

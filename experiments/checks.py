@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import UserError
-from .experiment import Training, differences
+from .experiment import Training
 from .metrics import Scorer
 from .metrics_table import METRICS
+from .settings import differences
 
 
 def check_monitor(training: Training) -> None:

@@ -81,11 +81,11 @@ def read_curve(run: Path) -> Curve:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from . import checkpoint
-    from .experiment import from_plain
+    from .settings import from_plain
 
     # not the method's settings: logs outlive what older versions called these
     experiment = checkpoint.load(run / checkpoint.LAST, mapped=True)["experiment"]
-    data: Adapter = from_plain(experiment["data"])
+    data = from_plain(experiment["data"], Adapter)
     events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 1}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if tag.startswith(_TAG)]
     if not tags:

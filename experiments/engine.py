@@ -35,10 +35,11 @@ from .devices import (
 )
 from .ema import WeightAverage
 from .evaluate import evaluate
-from .experiment import Experiment, Hardware, from_plain, to_plain
+from .experiment import Experiment, Hardware
 from .metrics_table import METRICS
 from .provenance import provenance
 from .runlog import ProgressLine, TensorBoard
+from .settings import from_plain, to_plain
 
 
 class StoppedError(UserError):
@@ -315,7 +316,7 @@ class Run:
     def _resume(self) -> dict[str, Any]:
         state = checkpoint.load(self.folder / checkpoint.LAST)
         # settings that came later than the run have their defaults
-        saved = to_plain(from_plain(state["experiment"]))
+        saved = to_plain(from_plain(state["experiment"], Experiment))
         check_same_experiment(saved, to_plain(self.experiment), self.folder)
         if len(state["random"]) != self.fabric.world_size:
             raise UserError(

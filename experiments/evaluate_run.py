@@ -12,10 +12,11 @@ from ..datasets.source import Adapter
 from ..datasets.transforms import EvalView
 from .checkpoint import BEST, LAST, Trained
 from .evaluate import Scored, evaluate_system
-from .experiment import Experiment, to_plain
+from .experiment import Experiment
 from .metrics_table import METRICS
 from .provenance import provenance
 from .runfile import RunFile, Status, canonical_sha256
+from .settings import to_plain
 
 
 def evaluate_run(

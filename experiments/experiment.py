@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import math
-import types
-import typing
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -17,8 +13,6 @@ from ..datasets.errors import UserError
 from ..datasets.source import Adapter
 from ..datasets.transforms import EvalView, TrainView
 from ..models.system import ColorizationSystem
-
-PACKAGE = "crosschroma"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,78 +141,3 @@ class Experiment:
             eval_view=replace(self.eval_view, size=64),
             training=training,
         )
-
-
-def to_plain(value: Any) -> Any:
-    """Dataclasses as dicts tagged with their type; JSON holds the result, ``from_plain`` reads it.
-
-    Paths become text, tuples become lists.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        module = type(value).__module__.removeprefix(f"{PACKAGE}.")
-        plain = {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
-        return {"type": f"{module}:{type(value).__qualname__}", **plain}
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (tuple, list)):
-        return [to_plain(item) for item in value]
-    return value
-
-
-def from_plain(data: Any) -> Any:
-    """Inverse of ``to_plain``.
-
-    Only classes of this package are looked up, so that a foreign checkpoint names no other code.
-
-    Raises:
-        UserError: an unknown type, or a missing or unknown field.
-    """
-    if isinstance(data, list):
-        return tuple(from_plain(item) for item in data)
-    if not isinstance(data, dict):
-        return data
-    cls = _find_class(data.get("type", ""))
-    hints = typing.get_type_hints(cls)
-    values = {key: value for key, value in data.items() if key != "type"}
-    surplus = sorted(values.keys() - {f.name for f in fields(cls)})
-    if surplus:
-        raise UserError(
-            f"{data['type']} has no setting {', '.join(surplus)}: the file was written by another "
-            "version of crosschroma"
-        )
-    try:
-        return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
-    except TypeError as error:
-        raise UserError(f"{data['type']}: {error}") from error
-
-
-def differences(one: Any, other: Any, prefix: str = "") -> list[str]:
-    """Dotted names of the settings in which two plain experiments differ."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        names = sorted(one.keys() | other.keys())
-        return [
-            name
-            for key in names
-            for name in differences(one.get(key), other.get(key), f"{prefix}{key}.")
-        ]
-    return [] if one == other else [prefix.removesuffix(".")]
-
-
-def _find_class(tag: str) -> type:
-    module_name, _, qualname = tag.partition(":")
-    try:
-        found: Any = importlib.import_module(f"{PACKAGE}.{module_name}")
-        for part in qualname.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"unknown settings type '{tag}': {error}") from error
-    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
-        raise UserError(f"'{tag}' is not a settings type")
-    return found
-
-
-def _typed(hint: Any, value: Any) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if isinstance(value, str) and Path in options:
-        return Path(value)
-    return from_plain(value)

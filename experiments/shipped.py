@@ -15,7 +15,8 @@ from safetensors.torch import save as to_bytes
 from ..datasets.atomic import write_atomic
 from ..datasets.errors import UserError
 from .checkpoint import Trained, load_strictly, load_trained, weights_sha256
-from .experiment import PACKAGE, Experiment, from_plain, to_plain
+from .experiment import Experiment
+from .settings import PACKAGE, from_plain, to_plain
 
 SUFFIX = ".safetensors"
 _FORMAT = "crosschroma-weights-1"
@@ -81,7 +82,7 @@ def load(path: Path) -> Trained:
     if metadata.get("format") != _FORMAT:
         raise UserError(f"{path} was not written by `crosschroma ship` ({_FORMAT})")
     about: dict[str, Any] = json.loads(metadata["about"])
-    experiment: Experiment = from_plain(about.pop("experiment"))
+    experiment = from_plain(about.pop("experiment"), Experiment)
     system = experiment.method.build()
     weights: dict[str, dict[str, torch.Tensor]] = {n: {} for n in system.inference_networks}
     for key, value in tensors.items():

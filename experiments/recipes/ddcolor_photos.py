@@ -17,6 +17,7 @@ from ...datasets.folder import Folder
 from ...datasets.several import Several
 from ...datasets.transforms import TrainView
 from ...datasets.vcip import Vcip
+from .ddcolor_small_imagenet_sample import experiment as sample_only
 from .ddcolor_small_photos import experiment as before
 
 experiment = replace(
@@ -24,7 +25,7 @@ experiment = replace(
     name="ddcolor_photos",
     method=replace(before.method, weight_adv=0.0),
     data=Several(
-        first=before.data.first,
+        first=sample_only.data,
         others=(
             Bsds500(min_chroma=10.0),
             Vcip(protocol_name="vcip-clean", fold=None),

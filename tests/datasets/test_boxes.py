@@ -11,7 +11,8 @@ from crosschroma.datasets.boxed import Boxed
 from crosschroma.datasets.boxes import largest_first, read_boxes, write_boxes
 from crosschroma.datasets.errors import DataError
 from crosschroma.datasets.scenes import Scenes
-from crosschroma.experiments.experiment import from_plain, to_plain
+from crosschroma.datasets.source import Adapter
+from crosschroma.experiments.settings import from_plain, to_plain
 
 TINY = Scenes(size=32, count_train=2, count_validation=1, count_test=1)
 KEYS = ("train/00000", "train/00001", "validation/00000", "test/00000")
@@ -107,7 +108,7 @@ def test_pictures_that_the_file_lacks_are_named(tmp_path: Path) -> None:
 
 def test_settings_survive_and_folders_are_left_out(tmp_path: Path) -> None:
     data = boxed(tmp_path)
-    assert from_plain(to_plain(data)) == data
+    assert from_plain(to_plain(data), Adapter) == data
     assert str(tmp_path) not in str(to_plain(data.rootless()))
     with pytest.raises(DataError, match="no file of boxes is named"):
         data.rootless().split("test")

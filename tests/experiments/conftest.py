@@ -8,7 +8,8 @@ import torch
 from crosschroma.datasets.scenes import Scenes
 from crosschroma.datasets.transforms import EvalView, TrainView
 from crosschroma.experiments import checkpoint
-from crosschroma.experiments.experiment import Experiment, Training, to_plain
+from crosschroma.experiments.experiment import Experiment, Training
+from crosschroma.experiments.settings import to_plain
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang17 import Zhang17

@@ -17,7 +17,8 @@ from crosschroma.datasets.errors import UserError
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate import evaluate
-from crosschroma.experiments.experiment import Experiment, Hardware, to_plain
+from crosschroma.experiments.experiment import Experiment, Hardware
+from crosschroma.experiments.settings import to_plain
 from crosschroma.losses.terms import DivergedError
 from crosschroma.models.unet import UNet
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
@@ -29,8 +30,9 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from crosschroma.experiments.engine import fit
-from crosschroma.experiments.experiment import Hardware, from_plain
-experiment = from_plain(json.loads(Path(sys.argv[1]).read_text()))
+from crosschroma.experiments.experiment import Experiment, Hardware
+from crosschroma.experiments.settings import from_plain
+experiment = from_plain(json.loads(Path(sys.argv[1]).read_text()), Experiment)
 hardware = Hardware(accelerator="cpu", workers=0, devices=int(sys.argv[3]))
 fit(experiment, Path(sys.argv[2]), hardware, resume=True)
 """

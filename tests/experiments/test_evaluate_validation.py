@@ -14,7 +14,8 @@ from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments import checkpoint, cli, runfile
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate import evaluate_system
-from crosschroma.experiments.experiment import Experiment, Hardware, to_plain
+from crosschroma.experiments.experiment import Experiment, Hardware
+from crosschroma.experiments.settings import to_plain
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 QUICK = ("--metrics", "PSNR", "AE")

@@ -15,9 +15,10 @@ from crosschroma.datasets.color import AB_SCALE, lab_to_rgb
 from crosschroma.datasets.errors import UserError
 from crosschroma.experiments import checkpoint, cli
 from crosschroma.experiments.checkpoint import Trained, load_trained
-from crosschroma.experiments.experiment import Experiment, to_plain
+from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.hints_curve import COUNTS, PUBLISHED, HintsCurve, hints_curve
 from crosschroma.experiments.hints_plot import plot_hints
+from crosschroma.experiments.settings import to_plain
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang17 import Zhang17
 

@@ -10,7 +10,8 @@ import torch
 from crosschroma.datasets.errors import UserError
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
-from crosschroma.experiments.experiment import Experiment, from_plain
+from crosschroma.experiments.experiment import Experiment
+from crosschroma.experiments.settings import from_plain
 from crosschroma.losses.squeezenet import SqueezeNet
 from crosschroma.models.extra_losses import ExtraLosses
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
@@ -37,7 +38,7 @@ def test_resumed_is_bit_identical_and_nothing_of_it_is_saved(
     saved = {tuple(x.shape) for net in state["networks"].values() for x in net.values()}
     assert not shapes & saved
     monkeypatch.setenv("CROSSCHROMA_DATA", str(tmp_path))  # evaluation asks for no weights
-    system = from_plain(state["experiment"]).method.build()
+    system = from_plain(state["experiment"], Experiment).method.build()
     system.generator.load_state_dict(state["networks"]["generator"])
     gray = torch.rand(1, 1, 32, 32)
     assert system.eval().colorize({"key": ["a"], "gray": gray}).isfinite().all()

@@ -10,7 +10,8 @@ import torch
 from crosschroma.datasets.batch import Batch
 from crosschroma.datasets.color import rgb_to_lab
 from crosschroma.experiments import recipe_list
-from crosschroma.experiments.experiment import Experiment, from_plain, to_plain
+from crosschroma.experiments.experiment import Experiment
+from crosschroma.experiments.settings import from_plain, to_plain
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.system import ColorizationSystem
 
@@ -122,7 +123,7 @@ def test_is_named_as_its_file(experiment: Experiment, request: pytest.FixtureReq
 
 
 def test_config_survives_json(experiment: Experiment) -> None:
-    assert from_plain(json.loads(json.dumps(to_plain(experiment)))) == experiment
+    assert from_plain(json.loads(json.dumps(to_plain(experiment))), Experiment) == experiment
 
 
 @pytest.mark.parametrize("size", [(32, 32), (45, 67), (100, 33)])

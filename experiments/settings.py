@@ -1,0 +1,175 @@
+"""Settings as plain values: what checkpoints, run files and weights say of a run, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..datasets.errors import UserError
+
+PACKAGE = "crosschroma"
+T = TypeVar("T")
+
+# What files call a class -> where it lives now. The names on the left stand in run files, weights
+# and hashes of settings, so they stay as they are when a class moves; a class that is not here is
+# called by its place.
+_WRITTEN = {
+    "datasets.bsds500:Bsds500": "datasets.bsds500:Bsds500",
+    "datasets.boxed:Boxed": "datasets.boxed:Boxed",
+    "datasets.cifar10:Cifar10": "datasets.cifar10:Cifar10",
+    "datasets.coco:Coco": "datasets.coco:Coco",
+    "datasets.folder:Folder": "datasets.folder:Folder",
+    "datasets.folder:Pairs": "datasets.folder:Pairs",
+    "datasets.imagenet:ImageNet": "datasets.imagenet:ImageNet",
+    "datasets.imagenet:ImageNetSample": "datasets.imagenet:ImageNetSample",
+    "datasets.elsewhere:Elsewhere": "datasets.elsewhere:Elsewhere",
+    "datasets.joined:Joined": "datasets.joined:Joined",
+    "datasets.rgb_nir_scene:RgbNirScene": "datasets.rgb_nir_scene:RgbNirScene",
+    "datasets.scenes:Scenes": "datasets.scenes:Scenes",
+    "datasets.several:Several": "datasets.several:Several",
+    "datasets.simulated_nir:PairsAndSimulated": "datasets.simulated_nir:PairsAndSimulated",
+    "datasets.transforms:EvalView": "datasets.transforms:EvalView",
+    "datasets.transforms:TrainView": "datasets.transforms:TrainView",
+    "datasets.vcip:Vcip": "datasets.vcip:Vcip",
+    "experiments.experiment:Experiment": "experiments.experiment:Experiment",
+    "experiments.experiment:Training": "experiments.experiment:Training",
+    "models.cocolor:CoColor.Config": "models.cocolor:CoColor.Config",
+    "models.cocolor_stages:Stage": "models.cocolor_stages:Stage",
+    "models.colormamba:ColorMamba.Config": "models.colormamba:ColorMamba.Config",
+    "models.colormamba:ColorMambaReleased.Config": "models.colormamba:ColorMambaReleased.Config",
+    "models.colormamba_networks:Design": "models.colormamba_networks:Design",
+    "models.ddcolor:DDColor.Config": "models.ddcolor:DDColor.Config",
+    "models.encoder_unet:EncoderUNet.Config": "models.encoder_unet:EncoderUNet.Config",
+    "models.extra_losses:ExtraLosses": "models.extra_losses:ExtraLosses",
+    "models.inception_unet:InceptionUNet.Config": "models.inception_unet:InceptionUNet.Config",
+    "models.instance_aware:InstanceAware.Config": "models.instance_aware:InstanceAware.Config",
+    "models.instance_aware:Stage": "models.instance_aware:Stage",
+    "models.nogan:NoGan.Config": "models.nogan:NoGan.Config",
+    "models.nogan:Phase": "models.nogan:Phase",
+    "models.pix2pix:Pix2Pix.Config": "models.pix2pix:Pix2Pix.Config",
+    "models.resnet_unet_gan:ResnetUNetGan.Config": "models.resnet_unet_gan:ResnetUNetGan.Config",
+    "models.student:Student.Config": "models.student:Student.Config",
+    "models.unet:UNet.Config": "models.unet:UNet.Config",
+    "models.zhang16:Zhang16.Config": "models.zhang16:Zhang16.Config",
+    "models.zhang17:Stage": "models.zhang17:Stage",
+    "models.zhang17:Zhang17.Config": "models.zhang17:Zhang17.Config",
+}
+_MODULE = re.compile(r"(models|datasets|experiments)(\.[A-Za-z]\w*)+")
+_PLACES = {place: written for written, place in _WRITTEN.items()}
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses as dicts tagged with their type; JSON holds the result, ``from_plain`` reads it.
+
+    Paths become text, tuples become lists.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {"type": tag_of(type(value)), **plain}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain(data: Any, expected: type[T]) -> T:
+    """Inverse of ``to_plain`` for a dataclass.
+
+    A tag is looked up only among the classes that its place admits: ``expected``, what the fields
+    of that class are annotated with, and their subclasses. So a foreign file reaches no others.
+
+    Args:
+        data: what ``to_plain`` made.
+        expected: the class, or one that it is derived from.
+
+    Raises:
+        UserError: an unknown type, one that does not belong there, or a missing or unknown field.
+    """
+    if not isinstance(data, dict):
+        raise UserError(f"settings of {expected.__qualname__} are {data!r}, not named values")
+    tag = data.get("type")
+    cls = _find_class(tag)
+    if not (isinstance(cls, type) and issubclass(cls, expected) and dataclasses.is_dataclass(cls)):
+        raise UserError(f"'{tag}' is not a settings type of {expected.__qualname__}")
+    hints = typing.get_type_hints(cls)
+    values = {key: value for key, value in data.items() if key != "type"}
+    surplus = sorted(values.keys() - {f.name for f in fields(cls)})
+    if surplus:
+        raise UserError(
+            f"{tag} has no setting {', '.join(surplus)}: the file was written by another "
+            "version of crosschroma"
+        )
+    try:
+        return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
+    except TypeError as error:
+        raise UserError(f"{tag}: {error}") from error
+
+
+def tag_of(cls: type) -> str:
+    """What files call a settings class."""
+    place = f"{cls.__module__.removeprefix(f'{PACKAGE}.')}:{cls.__qualname__}"
+    return _PLACES.get(place, place)
+
+
+def differences(one: Any, other: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the settings in which two plain experiments differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = sorted(one.keys() | other.keys())
+        return [
+            name
+            for key in names
+            for name in differences(one.get(key), other.get(key), f"{prefix}{key}.")
+        ]
+    return [] if one == other else [prefix.removesuffix(".")]
+
+
+def _find_class(tag: Any) -> Any:
+    module_name, _, qualname = _WRITTEN.get(str(tag), str(tag)).partition(":")
+    if not _MODULE.fullmatch(module_name):
+        raise UserError(f"unknown settings type '{tag}'")
+    try:
+        found: Any = importlib.import_module(f"{PACKAGE}.{module_name}")
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"unknown settings type '{tag}': {error}") from error
+    return found
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """A plain value as the type that a field is annotated with."""
+    if isinstance(value, list):
+        return tuple(_typed(hint, item) for item in value)
+    if isinstance(value, dict):
+        return _settings(hint, value)
+    if isinstance(value, str) and Path in _options(hint):
+        return Path(value)
+    return value
+
+
+def _settings(hint: Any, value: dict[str, Any]) -> Any:
+    cls = _find_class(value.get("type"))
+    for expected in _classes(hint):
+        if isinstance(cls, type) and issubclass(cls, expected):
+            return from_plain(value, expected)
+    raise UserError(f"'{value.get('type')}' is not a settings type of its place")
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _classes(hint: Any) -> Iterator[type]:
+    """The dataclasses that an annotation names."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        yield hint
+    for part in typing.get_args(hint):
+        yield from _classes(part)
