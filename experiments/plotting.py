@@ -7,6 +7,7 @@ from typing import Any
 
 from ..datasets.errors import UserError
 
+VERSION = 1  # of the drawings: raise it with a change that makes other pictures of the same data
 # Paul Tol's bright scheme: told apart with any colour vision, and in gray by the order of lightness
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#888888")
 

@@ -1,7 +1,7 @@
 """The plots of ``results/README.md``: a pure function of run files and saved validation curves.
 
-Each SVG tells in its description the hash of what it was drawn from and by which code, so that
-``check`` finds a stale one without drawing, whatever matplotlib is installed.
+Each SVG tells in its description the hash of its data and of the drawing's version, so that ``check``
+finds a stale one without drawing, whatever matplotlib is installed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Plot:
     @property
     def about(self) -> str:
         """The text in the file by which it is known to be up to date."""
-        drawn_by = [Path(str(module.__file__)).read_text() for module in (plots_draw, plotting)]
-        return f"Drawn by `crosschroma plot` from {canonical_sha256([self.data, drawn_by])}"
+        drawn = canonical_sha256([self.data, plotting.VERSION])
+        return f"Drawn by `crosschroma plot` from {drawn}"
 
 
 def plots(results: Path) -> list[Plot]:
