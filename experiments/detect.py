@@ -14,8 +14,8 @@ from torch import Tensor
 from ..datasets.color import lightness_from_uint8
 from ..datasets.errors import DataError, UserError
 from ..datasets.source import Source
-from ..losses.torchvision_ops import ensure_torchvision
-from ..losses.torchvision_weights import Published, published_state
+from ..losses.pretrained.published_weights import Published, published_state
+from ..losses.pretrained.torchvision_import import ensure_torchvision
 
 MASK_RCNN = Published("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", "73cbd019")
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..datasets.elsewhere import Elsewhere
 from ..datasets.errors import UserError, unknown
-from ..losses.torchvision_weights import Published, published_file, sha256
+from ..losses.pretrained.published_weights import Published, published_file, sha256
 from ..models import released
 from . import shipped
 from .checkpoint import Trained, weights_sha256

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
-from ..losses.torchvision_ops import ensure_torchvision
-from ..losses.torchvision_weights import Published, published_state
+from ..losses.pretrained.published_weights import Published, published_state
+from ..losses.pretrained.torchvision_import import ensure_torchvision
 from .metrics_image import MetricUnavailableError
 
 Backend = Literal["tf", "tv"]

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
-from ..losses.torchvision_ops import ensure_torchvision
-from ..losses.torchvision_weights import Published, published_state
+from ..losses.pretrained.published_weights import Published, published_state
+from ..losses.pretrained.torchvision_import import ensure_torchvision
 from .metrics_image import MetricUnavailableError
 
 WEIGHTS = Published("vgg16-397923af.pth", "397923af")

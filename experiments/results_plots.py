@@ -1,7 +1,7 @@
 """The plots of ``results/README.md``: a pure function of run files and saved validation curves.
 
-Each SVG tells in its description the hash of its data and of the drawing's version, so that ``check``
-finds a stale one without drawing, whatever matplotlib is installed.
+Each SVG tells in its description the hash of its data and of the drawing's version, so that
+``check`` finds a stale one without drawing, whatever matplotlib is installed.
 """
 
 from __future__ import annotations

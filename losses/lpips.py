@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError, unknown
-from .torchvision_ops import ensure_torchvision
-from .torchvision_weights import Published, published_state
+from .pretrained.published_weights import Published, published_state
+from .pretrained.torchvision_import import ensure_torchvision
 from .trained import TrainedLoss
 
 BACKBONES = {

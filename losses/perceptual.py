@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError, unknown
-from .squeezenet import SQUEEZENET, SqueezeNet
-from .timm_features import trained_timm_features
-from .torchvision_ops import ensure_torchvision
-from .torchvision_weights import Published, published_state
+from .pretrained.published_weights import Published, published_state
+from .pretrained.squeezenet import SQUEEZENET, SqueezeNet
+from .pretrained.timm_features import trained_timm_features
+from .pretrained.torchvision_import import ensure_torchvision
 from .trained import TrainedLoss
 
 Distance = Literal["l1", "mse", "squared_l2"]

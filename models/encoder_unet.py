@@ -12,8 +12,8 @@ from torch.optim import AdamW, Optimizer
 
 from ..datasets.batch import Batch
 from ..losses.pixel import pixel_loss
+from ..losses.pretrained.squeezenet import SQUEEZENET
 from ..losses.registration import best_shifted
-from ..losses.squeezenet import SQUEEZENET
 from ..losses.structural import angular_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .blocks import Norm, init_he, norm_layer

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.errors import UserError
-from ..losses.squeezenet import LEVELS, SQUEEZENET, SqueezeNet
-from ..losses.timm_features import timm_features, trained_timm_features
+from ..losses.pretrained.squeezenet import LEVELS, SQUEEZENET, SqueezeNet
+from ..losses.pretrained.timm_features import timm_features, trained_timm_features
 
 
 class Encoder(Protocol):

@@ -1,7 +1,7 @@
 """DDColor, small, on the ImageNet sample (700 photographs): SqueezeNet, 32 queries, 3 layers.
 
-Encoder and perceptual loss start from one weights file (see ``losses.squeezenet``). Its features
-are of levels 0-255: gray is 54 off, so the loss weighs 0.05 and gray costs 2.7 (L1: 1.0).
+Encoder and perceptual loss start from one weights file (see ``losses.pretrained.squeezenet``). Its
+features are of levels 0-255: gray is 54 off, so the loss weighs 0.05 and gray costs 2.7 (L1: 1.0).
 
 Command: crosschroma train ddcolor_small_imagenet_sample
 Time:    not run yet

@@ -13,7 +13,7 @@ from crosschroma.datasets.boxed import Boxed
 from crosschroma.datasets.color import lightness_from_uint8
 from crosschroma.datasets.scenes import Scenes
 from crosschroma.experiments import cli, commands_results, detect, evaluate_run, shipped
-from crosschroma.losses.torchvision_ops import ensure_torchvision
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from PIL import Image
 from torch import Tensor, nn
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from crosschroma.experiments.fold import folded, norms
-from crosschroma.losses.torchvision_ops import ensure_torchvision
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from crosschroma.models.blocks import init_normal
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix

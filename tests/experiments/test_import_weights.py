@@ -11,7 +11,7 @@ import torch
 from crosschroma.datasets.errors import DataError, UserError
 from crosschroma.experiments import cli, import_weights, shipped
 from crosschroma.experiments.import_weights import Release, read_state
-from crosschroma.losses.torchvision_weights import Published, sha256
+from crosschroma.losses.pretrained.published_weights import Published, sha256
 from crosschroma.models import released
 from crosschroma.models.ab_bins import ab_bins
 from crosschroma.models.instance_aware import InstanceAware

@@ -23,7 +23,7 @@ from crosschroma.experiments.metrics import Scorer, eight_bits, merge_rows, summ
 from crosschroma.experiments.metrics_image import MetricUnavailableError
 from crosschroma.experiments.metrics_table import METRICS, metric_of, protocol_of
 from crosschroma.losses import lpips as lpips_loss
-from crosschroma.losses.torchvision_weights import Published, sha256
+from crosschroma.losses.pretrained.published_weights import Published, sha256
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
@@ -266,7 +266,7 @@ def test_lpips_reports_a_failed_download(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def random_alexnet(path: Path) -> None:
-    from crosschroma.losses.torchvision_ops import ensure_torchvision
+    from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 
     ensure_torchvision()
     from torchvision.models import alexnet

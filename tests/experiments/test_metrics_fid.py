@@ -16,7 +16,7 @@ from crosschroma.experiments import metrics_fid, metrics_table
 from crosschroma.experiments.metrics import Scorer, summarize
 from crosschroma.experiments.metrics_fid import frechet_distance, inception_features
 from crosschroma.experiments.metrics_image import MetricUnavailableError
-from crosschroma.losses.torchvision_ops import ensure_torchvision
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from torch import Tensor
 
 

@@ -9,7 +9,7 @@ import torch
 from crosschroma.experiments import metrics_vgg
 from crosschroma.experiments.metrics import Scorer, summarize
 from crosschroma.experiments.metrics_vgg import _resized, vgg_top1
-from crosschroma.losses.torchvision_ops import ensure_torchvision
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from torch import Tensor
 
 FIRST, SECOND, LAST = "n01440764", "n01443537", "n15075141"  # tench, goldfish, toilet tissue

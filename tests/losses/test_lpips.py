@@ -10,8 +10,8 @@ from crosschroma.datasets.errors import UserError
 from crosschroma.experiments import metrics_lpips
 from crosschroma.losses import lpips
 from crosschroma.losses.lpips import LpipsLoss
-from crosschroma.losses.torchvision_ops import ensure_torchvision
-from crosschroma.losses.torchvision_weights import Published, sha256
+from crosschroma.losses.pretrained.published_weights import Published, sha256
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 
 
 @pytest.fixture

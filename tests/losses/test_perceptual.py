@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from crosschroma.datasets.errors import UserError
 from crosschroma.losses import perceptual
 from crosschroma.losses.perceptual import PerceptualLoss
-from crosschroma.losses.torchvision_ops import ensure_torchvision
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from torch import Tensor
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)

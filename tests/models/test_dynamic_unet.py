@@ -10,8 +10,8 @@ import pytest
 import torch
 from crosschroma.datasets.batch import Batch
 from crosschroma.datasets.errors import UserError
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from crosschroma.losses.terms import Terms
-from crosschroma.losses.torchvision_ops import ensure_torchvision
 from crosschroma.models.dynamic_unet import DynamicUNet
 from crosschroma.models.generator_system import MultiScale
 from crosschroma.models.resnet_unet_gan import ResnetUNetGan

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-ENSURE = "from crosschroma.losses.torchvision_ops import ensure_torchvision\nensure_torchvision()\n"
+MODULE = "crosschroma.losses.pretrained.torchvision_import"
+ENSURE = f"from {MODULE} import ensure_torchvision\nensure_torchvision()\n"
 HALF = "try:\n    import torchvision\nexcept RuntimeError:\n    pass\n"
 USE = (
     "import lpips, timm, torch, torchvision\n"

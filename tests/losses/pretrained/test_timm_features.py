@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from crosschroma.datasets.errors import UserError
-from crosschroma.losses.timm_features import timm_features, trained_timm_features
-from crosschroma.losses.torchvision_ops import ensure_torchvision
+from crosschroma.losses.pretrained.timm_features import timm_features, trained_timm_features
+from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 
 LITE = "tf_efficientnet_lite0"
 
