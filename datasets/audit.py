@@ -14,11 +14,11 @@ from typing import Literal, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from .decode import read_size
-from .errors import UserError
-from .file_adapter import SPLITS, FileAdapter, missing
-from .folder import FileSource
-from .source import Adapter, Planes, Record, Source, SplitName
+from .base.adapter import Adapter, Planes, Record, Source, SplitName
+from .base.errors import UserError
+from .files.adapter import SPLITS, FileAdapter, missing
+from .files.folder import FileSource
+from .loading.decode import read_size
 
 PLANES: tuple[Literal["rgb", "nir"], ...] = ("rgb", "nir")
 THUMBNAIL = 32

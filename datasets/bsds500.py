@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .file_adapter import PhotoAdapter
-from .folder import image_files
-from .source import Record, SplitName
+from .base.adapter import Record, SplitName
+from .files.adapter import PhotoAdapter
+from .files.folder import image_files
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import DataError
-from .folder import Subset, drop_near_gray
-from .source import Adapter, Planes, Source, SplitName
+from .base.adapter import Adapter, Planes, Source, SplitName
+from .base.errors import DataError
+from .files.folder import Subset, drop_near_gray
 
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = ("test_batch",)

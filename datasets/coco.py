@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .boxes import Box, largest_first
-from .errors import DataError
-from .file_adapter import PhotoAdapter, hold_out, missing
-from .source import Record, SplitName
+from .base.adapter import Record, SplitName
+from .base.boxes import Box, largest_first
+from .base.errors import DataError
+from .files.adapter import PhotoAdapter, hold_out, missing
 
 
 @dataclass(frozen=True, kw_only=True)

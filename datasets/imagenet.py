@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from .errors import DataError
-from .file_adapter import PhotoAdapter, hold_out
-from .folder import image_files
-from .source import Record, SplitName
+from .base.adapter import Record, SplitName
+from .base.errors import DataError
+from .files.adapter import PhotoAdapter, hold_out
+from .files.folder import image_files
 
 VAL_IMAGES = 50_000
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from .base.adapter import Adapter
+from .base.errors import UserError, unknown
 from .bsds500 import Bsds500
 from .cifar10 import Cifar10
 from .coco import Coco
-from .errors import UserError, unknown
-from .folder import Folder, Pairs
+from .files.folder import Folder, Pairs
 from .imagenet import ImageNet, ImageNetSample
 from .rgb_nir_scene import RgbNirScene
-from .scenes import Scenes
-from .source import Adapter
+from .scenes.adapter import Scenes
 from .vcip import Vcip
 
 ADAPTERS: dict[str, type[Adapter]] = {

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from . import split_lists
-from .errors import DataError, UserError, unknown
-from .file_adapter import SPLITS, FileAdapter
-from .source import Record, Source, SplitName
+from .base import split_lists
+from .base.adapter import Record, Source, SplitName
+from .base.errors import DataError, UserError, unknown
+from .files.adapter import SPLITS, FileAdapter
 
 # Photos per category. Only the total, 477, was checked; only notes use the others.
 PHOTOS = {

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
-from . import split_lists
-from .errors import DataError, UserError, unknown
-from .file_adapter import FileAdapter
-from .source import Record, Source, SplitName
+from .base import split_lists
+from .base.adapter import Record, Source, SplitName
+from .base.errors import DataError, UserError, unknown
+from .files.adapter import FileAdapter
 
 Protocol = Literal["vcip-clean", "vcip-official"]
 Category = Literal["country", "field", "forest", "mountain"]

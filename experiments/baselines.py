@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.batch import Batch
-from ..datasets.color import lab_to_rgb
-from ..datasets.errors import DataError, UserError, unknown
-from ..datasets.source import Adapter, Source
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Adapter, Source
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import lab_to_rgb
+from ..datasets.base.errors import DataError, UserError, unknown
+from ..datasets.loading.views import EvalView
 from .evaluate import evaluate_system
 from .metrics_table import METRICS
 from .runfile import RunFile

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..datasets.atomic import write_text_atomic
+from ..datasets.base.atomic_write import write_text_atomic
 from .provenance import device_text
 
 

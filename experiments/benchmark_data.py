@@ -15,13 +15,13 @@ from PIL import Image
 from rich.table import Table
 from torch import Tensor
 
-from ..datasets.cache import cached
-from ..datasets.color import lab_from_uint8
-from ..datasets.errors import UserError
-from ..datasets.folder import FileSource, image_files
-from ..datasets.loading import Viewed
-from ..datasets.source import Record, Source
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Record, Source
+from ..datasets.base.color import lab_from_uint8
+from ..datasets.base.errors import UserError
+from ..datasets.files.folder import FileSource, image_files
+from ..datasets.loading.cache import cached
+from ..datasets.loading.loader import Viewed
+from ..datasets.loading.views import EvalView
 from .benchmark import machine, race, save, threads, versions
 
 _REFERENCE = "PIL + scikit-image"

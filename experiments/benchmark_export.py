@@ -14,7 +14,7 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 from ..models.pix2pix import Pix2Pix
 from ..models.system import ColorizationSystem
 from .benchmark import Timing, machine, race, save, threads, versions

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from rich.table import Table
 from torch import Tensor
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 from ..models.scan import DIRECTIONS, Direction, available, selective_scan_2d
 from .benchmark import Timing, machine, race, save, threads, versions
 

@@ -18,12 +18,12 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from ..datasets.batch import Batch, to_device
-from ..datasets.cache import cached
-from ..datasets.color import AB_SCALE, rgb_to_lab
-from ..datasets.errors import UserError
-from ..datasets.loading import train_loader
-from ..datasets.scenes import Scenes
+from ..datasets.base.batch import Batch, to_device
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.errors import UserError
+from ..datasets.loading.cache import cached
+from ..datasets.loading.loader import train_loader
+from ..datasets.scenes.adapter import Scenes
 from ..models.pix2pix import Pix2Pix
 from ..models.system import ColorizationSystem
 from ..models.unet import UNet

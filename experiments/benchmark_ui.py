@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from ..datasets.scenes import Scenes
+from ..datasets.scenes.adapter import Scenes
 from ..models.hints import points_to_hints
 from ..models.zhang17 import Zhang17
 from . import ui_server

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..datasets.bsds500 import Bsds500
 from ..datasets.imagenet import ImageNetSample
-from ..datasets.several import Several
-from ..datasets.transforms import TrainView
+from ..datasets.loading.views import TrainView
+from ..datasets.mixtures.union import Several
 from ..models.system import ColorizationSystem
 from .experiment import Experiment, Training
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..datasets.atomic import write_atomic
-from ..datasets.errors import UserError
+from ..datasets.base.atomic_write import write_atomic
+from ..datasets.base.errors import UserError
 from ..models.run_weights import inference_weights
 from ..models.system import ColorizationSystem
 from .experiment import Experiment

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .experiment import Training
 from .metrics import Scorer
 from .metrics_table import METRICS

@@ -8,7 +8,7 @@ import re
 import sys
 from importlib.metadata import version
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 
 USAGE_ERROR, FAILED = 2, 1
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import rich
 import tyro
 
-from ..datasets.errors import unknown
+from ..datasets.base.errors import unknown
 from .cli import UsageError, usage
 
 _FOLDER = Path("results/benchmarks")

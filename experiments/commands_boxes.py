@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..datasets.boxes import write_boxes
-from ..datasets.source import Adapter, SplitName
+from ..datasets.base.adapter import Adapter, SplitName
+from ..datasets.base.boxes import write_boxes
 from .dataset_options import Option, colour_dataset_options
 
 _OPTIONS = (

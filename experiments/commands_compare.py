@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import tyro
 
 from ..datasets import audit, registry
-from ..datasets.errors import unknown
-from ..datasets.source import Adapter
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.errors import unknown
 from .cli import UsageError, usage
 from .commands_boxes import boxes
 from .commands_prior import prior

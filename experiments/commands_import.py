@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 _FOR = {"temperature": "zhang16", "mask_center": "zhang17"}  # option -> whose setting
 

@@ -90,7 +90,7 @@ class ColorizeOptions:
 def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
-    from ..datasets.boxes import MIN_SCORE, read_boxes
+    from ..datasets.base.boxes import MIN_SCORE, read_boxes
     from .devices import usable_device
     from .hints_file import Hints, read_hints
     from .picture_folder import FileOptions, colorize_files
@@ -166,7 +166,7 @@ def _progress() -> Iterator[Callable[[Path, int, int], None]]:
 
 
 def _tell_of_videos(report: FolderReport, file: Path | None) -> None:
-    from ..datasets.atomic import write_text_atomic
+    from ..datasets.base.atomic_write import write_text_atomic
 
     for target, video in report.videos.items():
         for note in video.notes:

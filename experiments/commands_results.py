@@ -11,12 +11,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .runfile import Kind, RunFile, load
 
 if TYPE_CHECKING:
-    from ..datasets.source import Adapter
-    from ..datasets.transforms import EvalView
+    from ..datasets.base.adapter import Adapter
+    from ..datasets.loading.views import EvalView
 
 # What needs torch is imported by the functions: `--help` and `table` answer without it.
 SHOWN = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "MAE", "ACC", "ab_std_ratio", "CF")
@@ -66,7 +66,7 @@ class EvaluateOptions:
 def evaluate(argv: list[str]) -> int:
     """``crosschroma evaluate RUN``."""
     options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
-    from ..datasets.boxed import Boxed
+    from ..datasets.mixtures.with_boxes import Boxed
     from .commands_data import adapter_or_own
     from .devices import usable_device
     from .evaluate_run import evaluate_run, row_name
@@ -136,7 +136,7 @@ class ScoreOptions:
 def score(argv: list[str]) -> int:
     """``crosschroma score DIR --dataset NAME``."""
     options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
-    from ..datasets.transforms import EvalView
+    from ..datasets.loading.views import EvalView
     from .baselines import score_baseline
     from .commands_data import adapter_at
 

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..datasets.errors import UserError, unknown
-from ..datasets.several import Several
-from ..datasets.source import Adapter
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.errors import UserError, unknown
+from ..datasets.mixtures.union import Several
 from ..losses.terms import DivergedError
 from ..models.student import Student
 from . import recipe_list, tables

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.errors import UserError, unknown
-from ..datasets.folder import FileSource, Pairs, image_files
-from ..datasets.loading import Images
-from ..datasets.source import Adapter, Planes, Record, Source
-from ..datasets.transforms import resize
+from ..datasets.base.adapter import Adapter, Planes, Record, Source
+from ..datasets.base.errors import UserError, unknown
+from ..datasets.files.folder import FileSource, Pairs, image_files
+from ..datasets.loading.loader import Images
+from ..datasets.loading.views import resize
 from .checkpoint import Trained
 from .gallery import GalleryRow, error_map
 from .gallery_runs import GIVEN, TARGET, dataset_row, heading, load_methods, spread

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..datasets.atomic import write_text_atomic
-from ..datasets.errors import UserError
+from ..datasets.base.atomic_write import write_text_atomic
+from ..datasets.base.errors import UserError
 from .compare import Comparison
 from .gallery import ERROR_LIMIT, GalleryRow, magma
 from .metrics_table import METRICS

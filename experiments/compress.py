@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import torch
 
-from ..datasets.atomic import write_atomic, write_text_atomic
-from ..datasets.errors import UserError
-from ..datasets.folder import Subset
-from ..datasets.loading import Images
-from ..datasets.source import Source
+from ..datasets.base.adapter import Source
+from ..datasets.base.atomic_write import write_atomic, write_text_atomic
+from ..datasets.base.errors import UserError
+from ..datasets.files.folder import Subset
+from ..datasets.loading.loader import Images
 from ..models.generator_system import GeneratorSystem
 from ..models.student import NONE, Student
 from . import shipped

@@ -13,12 +13,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE
-from ..datasets.errors import UserError
-from ..datasets.loading import Images
-from ..datasets.source import Source
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Source
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE
+from ..datasets.base.errors import UserError
+from ..datasets.loading.loader import Images
+from ..datasets.loading.views import EvalView
 from ..losses.perceptual import PerceptualLoss
 from ..models.domain import DomainName, output_to_rgb
 from .benchmark import Timing, race, threads

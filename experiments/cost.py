@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..datasets.batch import Batch, collate, to_device
-from ..datasets.loading import Images
+from ..datasets.base.batch import Batch, collate, to_device
+from ..datasets.loading.loader import Images
 from ..models.system import ColorizationSystem
 
 _PICTURES = 5  # that are timed; their median stands

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..datasets.atomic import write_text_atomic
-from ..datasets.errors import UserError
-from ..datasets.source import Adapter
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.atomic_write import write_text_atomic
+from ..datasets.base.errors import UserError
 
 _TAG = "validation/"
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from ..datasets.errors import UserError
-from ..datasets.source import Adapter
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.errors import UserError
 
 
 class Option(NamedTuple):

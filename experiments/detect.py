@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..datasets.color import lightness_from_uint8
-from ..datasets.errors import DataError, UserError
-from ..datasets.source import Source
+from ..datasets.base.adapter import Source
+from ..datasets.base.color import lightness_from_uint8
+from ..datasets.base.errors import DataError, UserError
 from ..losses.pretrained.published_weights import Published, published_state
 from ..losses.pretrained.torchvision_import import ensure_torchvision
 
@@ -97,7 +97,7 @@ def _check_operators() -> None:
         raise UserError(
             "torchvision's operators do not load beside this torch, and Mask R-CNN needs them; "
             "find boxes on a machine where `torchvision.ops.nms` works (a CUDA build of torch) and "
-            "bring the JSON file, or write one with any other detector (see datasets/boxes.py)"
+            "bring the JSON file, or write one with any other detector (see datasets/base/boxes.py)"
         ) from error
 
 

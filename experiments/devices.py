@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .experiment import Experiment, Hardware
 
 

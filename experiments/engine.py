@@ -15,12 +15,12 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 
-from ..datasets.batch import Batch, collate, to_device
-from ..datasets.cache import cached
-from ..datasets.errors import UserError
-from ..datasets.loading import Images, train_loader
-from ..datasets.source import Source
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Source
+from ..datasets.base.batch import Batch, collate, to_device
+from ..datasets.base.errors import UserError
+from ..datasets.loading.cache import cached
+from ..datasets.loading.loader import Images, train_loader
+from ..datasets.loading.views import EvalView
 from ..losses.terms import Terms, total
 from ..models.freezing import frozen
 from ..models.system import require

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..datasets.batch import Batch, to_device
-from ..datasets.errors import DataError, UserError
-from ..datasets.loading import Images, eval_loader
-from ..datasets.source import Adapter, Source
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Adapter, Source
+from ..datasets.base.batch import Batch, to_device
+from ..datasets.base.errors import DataError, UserError
+from ..datasets.loading.loader import Images, eval_loader
+from ..datasets.loading.views import EvalView
 from ..models.system import ColorizationSystem
 from .cost import Cost, cost
 from .metrics import Processes, Scorer, summarize

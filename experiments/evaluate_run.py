@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from ..datasets.elsewhere import Elsewhere
-from ..datasets.errors import UserError
-from ..datasets.source import Adapter
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.errors import UserError
+from ..datasets.loading.views import EvalView
+from ..datasets.unknown_data import Elsewhere
 from .checkpoint import BEST, LAST, Trained
 from .evaluate import Scored, evaluate_system
 from .experiment import Experiment

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..datasets.errors import UserError
-from ..datasets.source import Adapter
-from ..datasets.transforms import EvalView, TrainView
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.errors import UserError
+from ..datasets.loading.views import EvalView, TrainView
 from ..models.system import ColorizationSystem
 
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..datasets.atomic import write_atomic
-from ..datasets.color import AB_SCALE
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.atomic_write import write_atomic
+from ..datasets.base.color import AB_SCALE
+from ..datasets.base.errors import UserError, unknown
 from ..models.system import ColorizationSystem
 from . import shipped
 from .checkpoint import Trained

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 ONNX, TORCHSCRIPT = ".onnx", ".ts"  # .pt are checkpoints
 _KEY = "crosschroma"

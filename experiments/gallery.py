@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..datasets.atomic import write_atomic
-from ..datasets.errors import UserError
+from ..datasets.base.atomic_write import write_atomic
+from ..datasets.base.errors import UserError
 from .metrics_image import psnr
 
 ERROR_LIMIT = 0.25  # mean absolute RGB error that gets the last colour; 64 of 255 levels

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..datasets.batch import collate, to_device
-from ..datasets.errors import UserError
-from ..datasets.loading import Images
-from ..datasets.source import Adapter
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.batch import collate, to_device
+from ..datasets.base.errors import UserError
+from ..datasets.loading.loader import Images
 from .checkpoint import Trained
 from .gallery import GalleryRow, gallery
 from .shipped import load_any

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..datasets.atomic import write_text_atomic
-from ..datasets.batch import Batch, collate, to_device
-from ..datasets.color import AB_SCALE, rgb_to_lab
-from ..datasets.errors import UserError
-from ..datasets.loading import Images
-from ..datasets.source import Adapter
-from ..datasets.transforms import EvalView
+from ..datasets.base.adapter import Adapter
+from ..datasets.base.atomic_write import write_text_atomic
+from ..datasets.base.batch import Batch, collate, to_device
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.errors import UserError
+from ..datasets.loading.loader import Images
+from ..datasets.loading.views import EvalView
 from ..models.global_hints import GLOBAL_HINTS, global_hints
 from ..models.hints import SIZES, reveal
 from ..models.system import ColorizationSystem

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.color import lab_from_uint8
-from ..datasets.decode import read_size
-from ..datasets.errors import DataError, UserError, unknown
+from ..datasets.base.color import lab_from_uint8
+from ..datasets.base.errors import DataError, UserError, unknown
+from ..datasets.loading.decode import read_size
 from ..models.hints import HintPoint
 from .infer import Colorizer, Origin
 from .palette import Palette

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..datasets.color import linear_to_srgb, srgb_to_linear
+from ..datasets.base.color import linear_to_srgb, srgb_to_linear
 
 _LEVELS = 65536
 # linear sRGB -> XYZ of the D50 profile space (Bradford adaptation)

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..datasets.elsewhere import Elsewhere
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
+from ..datasets.unknown_data import Elsewhere
 from ..losses.pretrained.published_weights import Published, published_file, sha256
 from ..models import released
 from . import shipped

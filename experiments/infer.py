@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..datasets.batch import Batch
-from ..datasets.boxes import Box, cut_boxes
-from ..datasets.color import AB_SCALE, lab_to_rgb, rgb_to_lab
-from ..datasets.decode import MIN_SIDE
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.boxes import Box, cut_boxes
+from ..datasets.base.color import AB_SCALE, lab_to_rgb, rgb_to_lab
+from ..datasets.base.errors import UserError
+from ..datasets.loading.decode import MIN_SIDE
 from ..models.color_suggestions import Suggestion
 from ..models.hints import HintPoint, points_to_hints
 from ..models.system import ColorizationSystem
@@ -179,7 +179,7 @@ class Colorizer:
             hints: colours given at points, in pixels of the upright picture.
             palette: colours of another picture that this one is to take after; see ``paint``.
             boxes: x1, y1, x2, y2 of the objects, for methods that colour these apart, in pixels of
-                the upright picture, the most important first; see ``datasets.boxes``.
+                the upright picture, the most important first; see ``datasets.base.boxes``.
 
         Returns:
             sRGB of the same kind: an 8-bit image (RGB or RGBA, in the given profile), an array

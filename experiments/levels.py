@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.color import lightness_from_uint8, rgb_to_lab
-from ..datasets.errors import DataError
+from ..datasets.base.color import lightness_from_uint8, rgb_to_lab
+from ..datasets.base.errors import DataError
 from .picture_file import quantised
 
 BAND_PIXELS = 2**20  # the gamut search holds up to 190 bytes a pixel

@@ -6,9 +6,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, rgb_to_lab
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.errors import UserError
 from ..models.generator_system import GeneratorSystem
 from ..models.system import ColorizationSystem
 

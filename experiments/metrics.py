@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ..datasets.errors import DataError, UserError
+from ..datasets.base.errors import DataError, UserError
 from .metrics_fid import frechet_distance
 from .metrics_image import MetricUnavailableError
 from .metrics_table import METRICS, Metric, Row, mean, metric_of

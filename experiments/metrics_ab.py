@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor
 
-from ..datasets.color import rgb_to_lab
+from ..datasets.base.color import rgb_to_lab
 from ..models.ab_bins import nearest_bins
 from ..models.ab_prior import load_prior
 

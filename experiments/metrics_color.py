@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..datasets.color import rgb_to_lab
+from ..datasets.base.color import rgb_to_lab
 from ..losses.colorfulness import hasler_susstrunk
 
 _NORM_EPS = 1e-6

@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from ..losses.lpips import lpips_network
 from .metrics_image import MetricUnavailableError
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 from ..losses.hsv import stretched
 from . import metrics_ab, metrics_color, metrics_image
 from .metrics_fid import Backend, inception_features

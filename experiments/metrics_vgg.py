@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from ..losses.pretrained.published_weights import Published, published_state
 from ..losses.pretrained.torchvision_import import ensure_torchvision
 from .metrics_image import MetricUnavailableError

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.color import AB_SCALE, rgb_to_lab
-from ..datasets.errors import DataError, unknown
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.errors import DataError, unknown
 from ..models.ab_bins import BINS
 from ..models.global_hints import GLOBAL_HINTS, HISTOGRAM, global_hints
 from ..models.upsample import resized

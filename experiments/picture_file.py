@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from ..datasets.decode import read_levels
-from ..datasets.errors import DataError, UserError
+from ..datasets.base.errors import DataError, UserError
+from ..datasets.loading.decode import read_levels
 from .icc import Profile, read_profile
 
 PictureFormat = Literal["png", "jpg", "webp"]
@@ -49,7 +49,7 @@ def read_picture(path: Path, managed: bool = True) -> Picture:
     """A picture file at its own depth, upright.
 
     Args:
-        path: any file that ``datasets.decode`` reads.
+        path: any file that ``datasets.loading.decode`` reads.
         managed: convert from the embedded ICC profile to sRGB; NIR levels are not colours and
             stay as they are.
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..datasets.atomic import write_atomic
-from ..datasets.boxes import Box
-from ..datasets.errors import DataError, UserError
-from ..datasets.folder import image_files
+from ..datasets.base.atomic_write import write_atomic
+from ..datasets.base.boxes import Box
+from ..datasets.base.errors import DataError, UserError
+from ..datasets.files.folder import image_files
 from ..models.hints import HintPoint
 from .infer import Colorizer
 from .levels import is_colored

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
-from ..datasets.batch import Batch
-from ..datasets.decode import read_rgb
-from ..datasets.errors import DataError
-from ..datasets.folder import IMAGE_SUFFIXES, image_files
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import DataError
+from ..datasets.files.folder import IMAGE_SUFFIXES, image_files
+from ..datasets.loading.decode import read_rgb
 
 
 def match_pictures(folder: Path, keys: Sequence[str]) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 VERSION = 1  # of the drawings: raise it with a change that makes other pictures of the same data
 # Paul Tol's bright scheme: told apart with any colour vision, and in gray by the order of lightness

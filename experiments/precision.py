@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .export import parity
 from .fold import folded
 from .method_colors import MethodColors

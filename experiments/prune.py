@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils import prune
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from ..models.system import ColorizationSystem
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)

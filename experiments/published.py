@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 from .experiment import Experiment
 
 FOLDER = Path(__file__).parent / "recipes"

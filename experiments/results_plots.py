@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..datasets import split_lists
-from ..datasets.errors import UserError
+from ..datasets.base import split_lists
+from ..datasets.base.errors import UserError
 from . import plots_draw, plotting
 from .curves import Curve, load_curves
 from .runfile import RunFile, canonical_sha256, load_all

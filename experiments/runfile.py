@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..datasets.atomic import write_text_atomic
-from ..datasets.errors import UserError
+from ..datasets.base.atomic_write import write_text_atomic
+from ..datasets.base.errors import UserError
 
 Kind = Literal["ours", "peer", "baseline"]
 Status = Literal["ok", "failed", "diverged"]

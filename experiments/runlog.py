@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from torch import Tensor
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 BAR_EVERY_S = 0.2
 LINE_EVERY_S = 15.0  # without a terminal: a line in a log file, not a bar

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.color import lightness_from_uint8
-from ..datasets.decode import read_plane, read_rgb
-from ..datasets.errors import DataError
-from ..datasets.folder import image_files
-from ..datasets.scenes import Scenes
+from ..datasets.base.color import lightness_from_uint8
+from ..datasets.base.errors import DataError
+from ..datasets.files.folder import image_files
+from ..datasets.loading.decode import read_plane, read_rgb
+from ..datasets.scenes.adapter import Scenes
 from ..models.upsample import resized
 
 PICTURES = 6

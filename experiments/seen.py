@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from ..datasets.boxes import Box
+from ..datasets.base.boxes import Box
 from ..models.upsample import resized
 
 

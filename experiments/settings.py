@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 PACKAGE = "crosschroma"
 T = TypeVar("T")
@@ -22,21 +22,21 @@ T = TypeVar("T")
 # called by its place.
 _WRITTEN = {
     "datasets.bsds500:Bsds500": "datasets.bsds500:Bsds500",
-    "datasets.boxed:Boxed": "datasets.boxed:Boxed",
+    "datasets.boxed:Boxed": "datasets.mixtures.with_boxes:Boxed",
     "datasets.cifar10:Cifar10": "datasets.cifar10:Cifar10",
     "datasets.coco:Coco": "datasets.coco:Coco",
-    "datasets.folder:Folder": "datasets.folder:Folder",
-    "datasets.folder:Pairs": "datasets.folder:Pairs",
+    "datasets.folder:Folder": "datasets.files.folder:Folder",
+    "datasets.folder:Pairs": "datasets.files.folder:Pairs",
     "datasets.imagenet:ImageNet": "datasets.imagenet:ImageNet",
     "datasets.imagenet:ImageNetSample": "datasets.imagenet:ImageNetSample",
-    "datasets.elsewhere:Elsewhere": "datasets.elsewhere:Elsewhere",
-    "datasets.joined:Joined": "datasets.joined:Joined",
+    "datasets.elsewhere:Elsewhere": "datasets.unknown_data:Elsewhere",
+    "datasets.joined:Joined": "datasets.mixtures.pairs_and_photos:Joined",
     "datasets.rgb_nir_scene:RgbNirScene": "datasets.rgb_nir_scene:RgbNirScene",
-    "datasets.scenes:Scenes": "datasets.scenes:Scenes",
-    "datasets.several:Several": "datasets.several:Several",
-    "datasets.simulated_nir:PairsAndSimulated": "datasets.simulated_nir:PairsAndSimulated",
-    "datasets.transforms:EvalView": "datasets.transforms:EvalView",
-    "datasets.transforms:TrainView": "datasets.transforms:TrainView",
+    "datasets.scenes:Scenes": "datasets.scenes.adapter:Scenes",
+    "datasets.several:Several": "datasets.mixtures.union:Several",
+    "datasets.simulated_nir:PairsAndSimulated": "datasets.mixtures.simulated_nir:PairsAndSimulated",
+    "datasets.transforms:EvalView": "datasets.loading.views:EvalView",
+    "datasets.transforms:TrainView": "datasets.loading.views:TrainView",
     "datasets.vcip:Vcip": "datasets.vcip:Vcip",
     "experiments.experiment:Experiment": "experiments.experiment:Experiment",
     "experiments.experiment:Training": "experiments.experiment:Training",

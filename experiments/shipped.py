@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from ..datasets.atomic import write_atomic
-from ..datasets.errors import UserError
+from ..datasets.base.atomic_write import write_atomic
+from ..datasets.base.errors import UserError
 from .checkpoint import Trained, load_strictly, load_trained, weights_sha256
 from .experiment import Experiment
 from .settings import PACKAGE, from_plain, to_plain

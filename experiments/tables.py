@@ -18,8 +18,8 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-from ..datasets.atomic import write_text_atomic
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.atomic_write import write_text_atomic
+from ..datasets.base.errors import UserError, unknown
 from . import table_specs as specs
 from .published import Published, PublishedRow, load_published
 from .runfile import RunFile, load_all

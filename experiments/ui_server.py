@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..datasets.errors import DataError, UserError
+from ..datasets.base.errors import DataError, UserError
 from .hints_file import hints_from_plain, hints_text
 from .ui_studio import GoneError, Studio
 

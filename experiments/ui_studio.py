@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..datasets.errors import DataError, UserError
+from ..datasets.base.errors import DataError, UserError
 from .exported_file import ExportedColors
 from .hints_file import Hints, hints_from_plain, hints_text
 from .infer import Colorizer

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from ..datasets.errors import DataError, UserError
+from ..datasets.base.errors import DataError, UserError
 from .checkpoint import weights_sha256
 from .infer import Colorizer
 from .palette import Palette

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 
 CodecName = Literal["h264", "h265", "vp9", "av1", "prores", "ffv1", "mpeg4", "mjpeg"]
 

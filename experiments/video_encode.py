@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .video_codec import CODECS, choose, rate_factor
 from .video_file import frames_in
 

@@ -10,8 +10,8 @@ from typing import Self
 import cv2
 import numpy as np
 
-from ..datasets.decode import MAX_PIXELS, MIN_SIDE
-from ..datasets.errors import DataError
+from ..datasets.base.errors import DataError
+from ..datasets.loading.decode import MAX_PIXELS, MIN_SIDE
 
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"}

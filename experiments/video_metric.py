@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..datasets.color import rgb_to_lab
+from ..datasets.base.color import rgb_to_lab
 from .video_flow import motion, warped
 
 METRIC_SIDE = 320  # frames are compared with no side longer than this

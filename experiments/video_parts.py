@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.atomic import write_atomic, write_text_atomic
-from ..datasets.errors import UserError
+from ..datasets.base.atomic_write import write_atomic, write_text_atomic
+from ..datasets.base.errors import UserError
 
 _FORMAT = "crosschroma-video-1"
 _BOOK = "state.json"

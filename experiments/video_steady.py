@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.color import lab_to_rgb, rgb_to_lab
+from ..datasets.base.color import lab_to_rgb, rgb_to_lab
 from .video_flow import Motion, motion, warped
 
 KEEP = 0.85  # of a trusted colour before; a change of the method's mind takes six frames

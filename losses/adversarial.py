@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 
 GanLoss = Literal["bce", "lsgan", "hinge"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 
 Axis = Literal["channels", "pixels"]
 

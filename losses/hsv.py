@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..datasets.color import rgb_to_hsv
+from ..datasets.base.color import rgb_to_hsv
 
 
 def circular_hsv(rgb: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 from .pretrained.published_weights import Published, published_state
 from .pretrained.torchvision_import import ensure_torchvision
 from .trained import TrainedLoss

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 from .pretrained.published_weights import Published, published_state
 from .pretrained.squeezenet import SQUEEZENET, SqueezeNet
 from .pretrained.timm_features import trained_timm_features

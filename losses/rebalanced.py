@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 
 def rebalancing_weights(prior: Tensor, uniform: float) -> Tensor:

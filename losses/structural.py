@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 _WINDOW = 11
 _SMOOTH = 0.01  # radians

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.color import rgb_to_lab
-from ..datasets.errors import UserError
+from ..datasets.base.color import rgb_to_lab
+from ..datasets.base.errors import UserError
 
 BINS = 313
 GRID = 10  # distance of neighbouring bin centres, ab units

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .ab_bins import BINS, ab_bins, soft_encode
 
 UNIFORM = "uniform"

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
+from ..datasets.base.batch import Batch
 from ..losses.adversarial import GanLoss, discriminator_loss, generator_loss
 from ..losses.pixel import pixel_loss
 from ..losses.terms import Term, Terms

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.errors import UserError, unknown
 
 Norm = Literal["batch", "instance", "group", "none"]
 

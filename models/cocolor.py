@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.color import Gamut
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import Gamut
+from ..datasets.base.errors import UserError, unknown
 from ..losses.terms import Terms
 from .cocolor_branches import GIVEN, Branches, CoDomain
 from .cocolor_losses import LossWeights, Seen

@@ -10,8 +10,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from ..datasets.batch import Batch
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import UserError
 from ..losses.pixel import pixel_loss
 from ..losses.structural import angular_loss, channel_cosine_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms

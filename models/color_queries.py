@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 _LONGEST = 10_000  # wavelength of the slowest sine, in units of the fastest's
 

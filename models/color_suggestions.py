@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.color import lab_to_rgb, rgb_to_lab
-from ..datasets.errors import UserError
+from ..datasets.base.color import lab_to_rgb, rgb_to_lab
+from ..datasets.base.errors import UserError
 from .ab_bins import ab_bins
 from .zhang17_network import CLASSES, class_centres, nearest_class
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
 from ..losses.adversarial import discriminator_loss, generator_loss
 from ..losses.features import feature_loss
 from ..losses.hsv import circular_hsv, stretched, stretched_hsv

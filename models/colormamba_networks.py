@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from ..losses.hsv import STRETCH_FLOOR, stretched
 from .criss_cross import CrissCrossFusion
 from .scan import DIRECTIONS, Backend, Direction

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE
 from ..losses.adversarial import GanLoss, discriminator_loss, generator_loss
 from ..losses.colorfulness import colorfulness_loss
 from ..losses.perceptual import PerceptualLoss

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..datasets.color import AB_SCALE, lab_to_rgb
-from ..datasets.errors import UserError
+from ..datasets.base.color import AB_SCALE, lab_to_rgb
+from ..datasets.base.errors import UserError
 from .color_queries import ColorQueryDecoder
 from .domain import DomainName
 from .encoders import Encoder, build_encoder

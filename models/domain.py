@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, Gamut, lab_to_rgb, rgb_to_lab
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE, Gamut, lab_to_rgb, rgb_to_lab
 
 DomainName = Literal["nir", "gray"]
 

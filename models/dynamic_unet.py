@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .domain import IN_CHANNELS
 from .encoders import Encoder, build_encoder
 from .pixel_shuffle import PixelShuffleUp

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from ..datasets.batch import Batch
+from ..datasets.base.batch import Batch
 from ..losses.pixel import pixel_loss
 from ..losses.pretrained.squeezenet import SQUEEZENET
 from ..losses.registration import best_shifted

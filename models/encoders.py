@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from ..losses.pretrained.squeezenet import LEVELS, SQUEEZENET, SqueezeNet
 from ..losses.pretrained.timm_features import timm_features, trained_timm_features
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..datasets.batch import Batch
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import UserError
 from ..losses.colorfulness import colorfulness_loss
 from ..losses.lpips import LpipsLoss
 from ..losses.perceptual import Distance, PerceptualLoss

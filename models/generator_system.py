@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from ..datasets.batch import Batch
+from ..datasets.base.batch import Batch
 from .domain import DomainName, network_input, output_to_rgb
 from .padding import pad_and_crop
 from .system import ColorizationSystem

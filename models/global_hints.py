@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..datasets.color import rgb_to_hsv, rgb_to_lab
+from ..datasets.base.color import rgb_to_hsv, rgb_to_lab
 from .ab_bins import BINS, ab_bins, soft_encode
 
 HISTOGRAM, SATURATION = BINS + 1, 2  # each with a last number that says whether it is given

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..datasets.color import AB_SCALE
-from ..datasets.errors import UserError
+from ..datasets.base.color import AB_SCALE
+from ..datasets.base.errors import UserError
 
 SIZES = range(1, 10)  # sides of the squares that are revealed in training, pixels
 

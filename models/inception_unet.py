@@ -9,8 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..datasets.batch import Batch
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import UserError
 from .adversarial_system import AdversarialSystem
 from .domain import OUT_CHANNELS, DomainName, network_input
 from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder

@@ -10,9 +10,9 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.color import rgb_to_lab
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import rgb_to_lab
+from ..datasets.base.errors import UserError
 from ..losses.adversarial import discriminator_loss, generator_loss
 from ..losses.pixel import pixel_loss
 from ..losses.terms import Term, Terms

@@ -15,7 +15,7 @@ thread's own memory.
 
 from __future__ import annotations
 
-from ..datasets.color import compiled
+from ..datasets.base.color import compiled
 from .numba_vectors import (
     LANES,
     LN2,

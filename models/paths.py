@@ -9,9 +9,9 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, Gamut, rgb_to_lab
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE, Gamut, rgb_to_lab
+from ..datasets.base.errors import UserError
 from .domain import DomainName, network_input, output_to_rgb
 from .freezing import averages_at_rest, frozen
 from .generator_system import GeneratorSystem, MultiScale

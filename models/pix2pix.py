@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 from .adversarial_system import AdversarialSystem
 from .domain import IN_CHANNELS, OUT_CHANNELS
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from ..datasets.color import AB_SCALE
-from ..datasets.errors import UserError
+from ..datasets.base.color import AB_SCALE
+from ..datasets.base.errors import UserError
 from .ab_bins import ab_bins
 from .ddcolor import DDColor
 from .instance_aware import InstanceAware

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import UserError
 from .adversarial_system import AdversarialSystem
 from .domain import OUT_CHANNELS
 from .dynamic_unet import DynamicUNet, FirstConv

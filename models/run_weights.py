@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 NONE = "none"  # in settings, instead of a run
 _MODULE = "module."  # what torch's AveragedModel puts before its weights' names

@@ -23,7 +23,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from ..datasets.errors import DataError, UserError, unknown
+from ..datasets.base.errors import DataError, UserError, unknown
 from . import scan_mamba, scan_reference
 from .scan_reference import Grid
 

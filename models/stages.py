@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from ..datasets.errors import UserError
+from ..datasets.base.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

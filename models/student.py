@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import UserError
 from ..losses.distillation import Axis, distillation_kl
 from ..losses.pixel import pixel_loss
 from ..losses.terms import Term, Terms

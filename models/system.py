@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Protocol, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.errors import UserError
 from ..losses.terms import Terms
 from ..losses.trained import TrainedLoss
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
+from ..datasets.base.batch import Batch
 from ..losses.pixel import PixelLoss, pixel_loss
 from ..losses.terms import Term, Terms
 from .blocks import Norm, norm_layer

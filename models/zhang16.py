@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, rgb_to_lab
-from ..datasets.errors import UserError, unknown
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.errors import UserError, unknown
 from ..losses.pixel import pixel_loss
 from ..losses.rebalanced import rebalancing_weights, soft_cross_entropy
 from ..losses.terms import Term, Terms

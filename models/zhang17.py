@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ..datasets.batch import Batch
-from ..datasets.color import AB_SCALE, rgb_to_lab
-from ..datasets.errors import UserError
+from ..datasets.base.batch import Batch
+from ..datasets.base.color import AB_SCALE, rgb_to_lab
+from ..datasets.base.errors import UserError
 from ..losses.pixel import pixel_loss
 from ..losses.rebalanced import soft_cross_entropy
 from ..losses.terms import Term, Terms

@@ -13,11 +13,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("datasets", "losses", "models", "experiments")
 FILES = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
 NAMES = [path.relative_to(REPOSITORY).as_posix() for path in FILES]
-# what a folder may import of the others: whole folders, or single modules
+# what a folder may import of the others
 ALLOWED = {
     "datasets": set(),
-    "losses": {"datasets.color", "datasets.errors"},
-    "models": {"losses", "datasets.batch", "datasets.color", "datasets.hints", "datasets.errors"},
+    "losses": {"datasets.base"},
+    "models": {"losses", "datasets.base"},
     "experiments": {"datasets", "losses", "models"},
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 60
@@ -43,8 +43,7 @@ def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def allowed(folder: str, module: str) -> bool:
-    top = module.split(".")[0]
-    return top == folder or top in ALLOWED[folder] or module in ALLOWED[folder]
+    return any(module.startswith(f"{one}.") for one in (folder, *ALLOWED[folder]))
 
 
 def test_the_walk_sees_the_imports() -> None:
@@ -59,12 +58,12 @@ def test_the_walk_sees_the_imports() -> None:
 @pytest.mark.parametrize(
     ("folder", "module", "verdict"),
     [
-        ("datasets", "datasets.color", True),
+        ("datasets", "datasets.base.color", True),
         ("datasets", "losses.pixel", False),
-        ("losses", "datasets.color", True),
-        ("losses", "datasets.folder", False),
+        ("losses", "datasets.base.color", True),
+        ("losses", "datasets.files.folder", False),
         ("models", "losses.pixel", True),
-        ("models", "datasets.loading", False),
+        ("models", "datasets.loading.loader", False),
         ("models", "experiments.engine", False),
         ("experiments", "models.unet", True),
     ],

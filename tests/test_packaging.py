@@ -107,7 +107,7 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
         code = {name: archive.read(name) for name in names if name.startswith("crosschroma/")}
     info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     assert {name.split("/")[0] for name in names} == {"crosschroma", info}
-    lists = sorted((REPOSITORY / "datasets" / "splits").glob("*.txt"))
+    lists = sorted((REPOSITORY / "datasets/base/splits").glob("*.txt"))
     priors = sorted((REPOSITORY / "models" / "priors").glob("*.json"))
     pages = sorted((REPOSITORY / "experiments").glob("*.html"))
     pages += sorted((REPOSITORY / "experiments" / "ui").iterdir())
@@ -135,7 +135,7 @@ def test_the_wheel_works_beside_hugging_face_datasets(wheel: Path, tmp_path: Pat
     assert [path.name for path in foreign.parent.iterdir()] == ["__init__.py"]
     code = """
 import datasets
-from crosschroma.datasets import split_lists
+from crosschroma.datasets.base import split_lists
 from crosschroma.experiments import cli, recipe_list
 print(datasets.__version__, cli.__file__, split_lists.__file__)
 print(len(split_lists.read("vcip-test")), *recipe_list.names())
@@ -145,7 +145,7 @@ print(cli.run(["train", "unet_scenes_nir", "--smoke", "--hardware.workers", "0"]
         code, elsewhere, PYTHONPATH=str(target), PYTHONDONTWRITEBYTECODE="1"
     ).splitlines()
     inside = target / "crosschroma"
-    files = f"{inside / 'experiments' / 'cli.py'} {inside / 'datasets' / 'split_lists.py'}"
+    files = f"{inside / 'experiments' / 'cli.py'} {inside / 'datasets/base/split_lists.py'}"
     assert first == f"not ours {files}"
     recipes = {path.stem for path in (REPOSITORY / "experiments" / "recipes").rglob("*.py")}
     assert set(second.split()[1:]) == recipes

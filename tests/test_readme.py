@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 import tyro
-from crosschroma.datasets import split_lists
-from crosschroma.datasets.scenes import Scenes
+from crosschroma.datasets.base import split_lists
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import checkpoint, cli
 from PIL import Image
 

@@ -18,8 +18,8 @@ Result:  fold 0: nir 17.45 dB, SSIM7 .594, AE 5.02, fused with nir_as_gray 17.07
 from dataclasses import replace
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.joined import Joined
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
+from ...datasets.mixtures.pairs_and_photos import Joined
 from ...datasets.vcip import Vcip
 from ...models.cocolor import CoColor
 from ...models.cocolor_stages import Stage

@@ -9,7 +9,7 @@ Time:    not run: 100 million parameters at 256x256 ask for a GPU
 Result:  not run
 """
 
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
 from ...models.colormamba import ColorMambaReleased
 from ..experiment import Experiment, Training

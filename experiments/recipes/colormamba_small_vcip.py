@@ -6,7 +6,7 @@ Result:  15.9 dB PSNR, .522 SSIM7, 5.4 degrees AE on the 28 test images; 16.3 dB
     14 scene-disjoint ones. 4000 crops, 14 epochs: the loss is still falling at the end
 """
 
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
 from ...models.colormamba import ColorMamba
 from ...models.colormamba_networks import Design

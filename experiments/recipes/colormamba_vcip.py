@@ -5,7 +5,7 @@ Time:    not run: 101 million parameters at 256x256 ask for a GPU
 Result:  not run
 """
 
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
 from ...models.colormamba import ColorMamba
 from ..experiment import Experiment, Training

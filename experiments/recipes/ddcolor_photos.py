@@ -13,9 +13,9 @@ Result:  not run yet
 from dataclasses import replace
 
 from ...datasets.bsds500 import Bsds500
-from ...datasets.folder import Folder
-from ...datasets.several import Several
-from ...datasets.transforms import TrainView
+from ...datasets.files.folder import Folder
+from ...datasets.loading.views import TrainView
+from ...datasets.mixtures.union import Several
 from ...datasets.vcip import Vcip
 from .ddcolor_small_imagenet_sample import experiment as sample_only
 from .ddcolor_small_photos import experiment as before

@@ -13,8 +13,8 @@ Result:  23.3 dB PSNR, 10.4 degrees AE on the 100 test photographs of the ImageN
 from dataclasses import replace
 
 from ...datasets.bsds500 import Bsds500
-from ...datasets.several import Several
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
+from ...datasets.mixtures.union import Several
 from ...datasets.vcip import Vcip
 from .ddcolor_small_imagenet_sample import experiment as before
 

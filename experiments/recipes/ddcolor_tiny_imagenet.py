@@ -9,7 +9,7 @@ Result:  not run yet; the paper has 23.54 dB PSNR and a mean CF of 37.66 on the 
 """
 
 from ...datasets.imagenet import ImageNet
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.ddcolor import DDColor
 from ..experiment import Experiment, Training
 

@@ -8,7 +8,7 @@ Result:  23.3 dB PSNR, 10.6 degrees AE on the 100 test photographs; ab's standar
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.encoder_unet import EncoderUNet
 from ..experiment import Experiment, Training
 

@@ -15,7 +15,7 @@ Result:  VCIP's 28 test images 17.42 dB, SSIM7 .591, AE 4.94; scene-disjoint 14 
 from dataclasses import replace
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.simulated_nir import PairsAndSimulated
+from ...datasets.mixtures.simulated_nir import PairsAndSimulated
 from .encoder_unet_vcip_chord_all import experiment as pairs_only
 
 experiment = replace(

@@ -8,7 +8,7 @@ Result:  fold 0, which chose the step: 17.86 dB, SSIM7 .587, AE 5.24; with --see
     5.19
 """
 
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
 from ...models.encoder_unet import EncoderUNet
 from ..experiment import Experiment, Training

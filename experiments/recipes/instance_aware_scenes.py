@@ -5,8 +5,8 @@ Time:    not run yet
 Result:  not run yet
 """
 
-from ...datasets.scenes import Scenes
-from ...datasets.transforms import EvalView, TrainView
+from ...datasets.loading.views import EvalView, TrainView
+from ...datasets.scenes.adapter import Scenes
 from ...models.instance_aware import InstanceAware, Stage
 from ..experiment import Experiment, Training
 

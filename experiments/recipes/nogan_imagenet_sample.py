@@ -11,7 +11,7 @@ Result:  not run yet
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.extra_losses import ExtraLosses
 from ...models.nogan import NoGan, Phase
 from ..experiment import Experiment, Training

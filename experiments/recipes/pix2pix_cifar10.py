@@ -9,7 +9,7 @@ Result:  not run yet
 """
 
 from ...datasets.cifar10 import Cifar10
-from ...datasets.transforms import EvalView, TrainView
+from ...datasets.loading.views import EvalView, TrainView
 from ...models.pix2pix import Pix2Pix
 from ..experiment import Experiment, Training
 

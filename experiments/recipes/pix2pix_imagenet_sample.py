@@ -7,7 +7,7 @@ Result:  22.1 dB PSNR, 12.4 degrees AE on the 100 test photographs after 1600 im
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.pix2pix import Pix2Pix
 from ..experiment import Experiment, Training
 

@@ -5,8 +5,8 @@ Time:    about 45 s on two cores of an Intel Xeon
 Result:  17.5 dB PSNR, 7.4 degrees AE on 32 scenes
 """
 
-from ...datasets.scenes import Scenes
-from ...datasets.transforms import EvalView, TrainView
+from ...datasets.loading.views import EvalView, TrainView
+from ...datasets.scenes.adapter import Scenes
 from ...models.pix2pix import Pix2Pix
 from ..experiment import Experiment, Training
 

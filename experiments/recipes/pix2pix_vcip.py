@@ -6,7 +6,7 @@ Result:  14.1 dB PSNR, .316 SSIM7, 7.1 degrees AE on the 28 test images after 16
     epochs, far from trained (the paper trains 200)
 """
 
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
 from ...models.pix2pix import Pix2Pix
 from ..experiment import Experiment, Training

@@ -9,7 +9,7 @@ Result:  not run yet
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.resnet_unet_gan import ResnetUNetGan
 from ..experiment import Experiment, Training
 

@@ -7,7 +7,7 @@ Result:  23.1 dB PSNR, 10.7 degrees AE on the 100 test photographs, where gray h
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.unet import UNet
 from ..experiment import Experiment, Training
 

@@ -5,8 +5,8 @@ Time:    about 60 s on two cores of an Intel Xeon
 Result:  18.0 dB PSNR, 6.8 degrees AE on 32 scenes
 """
 
-from ...datasets.scenes import Scenes
-from ...datasets.transforms import EvalView, TrainView
+from ...datasets.loading.views import EvalView, TrainView
+from ...datasets.scenes.adapter import Scenes
 from ...models.unet import UNet
 from ..experiment import Experiment, Training
 

@@ -6,7 +6,7 @@ Result:  15.8 dB PSNR, .501 SSIM7, 5.8 degrees AE on the 28 test images (best st
     15.9 / .505 / 6.4 on the 14 that share no scene with the official training list
 """
 
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
 from ...models.unet import UNet
 from ..experiment import Experiment, Training

@@ -6,7 +6,7 @@ Result:  not run yet
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.zhang16 import Zhang16
 from ..experiment import Experiment, Training
 

@@ -6,7 +6,7 @@ Result:  not run yet; `crosschroma hints-curve RUN` tells what hints add to it
 """
 
 from ...datasets.imagenet import ImageNetSample
-from ...datasets.transforms import TrainView
+from ...datasets.loading.views import TrainView
 from ...models.zhang17 import Stage, Zhang17
 from ..experiment import Experiment, Training
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...datasets.errors import UserError
+from ...datasets.base.errors import UserError
 
 _URL = "https://download.pytorch.org/models/"
 _TIMEOUT_S = 10

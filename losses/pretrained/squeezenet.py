@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...datasets.errors import UserError
+from ...datasets.base.errors import UserError
 
 SQUEEZENET = "squeezenet1_0"
 LEVELS = 127.5  # it was trained on levels of 0 to 255, of which [-1,1] is given

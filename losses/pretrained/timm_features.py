@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...datasets.errors import UserError
+from ...datasets.base.errors import UserError
 from .torchvision_import import ensure_torchvision
 
 _LITE_STEM = "_conv_stem.weight"

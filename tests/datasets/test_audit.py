@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets import split_lists
 from crosschroma.datasets.audit import audit, check
+from crosschroma.datasets.base import split_lists
+from crosschroma.datasets.base.adapter import Planes
+from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.bsds500 import Bsds500
-from crosschroma.datasets.errors import DataError
 from crosschroma.datasets.imagenet import ImageNetSample
 from crosschroma.datasets.rgb_nir_scene import RgbNirScene
-from crosschroma.datasets.source import Planes
 from crosschroma.datasets.vcip import Vcip
 
 

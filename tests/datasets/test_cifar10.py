@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crosschroma.datasets.audit import audit, check
+from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.cifar10 import Cifar10, read_batch
-from crosschroma.datasets.errors import DataError
 
 
 def rows(count: int, seed: int) -> np.ndarray:

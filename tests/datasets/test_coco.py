@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 from crosschroma.datasets.audit import check
+from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.coco import Coco
-from crosschroma.datasets.errors import DataError
 
 
 def instances(count: int, annotations: list[dict[str, Any]]) -> dict[str, Any]:

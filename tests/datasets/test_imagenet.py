@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.bsds500 import Bsds500
-from crosschroma.datasets.errors import DataError
 from crosschroma.datasets.imagenet import ImageNet, ImageNetSample
 
 COLOURS = np.array([[40, 60, 200], [40, 200, 60]], np.uint8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.adapter import Adapter
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.datasets.registry import ADAPTERS, get
-from crosschroma.datasets.source import Adapter
 
 
 def test_every_adapter_is_there_and_says_what_it_is() -> None:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from crosschroma.datasets.audit import check
-from crosschroma.datasets.errors import DataError, UserError
-from crosschroma.datasets.file_adapter import SPLITS
+from crosschroma.datasets.base.adapter import SplitName
+from crosschroma.datasets.base.errors import DataError, UserError
+from crosschroma.datasets.files.adapter import SPLITS
 from crosschroma.datasets.rgb_nir_scene import PHOTOS, RgbNirScene
-from crosschroma.datasets.source import SplitName
 
 
 def write(root: Path, key: str, nir: np.ndarray | None = None) -> None:

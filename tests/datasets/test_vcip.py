@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets import split_lists
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base import split_lists
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.datasets.vcip import Vcip, scene_folds
 
 NIR_LEVEL, RGB_LEVEL = 30, 90

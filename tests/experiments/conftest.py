@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.scenes import Scenes
-from crosschroma.datasets.transforms import EvalView, TrainView
+from crosschroma.datasets.loading.views import EvalView, TrainView
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.settings import to_plain

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import DataError, UserError
-from crosschroma.datasets.source import Planes
+from crosschroma.datasets.base.adapter import Planes
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments.baselines import Gray, NirCopy, NirLookup, score_baseline
 from crosschroma.experiments.experiment import Experiment

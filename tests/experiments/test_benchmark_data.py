@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.benchmark_data import DataBenchmark, bench_data
 from rich.console import Console
 

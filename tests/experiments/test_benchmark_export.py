@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import benchmark_export, cli
 from crosschroma.experiments.benchmark_export import (
     COMPILED,

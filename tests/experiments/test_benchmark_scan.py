@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import benchmark_scan
 from crosschroma.experiments.benchmark import race
 from crosschroma.experiments.benchmark_plot import plot_scan

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli, engine
 from crosschroma.experiments.benchmark_train import (
     BARE,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment, Hardware

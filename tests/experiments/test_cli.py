@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.folder import Folder
-from crosschroma.datasets.scenes import Scenes
-from crosschroma.datasets.several import Several
+from crosschroma.datasets.files.folder import Folder
+from crosschroma.datasets.mixtures.union import Several
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import checkpoint, cli, recipe_list, runfile
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.experiment import Experiment
@@ -31,8 +31,8 @@ SCRIPT = Path(sys.executable).with_name("crosschroma")
 QUICK = ("--metrics", "PSNR", "AE")
 RECIPE = '''"""Seconds on a CPU."""
 
-from crosschroma.datasets.scenes import Scenes
-from crosschroma.datasets.transforms import EvalView, TrainView
+from crosschroma.datasets.scenes.adapter import Scenes
+from crosschroma.datasets.loading.views import EvalView, TrainView
 from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.models.unet import UNet
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.boxed import Boxed
-from crosschroma.datasets.color import lightness_from_uint8
-from crosschroma.datasets.scenes import Scenes
+from crosschroma.datasets.base.color import lightness_from_uint8
+from crosschroma.datasets.mixtures.with_boxes import Boxed
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli, commands_results, detect, evaluate_run, shipped
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from PIL import Image
@@ -111,7 +111,7 @@ def test_operators_that_do_not_load_are_told(
 def test_datasets_without_colour_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from crosschroma.datasets.folder import Folder
+    from crosschroma.datasets.files.folder import Folder
 
     monkeypatch.setattr(Folder, "planes", frozenset({"nir"}))
     assert cli.run(["data", "boxes", "folder"]) == 1

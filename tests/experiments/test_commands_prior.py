@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from crosschroma.datasets import registry
-from crosschroma.datasets.color import lab_to_rgb
+from crosschroma.datasets.base.color import lab_to_rgb
 from crosschroma.datasets.imagenet import ImageNetSample
 from crosschroma.experiments import cli, recipe_list
 from crosschroma.models import ab_prior

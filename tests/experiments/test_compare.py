@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.compare import Comparison, compare, write_board

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.compress import CompressOptions, compress

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import torch
-from crosschroma.datasets.loading import Images
-from crosschroma.datasets.transforms import EvalView
+from crosschroma.datasets.loading.loader import Images
+from crosschroma.datasets.loading.views import EvalView
 from crosschroma.experiments import cost, runfile
 from crosschroma.experiments.baselines import NirCopy
 from crosschroma.experiments.evaluate import evaluate_system

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from crosschroma.datasets import registry
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.errors import DataError
-from crosschroma.datasets.source import Adapter, Planes, Source, SplitName
-from crosschroma.datasets.transforms import EvalView
+from crosschroma.datasets.base.adapter import Adapter, Planes, Source, SplitName
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.errors import DataError
+from crosschroma.datasets.loading.views import EvalView
 from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments import metrics_lpips, runfile
 from crosschroma.experiments.baselines import NirCopy

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crosschroma.datasets.elsewhere import Elsewhere
-from crosschroma.datasets.scenes import Scenes
-from crosschroma.datasets.source import Adapter
+from crosschroma.datasets.base.adapter import Adapter
+from crosschroma.datasets.scenes.adapter import Scenes
+from crosschroma.datasets.unknown_data import Elsewhere
 from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments import checkpoint, cli, runfile
 from crosschroma.experiments.engine import fit

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli, export, exported_file, fold, recipe_list, shipped
 from crosschroma.experiments.checkpoint import Trained
 from crosschroma.experiments.export import ExportFormat, inference_colors, parity

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.gallery import (
     ERROR_LIMIT,
     GalleryRow,

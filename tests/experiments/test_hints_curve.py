@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import AB_SCALE, lab_to_rgb
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import AB_SCALE, lab_to_rgb
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import checkpoint, cli
 from crosschroma.experiments.checkpoint import Trained, load_trained
 from crosschroma.experiments.experiment import Experiment

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments.hints_file import Hints, hints_from_plain, hints_text, read_hints
 from crosschroma.experiments.infer import Colorizer, Origin
 from crosschroma.experiments.palette import Palette

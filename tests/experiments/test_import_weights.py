@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli, import_weights, shipped
 from crosschroma.experiments.import_weights import Release, read_state
 from crosschroma.losses.pretrained.published_weights import Published, sha256

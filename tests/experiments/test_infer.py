@@ -7,9 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import AB_SCALE, lab_from_uint8, lightness_from_uint8, rgb_to_lab
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import (
+    AB_SCALE,
+    lab_from_uint8,
+    lightness_from_uint8,
+    rgb_to_lab,
+)
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.palette import Palette
 from crosschroma.models.domain import output_to_rgb

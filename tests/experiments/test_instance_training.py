@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crosschroma.datasets.errors import UserError
-from crosschroma.datasets.scenes import Scenes, SceneSource
-from crosschroma.datasets.transforms import EvalView, TrainView
+from crosschroma.datasets.base.errors import UserError
+from crosschroma.datasets.loading.views import EvalView, TrainView
+from crosschroma.datasets.scenes.adapter import Scenes, SceneSource
 from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate import evaluate

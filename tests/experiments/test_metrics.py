@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import (
     metrics_color,
     metrics_image,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import lab_to_rgb
+from crosschroma.datasets.base.color import lab_to_rgb
 from crosschroma.datasets.imagenet import ImageNetSample
 from crosschroma.experiments.baselines import score_baseline
 from crosschroma.experiments.metrics import Scorer, summarize

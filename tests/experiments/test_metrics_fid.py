@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import metrics_fid, metrics_table
 from crosschroma.experiments.metrics import Scorer, summarize
 from crosschroma.experiments.metrics_fid import frechet_distance, inception_features

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from crosschroma.datasets.scenes import Scenes
-from crosschroma.datasets.transforms import EvalView, TrainView
+from crosschroma.datasets.loading.views import EvalView, TrainView
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.models.nogan import NoGan, Phase

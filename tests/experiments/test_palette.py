@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import lab_from_uint8, rgb_to_hsv
-from crosschroma.datasets.errors import DataError
+from crosschroma.datasets.base.color import lab_from_uint8, rgb_to_hsv
+from crosschroma.datasets.base.errors import DataError
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.palette import Palette, Recolor
 from crosschroma.models.ab_bins import ab_bins

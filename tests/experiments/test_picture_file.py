@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets.errors import DataError
+from crosschroma.datasets.base.errors import DataError
 from crosschroma.experiments.icc import read_profile
 from crosschroma.experiments.picture_file import Picture, encode, from_pil, quantised, read_picture
 from PIL import Image, ImageCms

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli, shipped
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Hardware

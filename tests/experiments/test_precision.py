@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli, precision
 from crosschroma.experiments.exported_file import ExportedColors
 from crosschroma.experiments.infer import Colorizer

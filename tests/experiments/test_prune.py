@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.prune import narrowed, sparsified, with_width
 from crosschroma.models.cocolor import CoColor
 from crosschroma.models.encoder_unet import EncoderUNet

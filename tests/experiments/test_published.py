@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.published import load_published
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published.json"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crosschroma.datasets import split_lists
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base import split_lists
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli, plots_draw, results_plots
 from crosschroma.experiments.curves import Curve, load_curves, read_curve
 from crosschroma.experiments.engine import fit

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crosschroma.datasets.errors import UserError
-from crosschroma.datasets.scenes import Scenes
+from crosschroma.datasets.base.errors import UserError
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import checkpoint, recipe_list, runfile, settings
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate_run import evaluate_run

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
-from crosschroma.datasets.scenes import Scenes
+from crosschroma.datasets.base.errors import UserError
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli, shipped
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.commands_pictures import GRAY_WEIGHTS, NIR_WEIGHTS

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
-from crosschroma.datasets.joined import Joined
-from crosschroma.datasets.scenes import Scenes
-from crosschroma.datasets.transforms import EvalView, TrainView
+from crosschroma.datasets.base.errors import UserError
+from crosschroma.datasets.loading.views import EvalView, TrainView
+from crosschroma.datasets.mixtures.pairs_and_photos import Joined
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import checkpoint, cli, engine, runfile, shipped
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate_run import evaluate_run

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.checkpoint import load_trained
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment, Hardware

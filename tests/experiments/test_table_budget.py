@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crosschroma.datasets.transforms import EvalView
+from crosschroma.datasets.loading.views import EvalView
 from crosschroma.experiments import recipe_list, tables
 from crosschroma.experiments.evaluate_run import failed_row, origin
 from crosschroma.experiments.runfile import RunFile

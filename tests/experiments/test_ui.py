@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import lab_from_uint8
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.color import lab_from_uint8
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.ui_studio import GoneError, Studio

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import lab_from_uint8, lab_to_rgb, rgb_to_lab
+from crosschroma.datasets.base.color import lab_from_uint8, lab_to_rgb, rgb_to_lab
 from crosschroma.experiments import cli
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.ui_studio import Studio
@@ -254,7 +254,7 @@ def test_a_file_that_is_no_picture_is_named(browser: Browser, address: str, tmp_
 
 
 def test_its_colours_are_ours(page: Page) -> None:
-    """lab.js against datasets/color.py, both ways, and what counts as in gamut."""
+    """lab.js against datasets/base/color.py, both ways, and what counts as in gamut."""
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (40, 3))
     lab = np.concatenate([rng.uniform(0, 100, (40, 1)), rng.uniform(-110, 110, (40, 2))], 1)

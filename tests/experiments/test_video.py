@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import lab_from_uint8, rgb_to_lab
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import lab_from_uint8, rgb_to_lab
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli, video_encode
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.picture_folder import FileOptions, colorize_files

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import lightness_from_uint8
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.color import lightness_from_uint8
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import video_encode
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.video import VideoOptions, colorize_video

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.adversarial import discriminator_loss, generator_loss
 
 REAL, FAKE = torch.full((2, 1, 3, 3), 0.5), torch.full((2, 1, 3, 3), -2.0)

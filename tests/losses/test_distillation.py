@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.distillation import distillation_kl
 
 # two bins at two pixels of one row: log-odds of the teacher 2 and 0, of the student 0 and 0

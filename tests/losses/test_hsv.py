@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import rgb_to_hsv
+from crosschroma.datasets.base.color import rgb_to_hsv
 from crosschroma.losses.hsv import STRETCH_FLOOR, circular_hsv, stretched, stretched_hsv
 from torch import Tensor
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import metrics_lpips
 from crosschroma.losses import lpips
 from crosschroma.losses.lpips import LpipsLoss

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses import perceptual
 from crosschroma.losses.perceptual import PerceptualLoss
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.pixel import pixel_loss
 
 PREDICTION = torch.tensor([0.0, 0.5, 2.0, -1.0]).view(1, 1, 2, 2)

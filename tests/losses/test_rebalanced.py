@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.rebalanced import rebalancing_weights, soft_cross_entropy
 
 # two pixels, three bins; each target shares two bins

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.metrics_image import ssim7
 from crosschroma.losses.structural import (
     angular_loss,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import lab_from_uint8
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.color import lab_from_uint8
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.ab_bins import ab_bins, annealed_mean, nearest_bins, soft_encode
 
 BINS = ab_bins()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.ab_bins import ab_bins
 from crosschroma.models.ab_prior import AbPrior, load_prior, shipped_priors
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.cocolor import CoColor
 from crosschroma.models.cocolor_losses import Seen

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.structural import chord_loss
 from crosschroma.models.cocolor_losses import LossWeights
 from crosschroma.models.paths import Painted

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.color_suggestions import suggest_colors, weighted_k_means
 from crosschroma.models.zhang17_network import class_centres, nearest_class
 

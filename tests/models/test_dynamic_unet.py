@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from crosschroma.losses.terms import Terms
 from crosschroma.models.dynamic_unet import DynamicUNet

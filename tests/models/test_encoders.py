@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.encoder_unet import EncoderUNet, EncoderUNetGenerator
 from crosschroma.models.encoders import SqueezeNetEncoder, build_encoder
 

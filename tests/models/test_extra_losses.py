@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import lab_to_rgb, rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.colorfulness import colorfulness_loss
 from crosschroma.losses.structural import angular_loss, ms_ssim_loss, ssim_loss, total_variation
 from crosschroma.losses.terms import total

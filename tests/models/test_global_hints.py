@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.color import lab_to_rgb, rgb_to_hsv
+from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_hsv
 from crosschroma.models.ab_bins import ab_bins
 from crosschroma.models.global_hints import GlobalHintsNetwork, drop_at_random, global_hints
 

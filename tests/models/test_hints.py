@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.hints import HintPoint, points_to_hints, reveal, simulate_hints
 
 

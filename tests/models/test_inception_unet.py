@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.extra_losses import ExtraLosses
 from crosschroma.models.inception_unet import ConvDecoderNetwork, InceptionUNet
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.nogan import NoGan, Phase, shrunk
 from crosschroma.models.nogan_critic import Critic
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.patchgan import PatchGAN
 from torch import Tensor, nn
 from torch.nn.utils import parametrize

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.cocolor import CoColor
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.paths import PATHS, Colorizer, painted, with_luminance

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import rgb_to_lab
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.experiments import recipe_list
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import from_plain, to_plain

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import lab_to_rgb
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import lab_to_rgb
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models import released
 from crosschroma.models.ab_bins import ab_bins
 from crosschroma.models.ddcolor import DDColor

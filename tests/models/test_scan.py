@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.errors import DataError, UserError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.models import scan
 from crosschroma.models.scan import DIRECTIONS, selective_scan, selective_scan_2d
 from torch import Tensor

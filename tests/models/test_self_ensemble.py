@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.batch import Batch
+from crosschroma.datasets.base.batch import Batch
 from crosschroma.models.cocolor import CoColor
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.self_ensemble import self_ensemble

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.stages import RatedStage, Schedule, Stage, Staged
 
 

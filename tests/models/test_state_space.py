@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.scan import DIRECTIONS, selective_scan_2d
 from crosschroma.models.state_space import SS2D, MambaGroup, VSSBlock
 from torch import Tensor, nn

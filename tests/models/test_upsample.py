@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.datasets.color import rgb_to_lab
-from crosschroma.datasets.scenes import Scenes
+from crosschroma.datasets.base.color import rgb_to_lab
+from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.models.upsample import RGB_EPS, guided_upsample, resized
 
 

@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 import torch
 import torch.nn.functional as F
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import lab_to_rgb, rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.rebalanced import rebalancing_weights
 from crosschroma.models.ab_bins import ab_bins, nearest_bins
 from crosschroma.models.ab_prior import AbPrior, load_prior

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from crosschroma.datasets.batch import Batch
-from crosschroma.datasets.color import lab_to_rgb, rgb_to_lab
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.hints import HintPoint, points_to_hints
 from crosschroma.models.zhang17 import Stage, Zhang17
 from crosschroma.models.zhang17_network import Zhang17Network

@@ -11,7 +11,7 @@ Result:  run once, as encoder_unet_nir at commit 7233990: VCIP's 28 test images 
 
 from dataclasses import replace
 
-from ....datasets.several import Several
+from ....datasets.mixtures.union import Several
 from ..encoder_unet_nir import experiment as by_luminance
 
 experiment = replace(

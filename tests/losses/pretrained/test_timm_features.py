@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.datasets.errors import UserError
+from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.pretrained.timm_features import timm_features, trained_timm_features
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 
