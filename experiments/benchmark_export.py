@@ -15,8 +15,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from ..datasets.base.errors import UserError, unknown
+from ..models.base.method import ColorizationSystem
 from ..models.pix2pix import Pix2Pix
-from ..models.system import ColorizationSystem
 from .benchmark import Timing, machine, race, save, threads, versions
 from .export import OUTPUTS, inference_colors, parity, to_onnx
 from .exported_file import About, from_onnx

@@ -14,8 +14,8 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from ..models import state_space
-from ..models.colormamba_networks import ColorMambaGenerator, Design
+from ..models.colormamba import vss_block
+from ..models.colormamba.networks import ColorMambaGenerator, Design
 from .benchmark import Timing, machine, race, save, threads, versions
 
 REFERENCE, OURS = "scan left out", "with the scan"
@@ -132,7 +132,7 @@ def _without_scan(run: Callable[[], None]) -> None:
 
 
 def _loop_seconds(generator: torch.nn.Module, image: Tensor) -> float:
-    scan = state_space.selective_scan_2d
+    scan = vss_block.selective_scan_2d
 
     def loop(*inputs: Tensor, **options: Any) -> Tensor:
         return scan(*inputs, **{**options, "backend": "reference"})
@@ -145,12 +145,12 @@ def _loop_seconds(generator: torch.nn.Module, image: Tensor) -> float:
 
 @contextmanager
 def _scan_as(function: Callable[..., Tensor]) -> Iterator[None]:
-    scan = state_space.selective_scan_2d
-    state_space.selective_scan_2d = function
+    scan = vss_block.selective_scan_2d
+    vss_block.selective_scan_2d = function
     try:
         yield
     finally:
-        state_space.selective_scan_2d = scan
+        vss_block.selective_scan_2d = scan
 
 
 def _stand_in(u, delta, A, B, C, D, delta_bias, **_: object) -> Tensor:

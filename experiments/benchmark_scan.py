@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 from ..datasets.base.errors import UserError, unknown
-from ..models.scan import DIRECTIONS, Direction, available, selective_scan_2d
+from ..models.scan.selective_scan import DIRECTIONS, Direction, available, selective_scan_2d
 from .benchmark import Timing, machine, race, save, threads, versions
 
 LOOP, STYLE, CHAIN = "reference", "loop, mamba-ssm's style", "mamba_ssm"

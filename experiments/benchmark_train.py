@@ -24,8 +24,8 @@ from ..datasets.base.errors import UserError
 from ..datasets.loading.cache import cached
 from ..datasets.loading.loader import train_loader
 from ..datasets.scenes.adapter import Scenes
+from ..models.base.method import ColorizationSystem
 from ..models.pix2pix import Pix2Pix
-from ..models.system import ColorizationSystem
 from ..models.unet import UNet
 from . import recipe_list
 from .benchmark import Timing, machine, race, save, threads, versions

@@ -17,8 +17,8 @@ import torch
 from rich.table import Table
 
 from ..datasets.scenes.adapter import Scenes
-from ..models.hints import points_to_hints
-from ..models.zhang17 import Zhang17
+from ..models.color.hint_points import points_to_hints
+from ..models.zhang17.method import Zhang17
 from . import ui_server
 from .benchmark import Timing, machine, race, save, threads, versions
 from .infer import Colorizer

@@ -6,7 +6,7 @@ from ..datasets.bsds500 import Bsds500
 from ..datasets.imagenet import ImageNetSample
 from ..datasets.loading.views import TrainView
 from ..datasets.mixtures.union import Several
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
 from .experiment import Experiment, Training
 
 TRAINING = Training(

@@ -15,8 +15,8 @@ from torch import nn
 
 from ..datasets.base.atomic_write import write_atomic
 from ..datasets.base.errors import UserError
-from ..models.run_weights import inference_weights
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
+from ..models.base.weights import inference_weights
 from .experiment import Experiment
 from .settings import from_plain
 

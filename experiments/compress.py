@@ -15,7 +15,7 @@ from ..datasets.base.atomic_write import write_atomic, write_text_atomic
 from ..datasets.base.errors import UserError
 from ..datasets.files.folder import Subset
 from ..datasets.loading.loader import Images
-from ..models.generator_system import GeneratorSystem
+from ..models.base.generator import GeneratorSystem
 from ..models.student import NONE, Student
 from . import shipped
 from .benchmark import machine, save, threads, versions

@@ -20,7 +20,7 @@ from ..datasets.base.errors import UserError
 from ..datasets.loading.loader import Images
 from ..datasets.loading.views import EvalView
 from ..losses.perceptual import PerceptualLoss
-from ..models.domain import DomainName, output_to_rgb
+from ..models.base.domain import DomainName, output_to_rgb
 from .benchmark import Timing, race, threads
 from .checkpoint import Trained
 from .compress_table import Row

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..datasets.base.batch import Batch, collate, to_device
 from ..datasets.loading.loader import Images
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
 
 _PICTURES = 5  # that are timed; their median stands
 

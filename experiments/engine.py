@@ -22,8 +22,8 @@ from ..datasets.loading.cache import cached
 from ..datasets.loading.loader import Images, train_loader
 from ..datasets.loading.views import EvalView
 from ..losses.terms import Terms, total
-from ..models.freezing import frozen
-from ..models.system import require
+from ..models.base.freezing import frozen
+from ..models.base.method import require
 from . import checkpoint
 from .checks import check_monitor, check_precision, check_same_experiment
 from .devices import (

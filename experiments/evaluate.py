@@ -20,7 +20,7 @@ from ..datasets.base.batch import Batch, to_device
 from ..datasets.base.errors import DataError, UserError
 from ..datasets.loading.loader import Images, eval_loader
 from ..datasets.loading.views import EvalView
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
 from .cost import Cost, cost
 from .metrics import Processes, Scorer, summarize
 from .metrics_table import METRICS, Row, protocol_of

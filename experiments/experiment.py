@@ -12,7 +12,7 @@ import tyro
 from ..datasets.base.adapter import Adapter
 from ..datasets.base.errors import UserError
 from ..datasets.loading.views import EvalView, TrainView
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
 
 
 @dataclass(frozen=True, kw_only=True)

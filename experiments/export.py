@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..datasets.base.atomic_write import write_atomic
 from ..datasets.base.color import AB_SCALE
 from ..datasets.base.errors import UserError, unknown
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
 from . import shipped
 from .checkpoint import Trained
 from .exported_file import (

@@ -24,9 +24,9 @@ from ..datasets.base.color import AB_SCALE, rgb_to_lab
 from ..datasets.base.errors import UserError
 from ..datasets.loading.loader import Images
 from ..datasets.loading.views import EvalView
-from ..models.global_hints import GLOBAL_HINTS, global_hints
-from ..models.hints import SIZES, reveal
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
+from ..models.color.global_hints import GLOBAL_HINTS, global_hints
+from ..models.color.hint_points import SIZES, reveal
 from .checkpoint import Trained
 from .evaluate_run import origin
 from .metrics import Scorer

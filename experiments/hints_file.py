@@ -24,7 +24,7 @@ import numpy as np
 from ..datasets.base.color import lab_from_uint8
 from ..datasets.base.errors import DataError, UserError, unknown
 from ..datasets.loading.decode import read_size
-from ..models.hints import HintPoint
+from ..models.color.hint_points import HintPoint
 from .infer import Colorizer, Origin
 from .palette import Palette
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from ..datasets.base.errors import UserError, unknown
 from ..datasets.unknown_data import Elsewhere
 from ..losses.pretrained.published_weights import Published, published_file, sha256
-from ..models import released
 from . import shipped
+from .artifacts import released_weights
 from .checkpoint import Trained, weights_sha256
 from .experiment import Experiment
 from .provenance import provenance
@@ -145,13 +145,13 @@ def import_weights(
             damaged, that runs code on loading, whose SHA-256 is not the one in its name, or whose
             weights are not those of the released network (missing and surplus ones are named).
     """
-    if method not in released.METHODS:
-        raise UserError(unknown("method with released weights", method, released.METHODS))
+    if method not in released_weights.METHODS:
+        raise UserError(unknown("method with released weights", method, released_weights.METHODS))
     paths = _at_hand(method, file)
     digests = [_checked_sha256(path) for path in paths]
     known = next((r for r in RELEASES[method] if _are(digests, r)), None)
     own_settings = {**(known.settings if known else {}), **(settings or {})}
-    system = released.METHODS[method]([read_state(path) for path in paths], own_settings)
+    system = released_weights.METHODS[method]([read_state(path) for path in paths], own_settings)
     learnt_from = train_data or (known.learnt_from if known else "unknown")
     whose = "the authors' weights" if known else "imported weights"
     files = [f"{p.name}, sha256 {d[:12]}" for p, d in zip(paths, digests, strict=True)]

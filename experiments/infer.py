@@ -18,10 +18,10 @@ from ..datasets.base.boxes import Box, cut_boxes
 from ..datasets.base.color import AB_SCALE, lab_to_rgb, rgb_to_lab
 from ..datasets.base.errors import UserError
 from ..datasets.loading.decode import MIN_SIDE
-from ..models.color_suggestions import Suggestion
-from ..models.hints import HintPoint, points_to_hints
-from ..models.system import ColorizationSystem
-from ..models.upsample import RGB_EPS, guided_upsample, resized
+from ..models.base.method import ColorizationSystem
+from ..models.color.hint_points import HintPoint, points_to_hints
+from ..models.layers.guided_upsample import RGB_EPS, guided_upsample, resized
+from ..models.zhang17.suggestions import Suggestion
 from .checkpoint import Trained
 from .exported_file import ExportedColors, is_exported, load_exported
 from .levels import bands, checked, lightness_of, nir_of, of_tensor, write

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from ..datasets.base.batch import Batch
 from ..datasets.base.color import AB_SCALE, rgb_to_lab
 from ..datasets.base.errors import UserError
-from ..models.generator_system import GeneratorSystem
-from ..models.system import ColorizationSystem
+from ..models.base.generator import GeneratorSystem
+from ..models.base.method import ColorizationSystem
 
 
 class MethodColors(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..datasets.base.color import rgb_to_lab
-from ..models.ab_bins import nearest_bins
-from ..models.ab_prior import load_prior
+from ..models.color.ab_bins import nearest_bins
+from ..models.color.ab_prior import load_prior
 
 _REACH = 150.0  # ab units: the largest threshold
 _CHROMA_KNEE = 25.0**7

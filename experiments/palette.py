@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..datasets.base.color import AB_SCALE, rgb_to_lab
 from ..datasets.base.errors import DataError, unknown
-from ..models.ab_bins import BINS
-from ..models.global_hints import GLOBAL_HINTS, HISTOGRAM, global_hints
-from ..models.upsample import resized
+from ..models.color.ab_bins import BINS
+from ..models.color.global_hints import GLOBAL_HINTS, HISTOGRAM, global_hints
+from ..models.layers.guided_upsample import resized
 from .picture_file import quantised
 
 _SIDE = 256  # short side at which a reference is measured, as methods see pictures in training

@@ -14,7 +14,7 @@ from ..datasets.base.atomic_write import write_atomic
 from ..datasets.base.boxes import Box
 from ..datasets.base.errors import DataError, UserError
 from ..datasets.files.folder import image_files
-from ..models.hints import HintPoint
+from ..models.color.hint_points import HintPoint
 from .infer import Colorizer
 from .levels import is_colored
 from .palette import Palette

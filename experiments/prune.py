@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import prune
 
 from ..datasets.base.errors import UserError
-from ..models.system import ColorizationSystem
+from ..models.base.method import ColorizationSystem
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 # what treats every channel alike and by itself

@@ -14,7 +14,7 @@ from ..datasets.base.errors import DataError
 from ..datasets.files.folder import image_files
 from ..datasets.loading.decode import read_plane, read_rgb
 from ..datasets.scenes.adapter import Scenes
-from ..models.upsample import resized
+from ..models.layers.guided_upsample import resized
 
 PICTURES = 6
 _SHORTEST = 48  # a side of this many pixels at least after cropping

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ..datasets.base.boxes import Box
-from ..models.upsample import resized
+from ..models.layers.guided_upsample import resized
 
 
 @dataclass

@@ -40,26 +40,30 @@ _WRITTEN = {
     "datasets.vcip:Vcip": "datasets.vcip:Vcip",
     "experiments.experiment:Experiment": "experiments.experiment:Experiment",
     "experiments.experiment:Training": "experiments.experiment:Training",
-    "models.cocolor:CoColor.Config": "models.cocolor:CoColor.Config",
-    "models.cocolor_stages:Stage": "models.cocolor_stages:Stage",
-    "models.colormamba:ColorMamba.Config": "models.colormamba:ColorMamba.Config",
-    "models.colormamba:ColorMambaReleased.Config": "models.colormamba:ColorMambaReleased.Config",
-    "models.colormamba_networks:Design": "models.colormamba_networks:Design",
-    "models.ddcolor:DDColor.Config": "models.ddcolor:DDColor.Config",
+    "models.cocolor:CoColor.Config": "models.cocolor.method:CoColor.Config",
+    "models.cocolor_stages:Stage": "models.cocolor.stages:Stage",
+    "models.colormamba:ColorMamba.Config": "models.colormamba.method:ColorMamba.Config",
+    "models.colormamba:ColorMambaReleased.Config": (
+        "models.colormamba.method:ColorMambaReleased.Config"
+    ),
+    "models.colormamba_networks:Design": "models.colormamba.networks:Design",
+    "models.ddcolor:DDColor.Config": "models.ddcolor.method:DDColor.Config",
     "models.encoder_unet:EncoderUNet.Config": "models.encoder_unet:EncoderUNet.Config",
-    "models.extra_losses:ExtraLosses": "models.extra_losses:ExtraLosses",
+    "models.extra_losses:ExtraLosses": "models.base.extra_losses:ExtraLosses",
     "models.inception_unet:InceptionUNet.Config": "models.inception_unet:InceptionUNet.Config",
-    "models.instance_aware:InstanceAware.Config": "models.instance_aware:InstanceAware.Config",
-    "models.instance_aware:Stage": "models.instance_aware:Stage",
-    "models.nogan:NoGan.Config": "models.nogan:NoGan.Config",
-    "models.nogan:Phase": "models.nogan:Phase",
+    "models.instance_aware:InstanceAware.Config": (
+        "models.instance_aware.method:InstanceAware.Config"
+    ),
+    "models.instance_aware:Stage": "models.instance_aware.method:Stage",
+    "models.nogan:NoGan.Config": "models.nogan.method:NoGan.Config",
+    "models.nogan:Phase": "models.nogan.method:Phase",
     "models.pix2pix:Pix2Pix.Config": "models.pix2pix:Pix2Pix.Config",
     "models.resnet_unet_gan:ResnetUNetGan.Config": "models.resnet_unet_gan:ResnetUNetGan.Config",
     "models.student:Student.Config": "models.student:Student.Config",
     "models.unet:UNet.Config": "models.unet:UNet.Config",
     "models.zhang16:Zhang16.Config": "models.zhang16:Zhang16.Config",
-    "models.zhang17:Stage": "models.zhang17:Stage",
-    "models.zhang17:Zhang17.Config": "models.zhang17:Zhang17.Config",
+    "models.zhang17:Stage": "models.zhang17.method:Stage",
+    "models.zhang17:Zhang17.Config": "models.zhang17.method:Zhang17.Config",
 }
 _MODULE = re.compile(r"(models|datasets|experiments)(\.[A-Za-z]\w*)+")
 _PLACES = {place: written for written, place in _WRITTEN.items()}

@@ -16,13 +16,13 @@ from ..losses.pretrained.squeezenet import SQUEEZENET
 from ..losses.registration import best_shifted
 from ..losses.structural import angular_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms
-from .blocks import Norm, init_he, norm_layer
-from .domain import OUT_CHANNELS, DomainName, network_input, network_target
-from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
-from .extra_losses import ExtraLosses, ExtraTerms
-from .generator_system import GeneratorSystem
-from .padding import pad_and_crop
-from .self_ensemble import SelfEnsemble, self_ensemble
+from .base.domain import OUT_CHANNELS, DomainName, network_input, network_target
+from .base.extra_losses import ExtraLosses, ExtraTerms
+from .base.generator import GeneratorSystem
+from .base.padding import pad_and_crop
+from .base.self_ensemble import SelfEnsemble, self_ensemble
+from .layers.encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
+from .layers.norms import Norm, init_he, norm_layer
 
 _CAP = 8  # most channels of the decoder, in multiples of its width
 _STEM = 16  # channels at full resolution, where encoders have none

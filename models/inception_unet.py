@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ..datasets.base.batch import Batch
 from ..datasets.base.errors import UserError
-from .adversarial_system import AdversarialSystem
-from .domain import OUT_CHANNELS, DomainName, network_input
-from .encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
-from .extra_losses import ExtraLosses
-from .self_attention import SelfAttention
-from .upsample import resized
+from .base.adversarial import AdversarialSystem
+from .base.domain import OUT_CHANNELS, DomainName, network_input
+from .base.extra_losses import ExtraLosses
+from .layers.encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
+from .layers.guided_upsample import resized
+from .layers.self_attention import SelfAttention
 
 
 class ConvDecoderNetwork(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.base.errors import UserError
-from .adversarial_system import AdversarialSystem
-from .domain import IN_CHANNELS, OUT_CHANNELS
+from .base.adversarial import AdversarialSystem
+from .base.domain import IN_CHANNELS, OUT_CHANNELS
 
 
 class Pix2PixGenerator(nn.Module):

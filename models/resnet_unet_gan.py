@@ -8,11 +8,11 @@ from torch.optim import Adam, Optimizer
 
 from ..datasets.base.batch import Batch
 from ..datasets.base.errors import UserError
-from .adversarial_system import AdversarialSystem
-from .domain import OUT_CHANNELS
-from .dynamic_unet import DynamicUNet, FirstConv
-from .encoders import encoder_learnt_from, load_encoder
-from .system import Step
+from .base.adversarial import AdversarialSystem
+from .base.domain import OUT_CHANNELS
+from .base.method import Step
+from .layers.dynamic_unet import DynamicUNet, FirstConv
+from .layers.encoders import encoder_learnt_from, load_encoder
 
 
 class ResnetUNetGan(AdversarialSystem):

@@ -18,13 +18,13 @@ from ..losses.distillation import Axis, distillation_kl
 from ..losses.pixel import pixel_loss
 from ..losses.terms import Term, Terms
 from ..losses.trained import TrainedLoss
-from .domain import DomainName, network_input, network_target
-from .generator_system import GeneratorSystem
-from .padding import pad_and_crop
-from .run_weights import NONE, load_fitting, load_start, read_run_weights, run_file, run_name
-from .system import ColorizationSystem
+from .base.domain import DomainName, network_input, network_target
+from .base.generator import GeneratorSystem
+from .base.method import ColorizationSystem
+from .base.padding import pad_and_crop
+from .base.weights import NONE, load_fitting, load_start, read_run_weights, run_file, run_name
+from .layers.guided_upsample import AB_EPS, RGB_EPS, guided_upsample
 from .unet import UNet
-from .upsample import AB_EPS, RGB_EPS, guided_upsample
 
 
 class Student(GeneratorSystem):

@@ -12,10 +12,10 @@ from torch.optim import Adam, Optimizer
 from ..datasets.base.batch import Batch
 from ..losses.pixel import PixelLoss, pixel_loss
 from ..losses.terms import Term, Terms
-from .blocks import Norm, norm_layer
-from .domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_target
-from .extra_losses import ExtraLosses, ExtraTerms
-from .generator_system import GeneratorSystem
+from .base.domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_target
+from .base.extra_losses import ExtraLosses, ExtraTerms
+from .base.generator import GeneratorSystem
+from .layers.norms import Norm, norm_layer
 
 
 class UNetGenerator(nn.Module):

@@ -18,13 +18,13 @@ from ..datasets.base.errors import UserError, unknown
 from ..losses.pixel import pixel_loss
 from ..losses.rebalanced import rebalancing_weights, soft_cross_entropy
 from ..losses.terms import Term, Terms
-from .ab_bins import BINS, ab_bins, annealed_mean, soft_encode
-from .ab_prior import UNIFORM, load_prior, shipped_priors
-from .blocks import init_he
-from .domain import DomainName
-from .generator_system import GeneratorSystem
-from .padding import pad_and_crop
-from .run_weights import read_run_weights
+from .base.domain import DomainName
+from .base.generator import GeneratorSystem
+from .base.padding import pad_and_crop
+from .base.weights import read_run_weights
+from .color.ab_bins import BINS, ab_bins, annealed_mean, soft_encode
+from .color.ab_prior import UNIFORM, load_prior, shipped_priors
+from .layers.norms import init_he
 
 Loss = Literal["rebalanced", "plain", "l2"]
 

@@ -108,7 +108,7 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     assert {name.split("/")[0] for name in names} == {"crosschroma", info}
     lists = sorted((REPOSITORY / "datasets/base/splits").glob("*.txt"))
-    priors = sorted((REPOSITORY / "models" / "priors").glob("*.json"))
+    priors = sorted((REPOSITORY / "models/color/priors").glob("*.json"))
     pages = sorted((REPOSITORY / "experiments").glob("*.html"))
     pages += sorted((REPOSITORY / "experiments" / "ui").iterdir())
     assert len(lists) > 5

@@ -11,7 +11,7 @@ Result:  not run
 
 from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
-from ...models.colormamba import ColorMambaReleased
+from ...models.colormamba.method import ColorMambaReleased
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

@@ -8,8 +8,8 @@ Result:  15.9 dB PSNR, .522 SSIM7, 5.4 degrees AE on the 28 test images; 16.3 dB
 
 from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
-from ...models.colormamba import ColorMamba
-from ...models.colormamba_networks import Design
+from ...models.colormamba.method import ColorMamba
+from ...models.colormamba.networks import Design
 from ..experiment import Experiment, Training
 
 # the critics would take a third of a step for a thousandth of the loss

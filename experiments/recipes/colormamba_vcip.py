@@ -7,7 +7,7 @@ Result:  not run
 
 from ...datasets.loading.views import TrainView
 from ...datasets.vcip import Vcip
-from ...models.colormamba import ColorMamba
+from ...models.colormamba.method import ColorMamba
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

@@ -10,7 +10,7 @@ Result:  not run yet
 
 from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
-from ...models.ddcolor import DDColor
+from ...models.ddcolor.method import DDColor
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

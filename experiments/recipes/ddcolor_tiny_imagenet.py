@@ -10,7 +10,7 @@ Result:  not run yet; the paper has 23.54 dB PSNR and a mean CF of 37.66 on the 
 
 from ...datasets.imagenet import ImageNet
 from ...datasets.loading.views import TrainView
-from ...models.ddcolor import DDColor
+from ...models.ddcolor.method import DDColor
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

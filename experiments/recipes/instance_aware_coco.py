@@ -11,7 +11,7 @@ Result:  not run yet; the paper has LPIPS .110, 28.592 dB PSNR and SSIM .944 on 
 
 from ...datasets.coco import Coco
 from ...datasets.loading.views import TrainView
-from ...models.instance_aware import InstanceAware
+from ...models.instance_aware.method import InstanceAware
 from ..experiment import Experiment, Training
 
 _METHOD = InstanceAware.Config()

@@ -7,7 +7,7 @@ Result:  not run yet
 
 from ...datasets.loading.views import EvalView, TrainView
 from ...datasets.scenes.adapter import Scenes
-from ...models.instance_aware import InstanceAware, Stage
+from ...models.instance_aware.method import InstanceAware, Stage
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

@@ -12,8 +12,8 @@ Result:  not run yet
 
 from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
-from ...models.extra_losses import ExtraLosses
-from ...models.nogan import NoGan, Phase
+from ...models.base.extra_losses import ExtraLosses
+from ...models.nogan.method import NoGan, Phase
 from ..experiment import Experiment, Training
 
 _REPEAT = (

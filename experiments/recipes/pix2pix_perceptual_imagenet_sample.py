@@ -12,7 +12,7 @@ Result:  not run yet
 
 from dataclasses import replace
 
-from ...models.extra_losses import ExtraLosses
+from ...models.base.extra_losses import ExtraLosses
 from .pix2pix_imagenet_sample import experiment as plain
 
 experiment = replace(

@@ -11,7 +11,7 @@ Result:  not run yet
 
 from dataclasses import replace
 
-from ...models.extra_losses import ExtraLosses
+from ...models.base.extra_losses import ExtraLosses
 from .unet_imagenet_sample import experiment as plain
 
 experiment = replace(

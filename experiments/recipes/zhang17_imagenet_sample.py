@@ -7,7 +7,7 @@ Result:  not run yet; `crosschroma hints-curve RUN` tells what hints add to it
 
 from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
-from ...models.zhang17 import Stage, Zhang17
+from ...models.zhang17.method import Stage, Zhang17
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

@@ -12,7 +12,7 @@ from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.settings import to_plain
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang17 import Zhang17
+from crosschroma.models.zhang17.method import Zhang17
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from crosschroma.experiments.benchmark_export import (
     ONNX,
     bench_export,
 )
+from crosschroma.models.base.method import ColorizationSystem
 from crosschroma.models.pix2pix import Pix2Pix
-from crosschroma.models.system import ColorizationSystem
 from rich.console import Console
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from crosschroma.experiments import benchmark_network
 from crosschroma.experiments.benchmark_network import FORWARD, OURS, REFERENCE, STEP, bench_network
-from crosschroma.models import state_space
-from crosschroma.models.colormamba_networks import ColorMambaGenerator, Design
-from crosschroma.models.scan import selective_scan_2d
+from crosschroma.models.colormamba import vss_block
+from crosschroma.models.colormamba.networks import ColorMambaGenerator, Design
+from crosschroma.models.scan.selective_scan import selective_scan_2d
 
 
 def test_it_measures_both_passes_and_writes_them(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_it_measures_both_passes_and_writes_them(tmp_path: Path) -> None:
         assert measured.cost[work] > 0
     assert measured.loop_seconds is not None
     assert measured.loop_seconds > 0
-    assert state_space.selective_scan_2d is selective_scan_2d
+    assert vss_block.selective_scan_2d is selective_scan_2d
 
 
 def test_without_the_scan_every_other_layer_still_gets_its_gradient() -> None:
@@ -38,7 +38,7 @@ def test_without_the_scan_every_other_layer_still_gets_its_gradient() -> None:
     def step() -> None:
         hsv_hat, rgb_hat = generator(torch.rand(1, 1, 64, 64))
         (hsv_hat.sum() + rgb_hat.sum()).backward()
-        called.append(state_space.selective_scan_2d)
+        called.append(vss_block.selective_scan_2d)
 
     benchmark_network._without_scan(step)
     assert called == [benchmark_network._stand_in]
@@ -49,7 +49,7 @@ def test_without_the_scan_every_other_layer_still_gets_its_gradient() -> None:
 def test_the_loop_is_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
     monkeypatch.setattr(
-        state_space,
+        vss_block,
         "selective_scan_2d",
         lambda *_, **options: called.append(options["backend"]) or selective_scan_2d(*_, **options),
     )
@@ -63,4 +63,4 @@ def test_a_failure_puts_the_scan_back() -> None:
 
     with pytest.raises(ValueError, match="stopped"):
         benchmark_network._without_scan(fail)
-    assert state_space.selective_scan_2d is selective_scan_2d
+    assert vss_block.selective_scan_2d is selective_scan_2d

@@ -22,7 +22,7 @@ from crosschroma.experiments.benchmark_scan import (
     make_inputs,
     materialised_loop,
 )
-from crosschroma.models.scan import selective_scan_2d
+from crosschroma.models.scan.selective_scan import selective_scan_2d
 
 SHAPE = next(shape for shape in SHAPES if shape.name == "1,64,1,1024")
 

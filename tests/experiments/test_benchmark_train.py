@@ -25,7 +25,7 @@ from crosschroma.experiments.benchmark_train import (
 from crosschroma.experiments.devices import make_fabric
 from crosschroma.experiments.engine import Run
 from crosschroma.experiments.experiment import Experiment, Hardware
-from crosschroma.models.extra_losses import ExtraLosses
+from crosschroma.models.base.extra_losses import ExtraLosses
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang16 import Zhang16

@@ -12,9 +12,9 @@ from crosschroma.datasets import registry
 from crosschroma.datasets.base.color import lab_to_rgb
 from crosschroma.datasets.imagenet import ImageNetSample
 from crosschroma.experiments import cli, recipe_list
-from crosschroma.models import ab_prior
-from crosschroma.models.ab_bins import ab_bins
-from crosschroma.models.ab_prior import load_prior
+from crosschroma.models.color import ab_prior
+from crosschroma.models.color.ab_bins import ab_bins
+from crosschroma.models.color.ab_prior import load_prior
 from PIL import Image
 
 BINS = ab_bins()

@@ -9,8 +9,8 @@ import pytest
 import torch
 from crosschroma.experiments.fold import folded, norms
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
-from crosschroma.models.blocks import init_normal
 from crosschroma.models.encoder_unet import EncoderUNet
+from crosschroma.models.layers.norms import init_normal
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from torch import Tensor, nn

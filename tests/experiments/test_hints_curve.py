@@ -20,7 +20,7 @@ from crosschroma.experiments.hints_curve import COUNTS, PUBLISHED, HintsCurve, h
 from crosschroma.experiments.hints_plot import plot_hints
 from crosschroma.experiments.settings import to_plain
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang17 import Zhang17
+from crosschroma.models.zhang17.method import Zhang17
 
 
 class Obedient(Zhang17):

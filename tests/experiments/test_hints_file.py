@@ -12,7 +12,7 @@ from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments.hints_file import Hints, hints_from_plain, hints_text, read_hints
 from crosschroma.experiments.infer import Colorizer, Origin
 from crosschroma.experiments.palette import Palette
-from crosschroma.models.hints import HintPoint
+from crosschroma.models.color.hint_points import HintPoint
 from crosschroma.models.unet import UNet
 from PIL import Image
 

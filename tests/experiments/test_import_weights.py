@@ -10,14 +10,14 @@ import pytest
 import torch
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli, import_weights, shipped
+from crosschroma.experiments.artifacts import released_weights
 from crosschroma.experiments.import_weights import Release, read_state
 from crosschroma.losses.pretrained.published_weights import Published, sha256
-from crosschroma.models import released
-from crosschroma.models.ab_bins import ab_bins
-from crosschroma.models.instance_aware import InstanceAware
-from crosschroma.models.system import ColorizationSystem
+from crosschroma.models.base.method import ColorizationSystem
+from crosschroma.models.color.ab_bins import ab_bins
+from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.zhang16 import Zhang16
-from crosschroma.models.zhang17 import Zhang17
+from crosschroma.models.zhang17.method import Zhang17
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,7 +25,7 @@ from torch import Tensor
 State = dict[str, Tensor]
 
 
-def state_of(system: ColorizationSystem, names: released.Names) -> State:
+def state_of(system: ColorizationSystem, names: released_weights.Names) -> State:
     """Weights as their authors would name them."""
     own = system.get_submodule("generator").state_dict()
     return {names.released(n): v.clone() for n, v in own.items() if n not in names.own}
@@ -43,7 +43,7 @@ def original() -> Zhang16:
 def file(original: Zhang16, tmp_path_factory: pytest.TempPathFactory) -> Path:
     decoding = {"model_out.weight": ab_bins().T.reshape(2, 313, 1, 1) / 110}
     path = tmp_path_factory.mktemp("authors") / "weights.pth"
-    torch.save(state_of(original, released.ZHANG16) | decoding, path)
+    torch.save(state_of(original, released_weights.ZHANG16) | decoding, path)
     return path
 
 
@@ -102,7 +102,7 @@ def test_a_known_file_brings_its_name_and_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "latest_net_G.pth"
-    torch.save(state_of(Zhang17(Zhang17.Config(width=4)), released.ZHANG17), path)
+    torch.save(state_of(Zhang17(Zhang17.Config(width=4)), released_weights.ZHANG17), path)
     known = Release(
         name="zhang17_known",
         files=(Published(path.name, sha256(path)[:16], ""),),
@@ -123,7 +123,7 @@ def test_a_known_file_brings_its_name_and_settings(
 
 
 def test_every_release_is_of_a_method_and_has_a_hash() -> None:
-    assert import_weights.RELEASES.keys() == released.METHODS.keys()
+    assert import_weights.RELEASES.keys() == released_weights.METHODS.keys()
     every = [release for group in import_weights.RELEASES.values() for release in group]
     assert len({release.name for release in every}) == len(every)
     for release in every:
@@ -180,8 +180,10 @@ def test_three_files_of_a_folder_are_one_method(
     folder = tmp_path / "coco"
     folder.mkdir()
     system = InstanceAware(InstanceAware.Config(width=4))
-    branch = {released.BRANCH.released(n): v for n, v in system.generator.state_dict().items()}
-    fusion = {released.FUSION.released(n): v for n, v in system.fusion.state_dict().items()}
+    branch = {
+        released_weights.BRANCH.released(n): v for n, v in system.generator.state_dict().items()
+    }
+    fusion = {released_weights.FUSION.released(n): v for n, v in system.fusion.state_dict().items()}
     fusion = branch | {n: v + 1 for n, v in fusion.items() if n != "trained"}
     torch.save(branch, folder / "latest_net_G.pth")
     torch.save({f"module.{n}": v for n, v in fusion.items()}, folder / "latest_net_GF.pth")

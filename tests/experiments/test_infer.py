@@ -17,10 +17,10 @@ from crosschroma.datasets.base.color import (
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.palette import Palette
-from crosschroma.models.domain import output_to_rgb
-from crosschroma.models.generator_system import GeneratorSystem
-from crosschroma.models.hints import HintPoint
-from crosschroma.models.instance_aware import InstanceAware
+from crosschroma.models.base.domain import output_to_rgb
+from crosschroma.models.base.generator import GeneratorSystem
+from crosschroma.models.color.hint_points import HintPoint
+from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.unet import UNet
 from PIL import Image
 

@@ -12,7 +12,7 @@ from crosschroma.experiments import checkpoint
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate import evaluate
 from crosschroma.experiments.experiment import Experiment, Training
-from crosschroma.models.instance_aware import InstanceAware, Stage
+from crosschroma.models.instance_aware.method import InstanceAware, Stage
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 STAGES = tuple(Stage(name=name, steps=2, lr=1e-3) for name in ("full", "instance", "fusion"))

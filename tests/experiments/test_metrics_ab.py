@@ -18,8 +18,8 @@ from crosschroma.experiments.metrics_ab import (
     delta_e_2000,
     rarity_and_auc,
 )
-from crosschroma.models.ab_bins import nearest_bins
-from crosschroma.models.ab_prior import load_prior
+from crosschroma.models.color.ab_bins import nearest_bins
+from crosschroma.models.color.ab_prior import load_prior
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 

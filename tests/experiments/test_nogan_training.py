@@ -9,7 +9,7 @@ from crosschroma.datasets.loading.views import EvalView, TrainView
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment, Training
-from crosschroma.models.nogan import NoGan, Phase
+from crosschroma.models.nogan.method import NoGan, Phase
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 PHASES = tuple(

@@ -11,9 +11,9 @@ from crosschroma.datasets.base.color import lab_from_uint8, rgb_to_hsv
 from crosschroma.datasets.base.errors import DataError
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.palette import Palette, Recolor
-from crosschroma.models.ab_bins import ab_bins
+from crosschroma.models.color.ab_bins import ab_bins
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang17 import Zhang17
+from crosschroma.models.zhang17.method import Zhang17
 from PIL import Image
 
 

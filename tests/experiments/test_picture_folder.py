@@ -16,7 +16,7 @@ from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.picture_folder import FileOptions, colorize_files
 from crosschroma.experiments.recipe_list import load
 from crosschroma.experiments.seen import Seen
-from crosschroma.models.hints import HintPoint
+from crosschroma.models.color.hint_points import HintPoint
 from crosschroma.models.unet import UNet
 from PIL import Image
 

@@ -13,10 +13,10 @@ from crosschroma.experiments.exported_file import ExportedColors
 from crosschroma.experiments.infer import Colorizer
 from crosschroma.experiments.method_colors import MethodColors
 from crosschroma.experiments.precision import MIN_DB, Bfloat16Colors, compiled
-from crosschroma.models.hints import points_to_hints
+from crosschroma.models.color.hint_points import points_to_hints
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang17 import Zhang17
+from crosschroma.models.zhang17.method import Zhang17
 from PIL import Image
 
 

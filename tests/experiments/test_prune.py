@@ -6,7 +6,7 @@ import pytest
 import torch
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.prune import narrowed, sparsified, with_width
-from crosschroma.models.cocolor import CoColor
+from crosschroma.models.cocolor.method import CoColor
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix, Pix2PixGenerator
 from crosschroma.models.unet import UNet, UNetGenerator

@@ -21,9 +21,9 @@ from crosschroma.experiments.engine import fit
 from crosschroma.experiments.evaluate_run import evaluate_run
 from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.infer import Colorizer
-from crosschroma.models.cocolor import CoColor
-from crosschroma.models.cocolor_stages import Stage
-from crosschroma.models.paths import PATHS
+from crosschroma.models.cocolor.method import CoColor
+from crosschroma.models.cocolor.paths import PATHS
+from crosschroma.models.cocolor.stages import Stage
 from crosschroma.models.unet import UNet
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 from PIL import Image

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment
-from crosschroma.models.zhang17 import Stage, Zhang17
+from crosschroma.models.zhang17.method import Stage, Zhang17
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 

@@ -16,9 +16,9 @@ from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.losses.distillation import distillation_kl
 from crosschroma.losses.terms import total
-from crosschroma.models.domain import DomainName, network_target
+from crosschroma.models.base.domain import DomainName, network_target
+from crosschroma.models.base.extra_losses import ExtraLosses
 from crosschroma.models.encoder_unet import EncoderUNet
-from crosschroma.models.extra_losses import ExtraLosses
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.student import Student
 from crosschroma.models.unet import UNet

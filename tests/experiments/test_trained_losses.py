@@ -13,7 +13,7 @@ from crosschroma.experiments.engine import fit
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import from_plain
 from crosschroma.losses.pretrained.squeezenet import SqueezeNet
-from crosschroma.models.extra_losses import ExtraLosses
+from crosschroma.models.base.extra_losses import ExtraLosses
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 

@@ -20,8 +20,8 @@ from crosschroma.experiments.video import FrameColorizer, VideoOptions, colorize
 from crosschroma.experiments.video_flow import _seen, motion
 from crosschroma.experiments.video_metric import WarpError
 from crosschroma.experiments.video_steady import Steady
-from crosschroma.models.generator_system import GeneratorSystem
-from crosschroma.models.hints import HintPoint
+from crosschroma.models.base.generator import GeneratorSystem
+from crosschroma.models.color.hint_points import HintPoint
 from PIL import Image
 
 SIDE = 64

@@ -8,7 +8,7 @@ import pytest
 import torch
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.models.extra_losses import ExtraLosses
+from crosschroma.models.base.extra_losses import ExtraLosses
 from crosschroma.models.inception_unet import ConvDecoderNetwork, InceptionUNet
 
 SMALL = InceptionUNet.Config().smoke()

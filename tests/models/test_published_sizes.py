@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from crosschroma.models.inception_unet import InceptionUNet
-from crosschroma.models.instance_aware import InstanceAware
-from crosschroma.models.nogan import NoGan
+from crosschroma.models.instance_aware.method import InstanceAware
+from crosschroma.models.nogan.method import NoGan
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from crosschroma.models.zhang16 import Zhang16
-from crosschroma.models.zhang17 import Zhang17
+from crosschroma.models.zhang17.method import Zhang17
 
 # config, network, trainable parameters
 SIZES = [

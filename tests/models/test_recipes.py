@@ -13,7 +13,7 @@ from crosschroma.experiments import recipe_list
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import from_plain, to_plain
 from crosschroma.losses.terms import Terms, total
-from crosschroma.models.system import ColorizationSystem
+from crosschroma.models.base.method import ColorizationSystem
 
 RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
 

@@ -13,8 +13,8 @@ from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.rebalanced import rebalancing_weights
-from crosschroma.models.ab_bins import ab_bins, nearest_bins
-from crosschroma.models.ab_prior import AbPrior, load_prior
+from crosschroma.models.color.ab_bins import ab_bins, nearest_bins
+from crosschroma.models.color.ab_prior import AbPrior, load_prior
 from crosschroma.models.zhang16 import Zhang16, Zhang16Generator
 from torch import Tensor, nn
 

@@ -5,7 +5,7 @@ Time:    4 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other ru
 Result:  ImageNet sample 23.25 dB, AE 10.74, ab_std_ratio 0.20; BSDS500 22.54 dB, 10.67, 0.22
 """
 
-from ....models.zhang17 import Stage, Zhang17
+from ....models.zhang17.method import Stage, Zhang17
 from ...budget import budget_experiment, stage_steps
 
 _CLASSES, _COLORS, _FINE = stage_steps(8, 16, 6)

@@ -1,0 +1,399 @@
+"""CoColor: a NIR and a gray colorizer that help each other over translated images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from ...datasets.base.batch import Batch
+from ...datasets.base.color import Gamut
+from ...datasets.base.errors import UserError, unknown
+from ...losses.terms import Terms
+from ..base.domain import DomainName
+from ..base.generator import GeneratorSystem
+from ..base.method import ColorizationSystem, Step
+from ..base.padding import pad_and_crop
+from ..base.self_ensemble import SelfEnsemble, self_ensemble
+from ..base.stages import Schedule, Staged
+from ..base.weights import NONE, load_start
+from .branches import GIVEN, Branches, CoDomain
+from .fusion import FeatureExchange, PathFusion
+from .losses import LossWeights, Seen
+from .paths import PATHS, Colorizer, Painted, luminance, paint, painted, with_luminance
+from .stages import Stage, StageName
+from .translator import Translator
+
+Output = Literal["fused", "mean", "nir", "nir_as_gray", "gray", "gray_as_nir"]
+
+_COLORIZERS: dict[DomainName, str] = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
+_TRANSLATORS = {"nir_as_gray": "translator_n2g", "gray_as_nir": "translator_g2n"}
+
+
+class CoColor(Staged[Stage], ColorizationSystem):
+    """Colour from NIR, from gray or from both, by up to four paths over two colorizers.
+
+    With F_N and F_G the colorizers and X_N2G, X_G2N the translated images, the paths are
+    F_N(X_N) (``nir``), F_G(X_N2G) (``nir_as_gray``), F_G(X_G) (``gray``) and F_N(X_G2N)
+    (``gray_as_nir``). NIR alone has the first two, gray alone the last two. X_G is L*/100, and
+    where gray is given ``colorize`` keeps it; the L* of a NIR image on the gray path is the
+    translated one. Batches with a plane ``photo`` teach the gray paths from these photographs too.
+
+    Paper: Yang, Chen, Yang 2023 (CoColor), abstract and figure 3: the four paths, the translation
+    in both directions, pre-trained colorizers, progressive training with fusion under consistency
+    of pixels and features.
+    Differs: the paper's networks, weights, stage lengths, discriminators and fusion operator are
+    not public. Here the colorizers are any of this suite's, the translators are supervised by the
+    pairs (L1 and SSIM), nothing is adversarial, and features agree in direction, not in size.
+    """
+
+    name = "cocolor"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Branches, LossWeights, ColorizationSystem.Config):
+        """Settings of ``CoColor``, with those of its branches and the weights of its losses.
+
+        Attributes:
+            domain: what ``colorize`` is given. Training is the same for all three.
+            output: what ``colorize`` returns: the ``fused`` result of all paths that the domain
+                has, their ``mean``, or that of one path.
+            fusion: ``weights`` learns one for every path at every pixel; ``mean`` learns nothing.
+            feature_exchange: let the colorizer of the given domain decode its coarsest map plus
+                what it gains from the other's, before the fusion; see ``FeatureExchange``. Off by
+                default: it costs a third pass of a colorizer.
+            stages: the schedule; the last goes on to the end. Those that would train nothing are
+                left out, and their steps go to the following ones. Learning rates take their
+                course anew in each.
+            translator_width: channels of a translator at full resolution.
+            translator_blocks: its residual blocks.
+            fusion_width: channels of the fusion's convolutions.
+            ensemble: of views of the image when colouring, for all that a path or fusion does;
+                see ``self_ensemble``. The colorizers' own setting does not count.
+            translator_lr: Adam's learning rate of the translators; ``fusion_lr`` of fusion and
+                exchange. The colorizers have their own.
+        """
+
+        domain: CoDomain = "nir"
+        output: Output = "fused"
+        fusion: Literal["weights", "mean"] = "weights"
+        feature_exchange: bool = False
+        stages: tuple[Stage, ...] = (
+            Stage(name="pretrain", steps=4000),
+            Stage(name="translate", steps=1000),
+            Stage(name="joint", steps=4000),
+            Stage(name="fuse", steps=1000),
+        )
+        translator_width: int = 64
+        translator_blocks: int = 9
+        fusion_width: int = 32
+        ensemble: SelfEnsemble = "scales"
+        translator_lr: float = 1e-3
+        fusion_lr: float = 1e-3
+
+        def smoke(self) -> Self:
+            return replace(
+                self,
+                nir_colorizer=self.nir_colorizer.smoke(),
+                gray_colorizer=self.gray_colorizer.smoke(),
+                nir_start=NONE,
+                gray_start=NONE,
+                stages=(Stage(name="joint", steps=1), Stage(name="fuse", steps=1)),
+                translator_width=4,
+                translator_blocks=1,
+                fusion_width=8,
+                ensemble="none",
+            )
+
+        @property
+        def outputs(self) -> tuple[str, ...]:
+            """Every path, and ``fused_`` and ``mean_`` of each domain that has several."""
+            several = [domain for domain in GIVEN if len(self.ways(domain)) > 1]
+            joined = (f"{kind}_{domain}" for domain in several for kind in ("fused", "mean"))
+            return (*self.ways("both"), *joined)
+
+        def with_output(self, output: str) -> Self:
+            if output not in self.outputs:
+                raise UserError(unknown("output of cocolor", output, self.outputs))
+            if output in PATHS:
+                changes = {"output": output, "domain": PATHS[output].given}
+            else:
+                changes = dict(zip(("output", "domain"), output.split("_"), strict=True))
+            return replace(self, **changes)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self._names: list[str] = []
+        for domain, (colorizer, _) in config.colorizers.items():
+            self._add(_COLORIZERS[domain], Colorizer(colorizer, domain))
+        if config.gray_branch and config.translation:
+            for way, name in _TRANSLATORS.items():
+                if way == "gray_as_nir" or config.nir_to_gray == "translator":
+                    self._add(name, Translator(config.translator_width, config.translator_blocks))
+        if config.gray_branch:
+            self._add_fusion()
+        self.inference_networks = tuple(self._names)
+        self.schedule = Schedule([s for s in config.stages if self.trained_in(s.name)])
+        self._check_output()
+
+    @property
+    def domain(self) -> CoDomain:
+        return self.config.domain
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"nir", "rgb"})
+
+    @property
+    def networks_used(self) -> tuple[str, ...]:
+        ways = self._output_ways()
+        used = {_COLORIZERS[PATHS[way].colorizer] for way in ways}
+        used |= {self._translator(way) for way in ways if way in _TRANSLATORS}
+        if self.config.output == "fused" and len(ways) > 1:
+            used |= {"fusion", "exchange"}
+        return tuple(name for name in self._names if name in used)
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {name: self.get_submodule(name) for name in self._names}
+
+    def load_pretrained(self) -> str:
+        loaded = {}
+        for domain, (_, start) in self.config.colorizers.items():
+            name = _COLORIZERS[domain]
+            system = cast(GeneratorSystem, self.get_submodule(f"{name}.system"))
+            if start == NONE:
+                loaded[name] = system.load_pretrained()
+            else:
+                option, settings = f"--method.{domain}-start", f"--method.{domain}-colorizer"
+                loaded[name] = load_start(system.generator, start, option, settings)
+        return "; ".join(f"{name}: {text}" for name, text in loaded.items() if text)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        config, optimizers = self.config, {}
+        for name, network in self.networks().items():
+            if name in self._colorizers():
+                system = cast(ColorizationSystem, network.get_submodule("system"))
+                optimizers[name] = system.optimizers()["generator"]
+            else:
+                translator = name in _TRANSLATORS.values()
+                lr = config.translator_lr if translator else config.fusion_lr
+                optimizers[name] = Adam(network.parameters(), lr=lr)
+        return optimizers
+
+    def trained_in(self, stage: StageName) -> list[str]:
+        """The networks that learn in a stage, by name."""
+        config, translators = self.config, list(_TRANSLATORS.values())
+        thawed = [name for domain, name in _COLORIZERS.items() if domain != config.frozen]
+        names = {
+            "pretrain": list(_COLORIZERS.values()),
+            "translate": translators if config.translates else [],
+            "joint": [*thawed, *translators],
+            "fuse": ["fusion", "exchange"],
+        }
+        return [name for name in names[stage] if name in self._names]
+
+    def training_step(self, batch: Batch, step: Step) -> None:
+        stage = self.schedule.stage(step.index).name
+        trained = self.trained_in(stage)
+        resting = [name for name in self._names if name not in trained]
+        for name in resting:
+            self.get_submodule(name).eval()  # running averages rest, too
+        losses = {
+            "pretrain": self._pretrain_losses,
+            "translate": self._translate_losses,
+            "joint": self._joint_losses,
+            "fuse": self._fuse_losses,
+        }
+        with step.frozen(*resting):
+            terms = losses[stage](Seen.of(batch))
+            step.backward({f"{stage}/{name}": term for name, term in terms.items()}, stage)
+        for name in trained:
+            step.update(name)
+
+    def paths(self, batch: Batch) -> dict[str, Tensor]:
+        """The result of every path that the batch's planes allow.
+
+        Args:
+            batch: with ``nir``, ``gray`` or both.
+
+        Returns:
+            By the names of ``PATHS``: B3HW sRGB in [0,1].
+        """
+        planes: dict[DomainName, Tensor] = {
+            domain: batch[domain] for domain in GIVEN["both"] if domain in batch
+        }
+        ways = [way for domain in planes for way in self.config.ways(domain)]
+        made = self._paint(ways, planes)
+        return {way: result.rgb for way, result in made.items()}
+
+    def colorize(self, batch: Batch) -> Tensor:
+        given, kind = GIVEN[self.domain], self.config.ensemble
+
+        def run(planes: Tensor) -> Tensor:
+            split = planes.split(1, dim=1)
+            return self._result(dict(zip(given, split, strict=True)))
+
+        planes = torch.cat([batch[domain] for domain in given], dim=1)
+        # half the size in cells of self_ensemble; the colorizers pad to their own strides
+        stride = 8 if kind == "scales" else 1
+        rgb = pad_and_crop(lambda image: self_ensemble(run, image, kind), planes, stride)
+        rgb = rgb.clamp(0, 1)
+        return rgb if self.domain == "nir" else with_luminance(rgb, batch["gray"])
+
+    def _result(self, planes: dict[DomainName, Tensor]) -> Tensor:
+        """RGB by the configured output."""
+        made = self._paint(self._output_ways(), planes)
+        if self.config.output == "fused":
+            return self._fused(self.domain, made)
+        return torch.stack([result.rgb for result in made.values()]).mean(0)
+
+    def _add(self, name: str, network: nn.Module) -> None:
+        setattr(self, name, network)
+        self._names.append(name)
+
+    def _add_fusion(self) -> None:
+        """The networks that join paths, and what they and the consistency of features ask for."""
+        config = self.config
+        ways = {domain: len(config.ways(domain)) for domain in GIVEN}
+        several = {domain: count for domain, count in ways.items() if count > 1}
+        if config.fusion == "weights":
+            self._add("fusion", PathFusion(several, config.fusion_width))
+        shapes = {cast(Colorizer, self.get_submodule(name)).coarsest for name in self._colorizers()}
+        exchanged = config.feature_exchange and config.translation
+        if (exchanged or config.weight_feature_consistency) and (len(shapes) > 1 or None in shapes):
+            raise UserError(
+                "cocolor: the colorizers have no coarsest maps of equal channels and stride; "
+                "set weight_feature_consistency to 0 and leave feature_exchange off"
+            )
+        if exchanged:
+            channels, _ = cast(tuple[int, int], shapes.pop())
+            self._add("exchange", FeatureExchange(("nir", "gray"), channels))
+
+    def _colorizers(self) -> list[str]:
+        return [name for name in _COLORIZERS.values() if name in self._names]
+
+    def _check_output(self) -> None:
+        config, ways = self.config, self.config.ways(self.domain)
+        possible = ["fused", "mean", *ways] if ways else []
+        if config.output not in possible:
+            raise UserError(
+                f"cocolor: output {config.output} cannot be made from {config.domain} here; "
+                f"choose one of {', '.join(possible) or 'another domain'}"
+            )
+
+    def _output_ways(self) -> list[str]:
+        """The paths that ``colorize`` walks."""
+        output = self.config.output
+        return self.config.ways(self.domain) if output in ("fused", "mean") else [output]
+
+    def _paint(
+        self,
+        ways: Iterable[str],
+        planes: Mapping[DomainName, Tensor],
+        gamut: Gamut = "chroma",
+    ) -> dict[str, Painted]:
+        """Walk the paths; a colorizer runs once on all planes that it learns from."""
+        wanted, made = set(ways), dict[str, Painted]()
+        rests = self.training and self.config.learn_translated == "gray"
+        resting = {"gray_as_nir"} if rests else set[str]()
+        for colorizer, name in _COLORIZERS.items():  # F_N first: F_G may be given what it makes
+            mine = [way for way in PATHS if way in wanted and PATHS[way].colorizer == colorizer]
+            inputs = {way: self._plane(way, planes, made) for way in mine}
+            for learn in (True, False):
+                group = {way: inputs[way] for way in mine if (way in resting) != learn}
+                if group:
+                    made |= paint(self.get_submodule(name), colorizer, group, gamut, learn)
+        return {way: made[way] for way in PATHS if way in made}
+
+    def _plane(
+        self, way: str, planes: Mapping[DomainName, Tensor], made: Mapping[str, Painted]
+    ) -> Tensor:
+        """What the colorizer at the end of a path is given, B1HW in [0,1]."""
+        given, colorizer = PATHS[way]
+        if given == colorizer:
+            return planes[given]
+        if (translator := self._translator(way)) in _TRANSLATORS.values():
+            return self.get_submodule(translator)(planes[given]).float()
+        nir = made["nir"] if "nir" in made else self._paint(["nir"], planes)["nir"]
+        return luminance(nir.rgb)
+
+    def _translator(self, way: str) -> str:
+        """The network that translates for a path."""
+        translator = _TRANSLATORS[way]
+        return translator if translator in self._names else _COLORIZERS["nir"]
+
+    def _fused(self, domain: CoDomain, made: Mapping[str, Painted]) -> Tensor:
+        """One result of those of all the paths that ``domain`` has: B3HW in [0,1]."""
+        ways = self.config.ways(domain)
+        results = [self._exchanged(way, made) for way in ways]
+        rgb, planes = [r.rgb for r in results], [r.plane for r in results]
+        if "fusion" in self._names and len(ways) > 1:
+            return self.get_submodule("fusion")(domain, rgb, planes)
+        return torch.stack(rgb).mean(0)
+
+    def _exchanged(self, way: str, made: Mapping[str, Painted]) -> Painted:
+        """The result of a path without translation, its features helped by the other colorizer."""
+        given, colorizer = PATHS[way]
+        result = made[way]
+        if "exchange" not in self._names or given != colorizer:
+            return result
+        other = made[f"{given}_as_{'gray' if given == 'nir' else 'nir'}"]
+        gain = self.get_submodule("exchange")(given, result.feature, other.feature)
+        network = self.get_submodule(_COLORIZERS[colorizer])
+        output, feature = network(result.plane, gain)
+        return painted(colorizer, output, result.plane, feature)
+
+    def _pretrain_losses(self, seen: Seen) -> Terms:
+        own = [way for way in self.config.ways("both") if way in GIVEN["both"]]
+        return self._supervised(self._paint(own, seen.planes, "clip"), seen)
+
+    def _translate_losses(self, seen: Seen) -> Terms:
+        planes: dict[DomainName, Tensor] = {**seen.planes, "gray": seen.paired_gray}
+        ways = [way for way, name in _TRANSLATORS.items() if name in self._names]
+        return self._translation({way: self._plane(way, planes, {}) for way in ways}, seen)
+
+    def _joint_losses(self, seen: Seen) -> Terms:
+        config = self.config
+        made = self._paint(config.ways("both"), seen.planes, "clip")
+        terms = self._supervised(made, seen)
+        if not config.gray_branch:
+            return terms
+        if not config.translation:
+            return terms | config.consistency_terms(
+                "nir", made["nir"], made["gray"].first(seen.pairs)
+            )
+        terms |= config.consistency_terms("nir", made["nir"], made["nir_as_gray"])
+        terms |= config.consistency_terms("gray", made["gray"], made["gray_as_nir"])
+        return terms | self._translation({way: made[way].plane for way in _TRANSLATORS}, seen)
+
+    def _fuse_losses(self, seen: Seen) -> Terms:
+        made = self._paint(self.config.ways("both"), seen.planes)
+        pairs = {way: result.first(seen.pairs) for way, result in made.items()}
+        terms: Terms = {}
+        for domain in GIVEN:
+            if len(self.config.ways(domain)) > 1:
+                truth = seen.truth["gray" if domain == "gray" else "nir"]
+                fused = self._fused(domain, made if domain == "gray" else pairs)
+                if domain != "nir":
+                    fused = with_luminance(fused, seen.planes["gray"][: len(fused)])
+                terms |= self.config.error_terms(domain, fused, truth)
+        return terms
+
+    def _supervised(self, made: Mapping[str, Painted], seen: Seen) -> Terms:
+        terms: Terms = {}
+        for way, result in made.items():
+            terms |= self.config.error_terms(way, result.rgb, seen.truth[PATHS[way].given])
+        return terms
+
+    def _translation(self, planes: Mapping[str, Tensor], seen: Seen) -> Terms:
+        true = {"nir_as_gray": seen.paired_gray, "gray_as_nir": seen.planes["nir"]}
+        terms: Terms = {}
+        for way, name in _TRANSLATORS.items():
+            if name in self._names:
+                found, short = planes[way][: seen.pairs], name.removeprefix("translator_")
+                terms |= self.config.translation_terms(short, found, true[way])
+        return terms

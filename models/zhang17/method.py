@@ -1,0 +1,239 @@
+"""Real-time user-guided colorization: colours from gray, and from hints where a user gives some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from ...datasets.base.batch import Batch
+from ...datasets.base.color import AB_SCALE, rgb_to_lab
+from ...datasets.base.errors import UserError
+from ...losses.pixel import pixel_loss
+from ...losses.rebalanced import soft_cross_entropy
+from ...losses.terms import Term, Terms
+from ..base.generator import GeneratorSystem
+from ..base.method import Step
+from ..base.padding import pad_and_crop
+from ..base.stages import RatedStage, Schedule, Staged
+from ..color.global_hints import GLOBAL_HINTS, GlobalHintsNetwork, drop_at_random, global_hints
+from ..color.hint_points import simulate_hints
+from .network import CLASS_STRIDE, Detached, Zhang17Network, nearest_class
+from .suggestions import Suggestion, suggest_colors
+
+StageName = Literal["classify", "regress"]
+
+_STRIDE = 8  # H and W of what the network sees must be multiples of it
+_DETACHED: dict[StageName, Detached] = {"classify": "colors", "regress": "classes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(RatedStage):
+    """A part of the training. Both losses are there in all, on a common network that hears one.
+
+    Attributes:
+        name: ``classify``: the common blocks learn from the classes, and the decoder from what they
+            make of it; ``regress``: they learn from the colours, and the head of classes likewise.
+        lr: Adam's learning rate.
+        hints: whether true colours are revealed.
+    """
+
+    name: StageName
+    hints: bool
+
+
+class Zhang17(Staged[Stage], GeneratorSystem):
+    """Regression of ab from L* and sparse hints, with the distribution of colours at hand.
+
+    ``Batch["hints"]`` and, with ``global_hints``, ``Batch["global_hints"]`` are what a user gives;
+    without them colours are automatic.
+
+    Paper: Zhang, Zhu, Isola, Geng, Lin, Yu and Efros 2017, "Real-Time User-Guided Image
+    Colorization with Learned Deep Priors", section 3. Stages, the head of 529 classes and whose
+    gradient ends where are those of the authors' code for PyTorch, which replaces the paper's
+    hypercolumn of 313.
+    Differs: no first training on ten classes of ImageNet; local and global hints are learnt
+    together where both are, each left out at random.
+    """
+
+    name = "zhang17"
+    takes_hints = True
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(GeneratorSystem.Config):
+        """Settings of ``Zhang17``.
+
+        Attributes:
+            stages: the schedule; the last goes on to the end. The released one, in steps of 25
+                images of ImageNet: 15 epochs of classes, 10 and 5 of colours with hints.
+            global_hints: also learn from histogram and saturation; see ``global_hints``.
+            reveal_stop: p of the geometric number of revealed squares; 1 reveals none.
+            reveal_all: chance that an image is revealed whole.
+            drop_global: chance that the histogram, and that the saturation, is not given.
+            loss: error of the colours: ``huber`` with its kink at 1 ab unit, or the released
+                code's ``l1``.
+            weight_colors: of that error, in ab units, a and b added; the released code's is 1/11.
+            weight_classes: of the cross-entropy of the true class. No weight hears both terms, so
+                that the two weights matter only to what is measured over all, as clipping is.
+            mask_center: taken from the mask; 0.5 in the weights that were trained with PyTorch, 0
+                in those that were converted from Caffe.
+            width: channels of the first block.
+        """
+
+        stages: tuple[Stage, ...] = (
+            Stage(name="classify", steps=768_700, lr=1e-4, hints=False),
+            Stage(name="regress", steps=512_500, lr=1e-5, hints=True),
+            Stage(name="regress", steps=256_200, lr=1e-6, hints=True),
+        )
+        global_hints: bool = False
+        reveal_stop: float = 1 / 8
+        reveal_all: float = 0.01
+        drop_global: float = 0.5
+        loss: Literal["huber", "l1"] = "huber"
+        weight_colors: float = 1 / 11
+        weight_classes: float = 1.0
+        mask_center: float = 0.5
+        width: int = 64
+
+        def __post_init__(self) -> None:
+            """Check the settings."""
+            if not 0 < self.reveal_stop <= 1:
+                raise UserError(
+                    f"--method.reveal-stop {self.reveal_stop}: must be above 0 and at most 1"
+                )
+            for name in ("reveal_all", "drop_global"):
+                if not 0 <= getattr(self, name) <= 1:
+                    option = name.replace("_", "-")
+                    raise UserError(f"--method.{option} {getattr(self, name)}: must be 0 to 1")
+
+        def smoke(self) -> Zhang17.Config:
+            stages = (
+                Stage(name="classify", steps=1, lr=3e-3, hints=True),
+                Stage(name="regress", steps=1, lr=3e-3, hints=True),
+            )
+            return replace(self, stages=stages, reveal_stop=0.5, width=8)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__("gray")
+        self.config = config
+        self.schedule = Schedule(config.stages)
+        self.stride = _STRIDE
+        self.generator = Zhang17Network(config.width)
+        self.takes_global_hints = config.global_hints
+        if config.global_hints:
+            self.global_network = GlobalHintsNetwork(8 * config.width)
+            self.inference_networks = ("generator", "global_network")
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {name: self.get_submodule(name) for name in self.inference_networks}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        weights = [p for network in self.networks().values() for p in network.parameters()]
+        return {"generator": Adam(weights, lr=self.config.stages[0].lr)}
+
+    def training_step(self, batch: Batch, step: Step) -> None:
+        stage = self.schedule.stage(step.index)
+        step.backward(self.stage_losses(batch, stage), "generator")
+        step.update("generator")
+
+    def stage_losses(self, batch: Batch, stage: Stage) -> Terms:
+        """The losses as a stage has them; hints are simulated from the batch's true colours."""
+        config = self.config
+        rgb, gray = _whole_cells(batch["rgb"]), _whole_cells(batch["gray"])
+        valid = _whole_cells(batch["valid"]) if "valid" in batch else None
+        ab = rgb_to_lab(rgb)[:, 1:]
+        seen = Batch(gray=gray)
+        added = None  # not that of no hints, whose constant would be BatchNorm's running average
+        if stage.hints:
+            seen["hints"] = simulate_hints(ab / AB_SCALE, config.reveal_stop, config.reveal_all)
+            if config.global_hints:
+                seen["global_hints"] = drop_at_random(global_hints(rgb), config.drop_global)
+                added = self._added(seen)
+        found, logits = self.generator(self._given(seen), added, _DETACHED[stage.name])
+        colors = pixel_loss(config.loss, AB_SCALE * found.float(), ab, valid)
+        number = nearest_class(_at_classes(ab))
+        counted = None if valid is None else _at_classes(valid)
+        classes = soft_cross_entropy(logits, number, torch.ones_like(ab[:, :1, ::4, ::4]), counted)
+        return {
+            f"{config.loss}_ab": Term(2 * colors, config.weight_colors),  # a and b added
+            "cross_entropy_ab": Term(classes, config.weight_classes),
+        }
+
+    def predict(self, batch: Batch) -> Tensor:
+        """ab/110, B2HW at the input's size, true to ``batch``'s hints where it has some."""
+        added = self._added(batch)
+        return pad_and_crop(
+            lambda given: self.generator(given, added)[0].float(), self._given(batch), self.stride
+        )
+
+    @torch.no_grad()
+    def class_logits(self, batch: Batch) -> Tensor:
+        """How likely each class of colour is, given the hints: logits of 529 classes.
+
+        Args:
+            batch: as for ``colorize``, of any size.
+
+        Returns:
+            B x 529 x H/4 x W/4 (rounded up); pixel (i, j) stands for pixel (4 i, 4 j).
+        """
+        given = self._given(batch)
+        height, width = given.shape[-2:]
+        padded = F.pad(given, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
+        logits = self.generator(padded, self._added(batch))[1].float()
+        return logits[..., : -(-height // CLASS_STRIDE), : -(-width // CLASS_STRIDE)]
+
+    def suggest(self, batch: Batch, x: int, y: int, count: int = 5) -> list[Suggestion]:
+        """Colours that a user may want at a pixel of a single picture, the likeliest first.
+
+        Args:
+            batch: one picture as for ``colorize``, with the hints so far.
+            x: column of the pixel, from 0.
+            y: row.
+            count: how many, at most.
+
+        Raises:
+            UserError: a pixel outside the picture.
+        """
+        height, width = batch["gray"].shape[-2:]
+        if not (0 <= x < width and 0 <= y < height):
+            raise UserError(
+                f"x {x}, y {y} lies outside the picture, which is {width} wide and {height} high"
+            )
+        logits = self.class_logits(batch)[0]
+        row, column = (
+            min(round(at / CLASS_STRIDE), cells - 1)
+            for at, cells in zip((y, x), logits.shape[1:], strict=True)
+        )
+        return suggest_colors(logits[:, row, column], batch["gray"][0, 0, y, x].item(), count)
+
+    def _given(self, batch: Batch) -> Tensor:
+        """B4HW: L*, ab and mask as the network takes them."""
+        gray = batch["gray"]
+        hints = batch.get("hints")
+        if hints is None:
+            hints = gray.new_zeros(len(gray), 3, *gray.shape[-2:])
+        return torch.cat([gray - 0.5, hints[:, :2], hints[:, 2:] - self.config.mask_center], dim=1)
+
+    def _added(self, batch: Batch) -> Tensor | None:
+        """What the global hints add to the fourth block."""
+        if not self.config.global_hints:
+            return None
+        given = batch.get("global_hints")
+        if given is None:
+            given = batch["gray"].new_zeros(len(batch["gray"]), GLOBAL_HINTS)
+        return cast(Tensor, self.global_network(given))
+
+
+def _whole_cells(plane: Tensor) -> Tensor:
+    """BCHW cut to sides that are multiples of 8: at most 7 pixels less for training."""
+    height, width = (side // _STRIDE * _STRIDE for side in plane.shape[-2:])
+    return plane[..., :height, :width]
+
+
+def _at_classes(plane: Tensor) -> Tensor:
+    """The pixels for which the map of classes stands."""
+    return plane[..., ::CLASS_STRIDE, ::CLASS_STRIDE]
