@@ -14,24 +14,24 @@ USAGE_ERROR, FAILED = 2, 1
 
 # command -> (module, function, one line for the help)
 COMMANDS = {
-    "train": ("commands_train", "train", "train a recipe into a run folder"),
-    "evaluate": ("commands_results", "evaluate", "score a trained run on its test images"),
-    "score": ("commands_results", "score", "score pictures made by anything"),
-    "table": ("commands_results", "table", "write, or check, the results tables"),
-    "plot": ("commands_plot", "plot", "draw, or check, the plots of the results"),
-    "reproduce": ("commands_train", "reproduce", "train and evaluate every recipe of a table"),
-    "colorize": ("commands_pictures", "colorize", "colour a picture or a folder"),
-    "ui": ("commands_ui", "ui", "colour pictures with hints in a browser"),
-    "hints-curve": ("commands_hints", "hints_curve", "PSNR against the number of colour hints"),
-    "gallery": ("commands_pictures", "gallery", "show runs side by side in one picture"),
-    "compare": ("commands_compare", "compare", "show runs side by side in a page with metrics"),
-    "ship": ("commands_pictures", "ship", "write a run's weights into one small file"),
-    "import-weights": ("commands_import", "import_weights", "take over weights of other authors"),
-    "compress": ("commands_compress", "compress", "smaller forms of a method, in one table"),
-    "export": ("commands_export", "export", "write a method as ONNX, TorchScript or safetensors"),
-    "data": ("commands_data", "data", "check a dataset, or audit its splits for leaks"),
-    "bench": ("commands_bench", "bench", "measure speed against named references"),
-    "list": ("commands_results", "list_recipes", "name every recipe and its networks"),
+    "train": ("train", "train", "train a recipe into a run folder"),
+    "evaluate": ("evaluate", "evaluate", "score a trained run on its test images"),
+    "score": ("evaluate", "score", "score pictures made by anything"),
+    "table": ("evaluate", "table", "write, or check, the results tables"),
+    "plot": ("plot", "plot", "draw, or check, the plots of the results"),
+    "reproduce": ("train", "reproduce", "train and evaluate every recipe of a table"),
+    "colorize": ("colorize", "colorize", "colour a picture or a folder"),
+    "ui": ("ui", "ui", "colour pictures with hints in a browser"),
+    "hints-curve": ("hints_curve", "hints_curve", "PSNR against the number of colour hints"),
+    "gallery": ("colorize", "gallery", "show runs side by side in one picture"),
+    "compare": ("compare", "compare", "show runs side by side in a page with metrics"),
+    "ship": ("colorize", "ship", "write a run's weights into one small file"),
+    "import-weights": ("import_weights", "import_weights", "take over weights of other authors"),
+    "compress": ("compress", "compress", "smaller forms of a method, in one table"),
+    "export": ("export", "export", "write a method as ONNX, TorchScript or safetensors"),
+    "data": ("data", "data", "check a dataset, or audit its splits for leaks"),
+    "bench": ("bench", "bench", "measure speed against named references"),
+    "list": ("evaluate", "list_recipes", "name every recipe and its networks"),
 }
 
 
@@ -83,7 +83,7 @@ def _run(argv: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(unknown("command", name, COMMANDS))
     module_name, function, _ = COMMANDS[name]
-    module = importlib.import_module(f".{module_name}", __package__)
+    module = importlib.import_module(f".commands.{module_name}", __package__)
     return getattr(module, function)(rest)
 
 

@@ -53,7 +53,7 @@ def load(name: str) -> Experiment:
 
 
 def _in(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.py"))
+    return sorted(path.stem for path in folder.glob("[!_]*.py"))
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -48,7 +48,7 @@ def allowed(folder: str, module: str) -> bool:
 
 def test_the_walk_sees_the_imports() -> None:
     """Otherwise every test here would pass on nothing."""
-    found = {name for _, name in imported_modules(REPOSITORY / "experiments/commands_train.py")}
+    found = {name for _, name in imported_modules(REPOSITORY / "experiments/commands/train.py")}
     assert {"experiments.recipe_list", "experiments.engine", "losses.terms"} <= found
     found = {name for _, name in imported_modules(REPOSITORY / "experiments/recipes/unet_vcip.py")}
     assert found >= {"datasets.vcip", "models.unet", "experiments.experiment"}

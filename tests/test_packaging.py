@@ -109,8 +109,8 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"crosschroma", info}
     lists = sorted((REPOSITORY / "datasets/base/splits").glob("*.txt"))
     priors = sorted((REPOSITORY / "models/color/priors").glob("*.json"))
-    pages = sorted((REPOSITORY / "experiments").glob("*.html"))
-    pages += sorted((REPOSITORY / "experiments" / "ui").iterdir())
+    pages = sorted((REPOSITORY / "experiments/compare").glob("*.html"))
+    pages += sorted((REPOSITORY / "experiments/ui/page").iterdir())
     assert len(lists) > 5
     assert priors
     assert pages
@@ -147,7 +147,7 @@ print(cli.run(["train", "unet_scenes_nir", "--smoke", "--hardware.workers", "0"]
     inside = target / "crosschroma"
     files = f"{inside / 'experiments' / 'cli.py'} {inside / 'datasets/base/split_lists.py'}"
     assert first == f"not ours {files}"
-    recipes = {path.stem for path in (REPOSITORY / "experiments" / "recipes").rglob("*.py")}
+    recipes = {path.stem for path in (REPOSITORY / "experiments/recipes").rglob("[!_]*.py")}
     assert set(second.split()[1:]) == recipes
     assert int(second.split()[0]) > 10
     assert code_of_training == "0"

@@ -18,7 +18,8 @@ import pytest
 import tyro
 from crosschroma.datasets.base import split_lists
 from crosschroma.datasets.scenes.adapter import Scenes
-from crosschroma.experiments import checkpoint, cli
+from crosschroma.experiments import cli
+from crosschroma.experiments.artifacts import checkpoint
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -201,7 +202,7 @@ def torchrun_words() -> list[str]:
 def test_the_line_for_several_machines_is_understood() -> None:
     """By torchrun and by ours, and the two agree; run as it stands by the slow test below."""
     from crosschroma.experiments import recipe_list
-    from crosschroma.experiments.commands_train import TrainOptions
+    from crosschroma.experiments.commands.train import TrainOptions
     from torch.distributed.run import get_args_parser
 
     words = torchrun_words()

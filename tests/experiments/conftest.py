@@ -7,7 +7,7 @@ import pytest
 import torch
 from crosschroma.datasets.loading.views import EvalView, TrainView
 from crosschroma.datasets.scenes.adapter import Scenes
-from crosschroma.experiments import checkpoint
+from crosschroma.experiments.artifacts import checkpoint
 from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.settings import to_plain
 from crosschroma.models.pix2pix import Pix2Pix

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from crosschroma.experiments import checkpoint
-from crosschroma.experiments.engine import fit
+from crosschroma.experiments.artifacts import checkpoint
 from crosschroma.experiments.experiment import Experiment, Hardware
+from crosschroma.experiments.training.engine import fit
 
 ALONE = Hardware(accelerator="cpu", workers=0)
 

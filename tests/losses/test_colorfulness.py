@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crosschroma.experiments import metrics_color
+from crosschroma.experiments.metrics import color as color_metrics
 from crosschroma.losses.colorfulness import colorfulness_loss, hasler_susstrunk
 
 # two pixels: red-ish (rg = 51, yb = 0.5 * 153 - 0), blue-ish
@@ -28,7 +28,7 @@ def test_the_formula_by_hand(absolute: bool) -> None:
 def test_the_loss_is_one_less_the_published_metric_in_hundreds() -> None:
     assert colorfulness_loss(RGB).item() == pytest.approx(1 - by_hand(True) / 100, abs=1e-4)
     images = torch.rand(3, 3, 8, 9, generator=torch.Generator().manual_seed(0))
-    metric = metrics_color.colorfulness_abs(images.double()).mean().item()
+    metric = color_metrics.colorfulness_abs(images.double()).mean().item()
     assert colorfulness_loss(images).item() == pytest.approx(1 - metric / 100, abs=1e-4)
     # the mean: an image's share does not depend on how many others there are
     assert colorfulness_loss(images.repeat(2, 1, 1, 1)).item() == pytest.approx(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.experiments import metrics_lpips
+from crosschroma.experiments.metrics import lpips as lpips_metric
 from crosschroma.losses import lpips
 from crosschroma.losses.lpips import LpipsLoss
 from crosschroma.losses.pretrained.published_weights import Published, sha256
@@ -35,11 +35,11 @@ def test_it_is_the_mean_of_the_metric(squeezenet_file: None) -> None:
     loss = LpipsLoss("squeeze")
     assert list(loss.parameters()) == []
     assert "squeezenet1_1" in loss.load()
-    metrics_lpips.load.cache_clear()
+    lpips_metric.load.cache_clear()
     try:
-        wanted = metrics_lpips.lpips(rgb_hat, rgb, "squeeze").mean()
+        wanted = lpips_metric.lpips(rgb_hat, rgb, "squeeze").mean()
     finally:
-        metrics_lpips.load.cache_clear()  # no other test may meet these weights
+        lpips_metric.load.cache_clear()  # no other test may meet these weights
     found = loss.train()(rgb_hat.requires_grad_(), rgb)
     assert wanted > 0
     torch.testing.assert_close(found, wanted)

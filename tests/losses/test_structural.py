@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.experiments.metrics_image import ssim7
+from crosschroma.experiments.metrics.image import ssim7
 from crosschroma.losses.structural import (
     angular_loss,
     chord_loss,

@@ -7,7 +7,7 @@ Result:  ImageNet sample 22.82 dB, AE 11.00, ab_std_ratio 0.34; BSDS500 22.63 dB
 
 from dataclasses import replace
 
-from ...budget import budget_experiment
 from ..colormamba_small_vcip import method
+from ._budget import budget_experiment
 
 experiment = budget_experiment("budget_colormamba", replace(method, domain="gray"))

@@ -8,7 +8,7 @@ Time:    5 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other ru
 Result:  ImageNet sample 23.34 dB, AE 10.61, ab_std_ratio 0.28; BSDS500 23.12 dB, 10.18, 0.31
 """
 
-from ...budget import budget_experiment
 from ..encoder_unet_imagenet_sample import experiment as full
+from ._budget import budget_experiment
 
 experiment = budget_experiment("budget_encoder_unet", full.method)

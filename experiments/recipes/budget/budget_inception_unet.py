@@ -6,7 +6,7 @@ Result:  ImageNet sample 22.69 dB, AE 12.66, ab_std_ratio 0.14; BSDS500 22.50 dB
 """
 
 from ....models.inception_unet import InceptionUNet
-from ...budget import VIEW, budget_experiment
+from ._budget import VIEW, budget_experiment
 
 experiment = budget_experiment(
     "budget_inception_unet", InceptionUNet.Config(encoder_weights="none", size=VIEW.size)

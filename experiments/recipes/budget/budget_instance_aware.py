@@ -9,7 +9,7 @@ Result:  ImageNet sample 23.18 dB, AE 10.71, ab_std_ratio 0.21; BSDS500 22.52 dB
 """
 
 from ....models.instance_aware.method import InstanceAware, Stage
-from ...budget import TRAINING, budget_experiment
+from ._budget import TRAINING, budget_experiment
 
 experiment = budget_experiment(
     "budget_instance_aware",

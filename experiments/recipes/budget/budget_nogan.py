@@ -8,8 +8,8 @@ Result:  ImageNet sample 22.79 dB, AE 11.11, ab_std_ratio 0.42; BSDS500 22.61 dB
 from dataclasses import replace
 
 from ....models.nogan.method import Phase
-from ...budget import budget_experiment, stage_steps
 from ..nogan_imagenet_sample import experiment as full
+from ._budget import budget_experiment, stage_steps
 
 _SMALL, _LARGE, _CRITIC, _GAN = stage_steps(12, 6, 4, 8)
 

@@ -6,7 +6,7 @@ Result:  ImageNet sample 20.85 dB, AE 13.35, ab_std_ratio 0.88; BSDS500 19.96 dB
 """
 
 from ....models.pix2pix import Pix2Pix
-from ...budget import budget_experiment
+from ._budget import budget_experiment
 
 method = Pix2Pix.Config(domain="gray", levels=7)
 experiment = budget_experiment("budget_pix2pix", method)

@@ -8,7 +8,7 @@ Result:  ImageNet sample 22.24 dB, AE 12.04, ab_std_ratio 0.41; BSDS500 22.44 dB
 from dataclasses import replace
 
 from ....models.base.extra_losses import ExtraLosses
-from ...budget import budget_experiment
+from ._budget import budget_experiment
 from .budget_pix2pix import method as plain
 
 experiment = budget_experiment(

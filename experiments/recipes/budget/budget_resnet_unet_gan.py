@@ -6,7 +6,7 @@ Result:  ImageNet sample 23.18 dB, AE 10.91, ab_std_ratio 0.28; BSDS500 22.66 dB
 """
 
 from ....models.resnet_unet_gan import ResnetUNetGan
-from ...budget import budget_experiment, stage_steps
+from ._budget import budget_experiment, stage_steps
 
 _ALONE, _ = stage_steps(2, 1)
 

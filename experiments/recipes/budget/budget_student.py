@@ -9,8 +9,8 @@ Result:  ImageNet sample 23.06 dB, AE 11.01, ab_std_ratio 0.21; BSDS500 22.48 dB
 
 from dataclasses import replace
 
-from ...budget import budget_experiment
 from ..student_imagenet_sample import method
+from ._budget import budget_experiment
 from .budget_unet import experiment as teacher
 
 experiment = budget_experiment(

@@ -8,7 +8,7 @@ Result:  ImageNet sample 23.10 dB, AE 10.85, ab_std_ratio 0.22; BSDS500 22.50 dB
 from dataclasses import replace
 
 from ....models.student import NONE
-from ...budget import budget_experiment
+from ._budget import budget_experiment
 from .budget_student import experiment as taught
 
 experiment = budget_experiment("budget_student_alone", replace(taught.method, teacher_weights=NONE))

@@ -7,7 +7,7 @@ Result:  ImageNet sample 22.80 dB, AE 11.51, ab_std_ratio 0.24; BSDS500 22.50 dB
 
 from dataclasses import replace
 
-from ...budget import budget_experiment
+from ._budget import budget_experiment
 from .budget_student import experiment as by_l1
 
 experiment = budget_experiment("budget_student_kl", replace(by_l1.method, loss="kl"))

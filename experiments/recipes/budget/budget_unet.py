@@ -6,6 +6,6 @@ Result:  ImageNet sample 22.85 dB, AE 10.85, ab_std_ratio 0.26; BSDS500 22.45 dB
 """
 
 from ....models.unet import UNet
-from ...budget import budget_experiment
+from ._budget import budget_experiment
 
 experiment = budget_experiment("budget_unet", UNet.Config(domain="gray", width=32))

@@ -6,6 +6,6 @@ Result:  ImageNet sample 22.76 dB, AE 11.18, ab_std_ratio 0.28; BSDS500 22.44 dB
 """
 
 from ....models.unet import UNet
-from ...budget import budget_experiment
+from ._budget import budget_experiment
 
 experiment = budget_experiment("budget_unet_l2", UNet.Config(domain="gray", loss="mse", width=32))

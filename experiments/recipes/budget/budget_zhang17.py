@@ -6,7 +6,7 @@ Result:  ImageNet sample 23.25 dB, AE 10.74, ab_std_ratio 0.20; BSDS500 22.54 dB
 """
 
 from ....models.zhang17.method import Stage, Zhang17
-from ...budget import budget_experiment, stage_steps
+from ._budget import budget_experiment, stage_steps
 
 _CLASSES, _COLORS, _FINE = stage_steps(8, 16, 6)
 

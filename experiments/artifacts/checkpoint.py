@@ -1,0 +1,198 @@
+"""Checkpoints: everything that a run needs to go on, and weights that evaluation can load."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...datasets.base.atomic_write import write_atomic
+from ...datasets.base.errors import UserError
+from ...models.base.method import ColorizationSystem
+from ...models.base.weights import inference_weights
+from ..experiment import Experiment
+from ..settings import from_plain
+
+FORMAT = 1
+LAST, BEST = "last.pt", "best.pt"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained method: the system in eval mode and what its files say of it.
+
+    Attributes:
+        system: the method, with the weights of ``path``.
+        experiment: what was run.
+        step: optimisation steps behind the weights; ``steps`` those of the whole run. ``None``
+            where they are unknown: in weights that were imported.
+        train_s: seconds that the whole run trained.
+        starts: provenance of each start of the run (see ``provenance``), or of the import.
+        weights_sha256: of the networks used at inference.
+        path: the file.
+        output: which of its outputs the method was asked for, "" where it was not.
+    """
+
+    system: ColorizationSystem
+    experiment: Experiment
+    step: int | None
+    steps: int | None
+    train_s: float
+    starts: list[dict[str, Any]]
+    weights_sha256: str
+    path: Path
+    output: str = ""
+
+    def with_output(self, output: str) -> Trained:
+        """The same weights, put to another use; the experiment's name tells which.
+
+        Raises:
+            UserError: the method has no such output.
+        """
+        experiment = self.experiment
+        method = experiment.method.with_output(output)
+        system = method.build()
+        system.load_state_dict(self.system.state_dict())
+        return replace(
+            self,
+            system=system.eval(),
+            experiment=replace(experiment, name=f"{experiment.name}:{output}", method=method),
+            output=output,
+        )
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint of tensors and plain values; atomic, flushed to disk."""
+    write_atomic(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a process that was killed while it saved has left."""
+    for name in (LAST, BEST):
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
+def load(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """Read a checkpoint without running any code that it may hold.
+
+    Args:
+        path: the file.
+        mapped: leave tensors in the file until they are used; for a few values of a large file.
+
+    Raises:
+        UserError: the file is missing, damaged, foreign, or holds more than tensors and values.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint {path}; train first, or name the folder of a run")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is damaged, or holds objects that would run code on loading; "
+            "use a checkpoint that crosschroma wrote"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
+    return state
+
+
+def load_trained(run: Path, which: str = "result") -> Trained:
+    """The system of a run's folder or of a checkpoint file, strictly loaded, in eval mode.
+
+    Args:
+        run: a run's folder, or a checkpoint file.
+        which: ``best`` by the validation metric (the last where none was run), ``last``, or
+            ``result``: that of the two which the experiment names.
+
+    Raises:
+        UserError: nothing to load, or weights that do not fit, by name.
+    """
+    path = _find(run, which)
+    state = load(path)
+    last = path.parent / LAST
+    whole = load(last, mapped=True) if path.name == BEST and last.is_file() else state
+    experiment = from_plain(state["experiment"], Experiment)
+    system = experiment.method.build()
+    weights = inference_weights(state, system.inference_networks)
+    for name, tensors in weights.items():
+        load_strictly(system.get_submodule(name), tensors, f"{path}: {name}")
+    system.eval()
+    return Trained(
+        system=system,
+        experiment=experiment,
+        step=state["step"],
+        steps=whole["step"],
+        train_s=whole["train_s"],
+        starts=whole["starts"],
+        weights_sha256=weights_sha256(weights),
+        path=path,
+    )
+
+
+def load_strictly(network: nn.Module, weights: dict[str, torch.Tensor], what: str) -> None:
+    """Load weights, all of them.
+
+    Raises:
+        UserError: naming missing, surplus and differently shaped tensors.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise UserError(f"{what} does not fit: {error}") from error
+
+
+def weights_sha256(networks: dict[str, dict[str, torch.Tensor]]) -> str:
+    """SHA-256 over names and bytes of all tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for network, weights in sorted(networks.items()):
+        for name, tensor in sorted(weights.items()):
+            digest.update(f"{network}.{name}".encode())
+            digest.update(
+                tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+            )
+    return digest.hexdigest()
+
+
+def random_state() -> dict[str, Any]:
+    """The random states of this process as tensors and plain values."""
+    algorithm, keys, position, has_gauss, cached = cast(
+        tuple[str, np.ndarray, int, int, float], np.random.get_state(legacy=True)
+    )
+    return {
+        "python": random.getstate(),
+        "numpy": [algorithm, keys.tolist(), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Take a ``random_state`` up again."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    algorithm, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((algorithm, np.array(keys, np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _find(run: Path, which: str) -> Path:
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
+    last, best = run / LAST, run / BEST
+    if which == "result" and best.is_file():
+        which = from_plain(load(best)["experiment"], Experiment).training.result
+    return best if which != "last" and best.is_file() else last

@@ -1,0 +1,117 @@
+"""The run file: one JSON per evaluated method, the only source of the numbers in our tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ...datasets.base.atomic_write import write_text_atomic
+from ...datasets.base.errors import UserError
+
+Kind = Literal["ours", "peer", "baseline"]
+Status = Literal["ok", "failed", "diverged"]
+Summary = dict[str, dict[str, float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFile:
+    """One row of the results, with everything that is needed to trust or to repeat it.
+
+    Attributes:
+        kind: ``ours`` (trained by this project), ``peer`` (pictures that others published) or
+            ``baseline`` (no training beyond a look-up table).
+        method: name of the method; ``recipe`` the recipe that made it (empty for peers).
+        domain: what the method is given: ``nir``, ``gray`` or ``both``.
+        dataset: name of the test dataset; ``protocol`` the split protocol; ``split`` its test
+            list as {"name", "sha256", "images"}. Scores on validation images say in ``part`` which
+            those are ("fold 0 of 5"): they have tables of their own.
+        train_data: what the method was trained on, in words.
+        metric_protocol: name -> text; how pixels became numbers (resize, rounding to 8 bits, SSIM
+            window, LPIPS backbone). Rows of different metric protocols share no table.
+        parameters: trainable parameters of the networks used at inference.
+        summary: {subset: {metric: mean}}; the subset ``all`` is always there. A metric that could
+            not be computed is ``None``, and ``unavailable`` tells why: {metric: reason}.
+        rows: per image {"key": ..., metric: value, ...}.
+        config: the experiment as plain data; ``config_sha256`` over its canonical JSON.
+        steps: optimisation steps of the whole run.
+        weights: the weights that were scored: {"file", "step", "sha256"}.
+        trained: for each start of the training run the commit, machine and command.
+        commit, dirty: the code that evaluated; ``dirty`` also where training code was.
+        wall_s: seconds that training (0 for peers) and evaluation took: {"train", "evaluate"}.
+        cost: of colouring one picture: {"size", "macs", "ms"}, see ``cost.Cost``; empty where it
+            was not measured.
+        note: anything a reader of the row must know.
+    """
+
+    kind: Kind
+    method: str
+    domain: Literal["nir", "gray", "both"]
+    dataset: str
+    protocol: str
+    split: Mapping[str, Any]
+    train_data: str
+    metric_protocol: Mapping[str, str]
+    summary: Summary
+    rows: list[dict[str, Any]]
+    recipe: str = ""
+    status: Status = "ok"
+    parameters: int | None = None
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    config_sha256: str = ""
+    seed: int | None = None
+    steps: int | None = None
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    trained: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    commit: str = ""
+    dirty: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = ""
+    command: str = ""
+    created: str = ""
+    wall_s: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    schema: int = 1
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, one per-image row a line; atomic."""
+        data = dataclasses.asdict(self)
+        rows = data.pop("rows")
+        head = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+        body = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows)
+        closing = f"[\n{body}\n ]" if rows else "[]"
+        write_text_atomic(path, f'{head[:-2]},\n "rows": {closing}\n}}\n')
+
+
+def load(path: Path) -> RunFile:
+    """Read one run file.
+
+    Raises:
+        UserError: when the file is not JSON, has another schema, or lacks or adds a field.
+    """
+    try:
+        data = json.loads(path.read_text())
+        if data.get("schema") != 1:
+            raise UserError(f"{path}: schema {data.get('schema')!r}; this version reads schema 1")
+        return RunFile(**data)
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise UserError(
+            f"{path} is not a run file: {error}; write it again, or delete it"
+        ) from error
+
+
+def load_all(folder: Path) -> dict[str, RunFile]:
+    """Every run file of a folder by file name, sorted."""
+    return {path.stem: load(path) for path in sorted(folder.glob("*.json"))}
+
+
+def canonical_sha256(data: Any) -> str:
+    """SHA-256 of plain data, independent of key order."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,137 @@
+"""Weights in one small file, to be shipped: what inference needs and what made it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from ...datasets.base.atomic_write import write_atomic
+from ...datasets.base.errors import UserError
+from ..experiment import Experiment
+from ..settings import PACKAGE, from_plain, to_plain
+from .checkpoint import Trained, load_strictly, load_trained, weights_sha256
+
+SUFFIX = ".safetensors"
+_FORMAT = "crosschroma-weights-1"
+
+
+def ship(run: Path, out: Path, which: str = "result") -> Path:
+    """Write a trained method's inference weights and settings into one file.
+
+    Kernels and matrices are stored in half precision. The data's folder is left out.
+
+    Args:
+        run: a run's folder or a checkpoint.
+        out: a ``.safetensors`` file, or a folder that gets ``<recipe>.safetensors``.
+        which: as ``load_trained``'s.
+
+    Returns:
+        The file.
+    """
+    return write(load_trained(run, which), out)
+
+
+def write(trained: Trained, out: Path, half: bool = True) -> Path:
+    """``ship`` for a method at hand; ``half`` as ``packed``'s."""
+    path = out if out.suffix == SUFFIX else out / f"{trained.experiment.name}{SUFFIX}"
+    data = packed(trained, half)
+    write_atomic(path, lambda file: file.write(data))
+    return path
+
+
+def packed(trained: Trained, half: bool = True) -> bytes:
+    """The content of such a file; ``half``: kernels and matrices in half precision."""
+    experiment = trained.experiment
+    plain = to_plain(replace(experiment, data=experiment.data.rootless()))
+    about = {
+        "experiment": plain,
+        "step": trained.step,
+        "steps": trained.steps,
+        "train_s": trained.train_s,
+        "starts": trained.starts,
+    }
+    tensors = {
+        f"{name}.{key}": _stored(value, half)
+        for name in trained.system.inference_networks
+        for key, value in trained.system.get_submodule(name).state_dict().items()
+    }
+    return to_bytes(tensors, {"format": _FORMAT, "about": json.dumps(about)})
+
+
+def load(path: Path) -> Trained:
+    """A method from a file of ``ship``, strictly loaded, in eval mode and float32.
+
+    Raises:
+        UserError: no such file, a damaged or foreign one, or weights that do not fit.
+    """
+    if not path.is_file():
+        raise UserError(f"no weights {path}; `crosschroma ship RUN` writes such a file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is damaged or no safetensors file: {error}") from error
+    if metadata.get("format") != _FORMAT:
+        raise UserError(f"{path} was not written by `crosschroma ship` ({_FORMAT})")
+    about: dict[str, Any] = json.loads(metadata["about"])
+    experiment = from_plain(about.pop("experiment"), Experiment)
+    system = experiment.method.build()
+    weights: dict[str, dict[str, torch.Tensor]] = {n: {} for n in system.inference_networks}
+    for key, value in tensors.items():
+        network, _, name = key.partition(".")
+        if network not in weights:
+            raise UserError(f"{path} holds {key}, which {system.name} does not have")
+        weights[network][name] = value.float() if value.is_floating_point() else value
+    for network, given in weights.items():
+        load_strictly(system.get_submodule(network), given, f"{path}: {network}")
+    return Trained(
+        system=system.eval(),
+        experiment=experiment,
+        weights_sha256=weights_sha256(weights),
+        path=path,
+        **about,
+    )
+
+
+def load_any(run: Path | str, which: str = "result", output: str | None = None) -> Trained:
+    """From a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
+
+    Args:
+        run: the folder, file or name.
+        which: as ``load_trained``'s.
+        output: one of the method's outputs; default what it was trained to return.
+
+    Raises:
+        UserError: as ``load_trained`` and ``load``; an output that the method does not have.
+    """
+    path = Path(run)
+    if not path.exists() and str(run) in names():
+        path = _shipped()[str(run)]
+    trained = load(path) if path.suffix == SUFFIX else load_trained(path, which)
+    return trained if output is None else trained.with_output(output)
+
+
+def names() -> list[str]:
+    """The recipes whose weights come with the package."""
+    return sorted(_shipped())
+
+
+def _shipped() -> dict[str, Path]:
+    """By name; results/weights of the repository is installed as a package of files."""
+    spec = find_spec(f"{PACKAGE}.weights")
+    folders = spec.submodule_search_locations or [] if spec else []
+    return {file.stem: file for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")}
+
+
+def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
+    """Running variances of normalisations, and other vectors, may exceed half precision."""
+    halved = half and value.is_floating_point() and value.ndim > 1
+    return (value.half() if halved else value).contiguous()

@@ -1,0 +1,205 @@
+"""Speed of loading beside PIL and scikit-image."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from rich.table import Table
+from torch import Tensor
+
+from ...datasets.base.adapter import Record, Source
+from ...datasets.base.color import lab_from_uint8
+from ...datasets.base.errors import UserError
+from ...datasets.files.folder import FileSource, image_files
+from ...datasets.loading.cache import cached
+from ...datasets.loading.loader import Viewed
+from ...datasets.loading.views import EvalView
+from ..evaluation.timing import machine, race, save, threads, versions
+
+_REFERENCE = "PIL + scikit-image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """One way of doing the same work: images per second of one core, over the repeats."""
+
+    name: str
+    median: float
+    p10: float
+    p90: float
+    ratio: float  # median over the repeats of this speed over the reference's in the same repeat
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataBenchmark:
+    """What ``bench_data`` measured, and on what.
+
+    Attributes:
+        speeds: the reference first.
+        lab_max_error: largest distance of our L, a or b from scikit-image's float64, CIE units.
+        targets: {name: ratio that was to be reached}.
+    """
+
+    speeds: list[Speed]
+    reference: str
+    lab_max_error: float
+    targets: dict[str, float]
+    unit: str
+    shape: str
+    dtype: str
+    images: int
+    repeats: int
+    machine: dict[str, Any]
+    versions: dict[str, str]
+
+    def __rich__(self) -> Table:
+        """The speeds as a table, for ``rich.print``."""
+        caption = f"{self.shape}; {self.machine['cpu']}; Lab error {self.lab_max_error:.1e}"
+        table = Table(
+            "", "median", "p10", "p90", "ratio", "target", title=self.unit, caption=caption
+        )
+        for speed in self.speeds:
+            target = self.targets.get(speed.name)
+            table.add_row(
+                speed.name,
+                *(f"{value:.1f}" for value in (speed.median, speed.p10, speed.p90)),
+                f"{speed.ratio:.2f}",
+                "" if target is None else f"{target:.1f}",
+            )
+        return table
+
+
+def bench_data(
+    out: Path | None = Path("results/benchmarks/data.json"),
+    *,
+    images: int = 64,
+    repeats: int = 9,
+    size: int = 256,
+) -> DataBenchmark:
+    """Loading: file -> ``size`` x ``size`` -> Lab -> float32 tensor 3 x H x W, on one thread.
+
+    Pictures of 500 x 375 are made and saved as JPEG of quality 90. Three ways take turns in every
+    repeat: PIL and scikit-image (the reference), ours from the JPEG, ours from the cache of
+    resized pictures. Time is the process's CPU time, files are in the page cache.
+
+    Args:
+        out: where the JSON goes; ``None`` writes nothing.
+        images: how many pictures.
+        repeats: how often all ways run.
+        size: side of the output in pixels.
+
+    Raises:
+        UserError: when scikit-image is not installed.
+    """
+    _need_scikit_image()
+    with threads(1), tempfile.TemporaryDirectory() as folder:
+        return _bench_data(Path(folder), out, images, repeats, size)
+
+
+def _bench_data(
+    folder: Path, out: Path | None, images: int, repeats: int, size: int
+) -> DataBenchmark:
+    _make_pictures(folder / "jpeg", images)
+    files = image_files(folder / "jpeg")
+    viewed = Viewed(FileSource([Record(f.name, rgb=f) for f in files]), EvalView(size=size))
+    mapped = cached(viewed, folder / "cache", "bench")
+    ways: dict[str, Callable[[int], Tensor]] = {
+        _REFERENCE: lambda index: _reference(files[index], size),
+        "crosschroma, JPEG": lambda index: _lab(viewed, index),
+        "crosschroma, cache": lambda index: _lab(mapped, index),
+    }
+    result = DataBenchmark(
+        speeds=_speeds(ways, images, repeats),
+        reference=_REFERENCE,
+        lab_max_error=_lab_max_error(viewed),
+        targets={"crosschroma, JPEG": 2.2, "crosschroma, cache": 6.0},
+        unit="images per second of one core (process CPU time)",
+        shape=f"JPEG 500x375 quality 90 -> 3x{size}x{size} Lab",
+        dtype="float32",
+        images=images,
+        repeats=repeats,
+        machine=machine(),
+        versions=versions(
+            "torch", "numpy", "numba", "opencv-python-headless", "pillow", "scikit-image"
+        ),
+    )
+    save(result, out)
+    return result
+
+
+def _need_scikit_image() -> None:
+    try:
+        import skimage.color  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "the data benchmark compares with scikit-image, which is not installed: "
+            "pip install scikit-image (or crosschroma[dev])"
+        ) from error
+
+
+def _make_pictures(folder: Path, count: int) -> None:
+    """Smooth colour, textured at every scale, with sensor noise: about 50 KB each as JPEG."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        picture = np.zeros((375, 500, 3), np.float32)
+        for cells in (4, 16, 64):
+            coarse = rng.standard_normal((cells * 3 // 4, cells, 3)).astype(np.float32)
+            enlarged = cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC)
+            picture += enlarged * 160 / cells**0.5
+        picture += 127 + 6 * rng.standard_normal(picture.shape).astype(np.float32)
+        levels = np.clip(picture, 0, 255).astype(np.uint8)
+        Image.fromarray(levels).save(folder / f"{index:03d}.jpg", quality=90)
+
+
+def _reference(path: Path, size: int) -> Tensor:
+    from skimage.color import rgb2lab
+
+    with Image.open(path) as image:
+        resized = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+    lab = rgb2lab(np.asarray(resized))
+    return torch.from_numpy(lab.transpose(2, 0, 1).astype(np.float32, order="C"))
+
+
+def _lab(source: Source, index: int) -> Tensor:
+    planes = source.load(index)
+    return torch.from_numpy(lab_from_uint8(planes["rgb"]).transpose(2, 0, 1))  # pyright: ignore
+
+
+def _speeds(ways: dict[str, Callable[[int], Tensor]], images: int, repeats: int) -> list[Speed]:
+    """Images per CPU second of each way, the reference first."""
+
+    def all_images(way: Callable[[int], Tensor]) -> Callable[[], object]:
+        return lambda: [way(index) for index in range(images)]
+
+    timings = race(
+        {name: all_images(way) for name, way in ways.items()}, repeats, reference=_REFERENCE
+    )
+    return [
+        Speed(
+            name=timing.name,
+            median=round(images / timing.median, 1),
+            p10=round(images / timing.p90, 1),
+            p90=round(images / timing.p10, 1),
+            ratio=round(timing.ratio, 2),
+        )
+        for timing in timings
+    ]
+
+
+def _lab_max_error(source: Source) -> float:
+    from skimage.color import rgb2lab
+
+    errors = []
+    for index in range(len(source)):
+        rgb = source.load(index)["rgb"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+        errors.append(np.abs(lab_from_uint8(rgb) - rgb2lab(rgb / 255.0)).max())
+    return float(max(errors))

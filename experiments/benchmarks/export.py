@@ -1,0 +1,240 @@
+"""Ways to run a trained method on a CPU, side by side, and how near each is to eager mode."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+
+from ...datasets.base.errors import UserError, unknown
+from ...models.base.method import ColorizationSystem
+from ...models.pix2pix import Pix2Pix
+from ..artifacts.weights_file import load_any
+from ..deploy.export import OUTPUTS, inference_colors, parity, to_onnx
+from ..deploy.sample_planes import sample_planes
+from ..evaluation.timing import Timing, machine, race, save, threads, versions
+from ..inference.color_network import MethodColors
+from ..inference.exported_file import About, from_onnx
+from ..inference.fold_batchnorm import folded
+from ..inference.precision import MIN_DB, Way, compiled, in_bfloat16
+
+EAGER, FOLDED, ONNX, BF16, COMPILED = (
+    "eager",
+    "folded",
+    "onnxruntime",
+    "bfloat16",
+    "bfloat16 compiled",
+)
+# times as fast as eager, dB
+TARGETS = {ONNX: (1.5, 110.0), COMPILED: (3.0, MIN_DB)}
+_RANDOM = "random, norms calibrated"
+_SAME_DB = 999.0  # JSON knows no infinity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportBenchmark:
+    """What ``bench_export`` measured, and on what.
+
+    Attributes:
+        timings: of each way; seconds for one picture, and how many times as fast as eager.
+        parity_db: by way, PSNR against eager over the output's range on the worst picture.
+        ready_s: by way, seconds until it could run: folding, export, compilation.
+        targets: by way, the least speed-up and dB that are aimed at.
+        left_out: by way, why it was not measured.
+    """
+
+    timings: list[Timing]
+    parity_db: dict[str, float]
+    ready_s: dict[str, float]
+    targets: dict[str, tuple[float, float]]
+    left_out: dict[str, str]
+    method: str
+    weights: str
+    parameters: int
+    shape: str
+    pictures: int
+    threads: int
+    repeats: int
+    machine: dict[str, Any]
+    versions: dict[str, str]
+
+    def __rich__(self) -> Table:
+        """The figures as a table, for ``rich.print``."""
+        title = f"{self.method}, {self.shape}, {self.threads} threads"
+        table = Table("way", "ms", "p10", "p90", "times as fast", "dB", "target", title=title)
+        for timing in self.timings:
+            milliseconds = (1000 * s for s in (timing.median, timing.p10, timing.p90))
+            target = self.targets.get(timing.name)
+            table.add_row(
+                timing.name,
+                *(f"{value:.3g}" for value in milliseconds),
+                f"{timing.ratio:.2f}",
+                f"{self.parity_db[timing.name]:.1f}",
+                f"{target[0]:g} times, {target[1]:g} dB" if target else "",
+            )
+        for name, reason in self.left_out.items():
+            table.add_row(name, reason)
+        return table
+
+
+@torch.no_grad()
+def bench_export(
+    out: Path | None = Path("results/benchmarks/export.json"),
+    *,
+    run: Path | None = None,
+    system: ColorizationSystem | None = None,
+    ways: Sequence[str] = (FOLDED, ONNX, BF16, COMPILED),
+    images: Path | None = None,
+    size: int = 256,
+    thread_count: int = 1,
+    repeats: int = 9,
+) -> ExportBenchmark:
+    """One picture through a method: eager float32 beside folded, ONNX Runtime, bfloat16.
+
+    Ways take turns. Time is wall time of one square picture.
+
+    Args:
+        out: where the JSON goes; ``None`` writes nothing.
+        run: as ``shipped.load_any``; without it (and ``system``) pix2pix at full size with random
+            weights, its norms' averages taken from pictures.
+        system: a method instead of a run.
+        ways: which, beside ``eager``.
+        images: pictures for comparison; ``None`` takes generated scenes.
+        size: height and width in pixels, a multiple of the method's stride.
+        thread_count: threads of torch and of ONNX Runtime.
+        repeats: rounds that count.
+
+    Raises:
+        UserError: an unknown way, a size that is no multiple of the stride, or as ``load_any``.
+    """
+    for name in ways:
+        if name not in _MAKERS:
+            raise UserError(unknown("way", name, _MAKERS))
+    colors, weights, planes = _prepared(run, system, images, size)
+    with threads(thread_count):
+        made, ready, left_out = _made(colors, planes[0], ways)
+        result = ExportBenchmark(
+            timings=race(
+                {name: partial(way, planes[0]) for name, way in made.items()},
+                repeats,
+                reference=EAGER,
+                clock=time.perf_counter,
+            ),
+            parity_db=_parity(colors, planes, made),
+            ready_s=ready,
+            targets={name: target for name, target in TARGETS.items() if name in made},
+            left_out=left_out,
+            method=colors.name,
+            weights=weights,
+            parameters=sum(p.numel() for p in colors.parameters()),
+            shape=f"1x1x{size}x{size}",
+            pictures=len(planes),
+            threads=thread_count,
+            repeats=repeats,
+            machine=machine(),
+            versions=versions("torch", "onnx", "onnxruntime"),
+        )
+    save(result, out)
+    return result
+
+
+def _parity(
+    colors: MethodColors, planes: Sequence[Tensor], made: Mapping[str, Way]
+) -> dict[str, float]:
+    expected = [colors(plane) for plane in planes]
+    return {
+        name: _finite(parity(colors.domain, expected, [way(plane) for plane in planes]))
+        for name, way in made.items()
+    }
+
+
+def _prepared(
+    run: Path | None, system: ColorizationSystem | None, images: Path | None, size: int
+) -> tuple[MethodColors, str, list[Tensor]]:
+    """The method, whose weights it has, and pictures as it is given them."""
+    system, weights = _method(run, system)
+    if size % system.stride:
+        raise UserError(f"size {size}: must be a multiple of {system.stride} for {system.name}")
+    colors = inference_colors(system)
+    planes = [_square(plane[:1], size) for plane in sample_planes(colors.domain, images, size + 64)]
+    if weights == _RANDOM:
+        _calibrate(colors, torch.cat(planes))
+    return colors, weights, planes
+
+
+def _method(run: Path | None, system: ColorizationSystem | None) -> tuple[ColorizationSystem, str]:
+    if run is not None:
+        trained = load_any(run)
+        return trained.system, f"{trained.experiment.name} {trained.weights_sha256[:12]}"
+    if system is not None:
+        return system, _RANDOM
+    torch.manual_seed(0)
+    return Pix2Pix.Config(domain="gray").build(), _RANDOM
+
+
+def _made(
+    colors: MethodColors, plane: Tensor, ways: Sequence[str]
+) -> tuple[dict[str, Way], dict[str, float], dict[str, str]]:
+    """Each way, ready to run; seconds that it took; and reasons for those that are not."""
+    made: dict[str, Way] = {EAGER: colors}
+    ready, left_out = {EAGER: 0.0}, {}
+    for name in ways:
+        start = time.perf_counter()
+        try:
+            way = _MAKERS[name](colors, plane)
+            way(plane)  # what is compiled at the first call belongs to getting ready
+        except (UserError, RuntimeError) as error:  # no package, no compiler, no such operation
+            left_out[name] = " ".join(str(error).split())[:300]
+            continue
+        made[name], ready[name] = way, round(time.perf_counter() - start, 2)
+    return made, ready, left_out
+
+
+def _onnx(colors: MethodColors, plane: Tensor) -> Way:
+    about = About(
+        method=colors.name,
+        recipe="",
+        domain=colors.domain,
+        output=OUTPUTS[colors.domain],
+        size=None,
+        weights_sha256="",
+    )
+    # traced at a size that needs padding, as export does
+    return from_onnx(to_onnx(folded(colors, plane), plane[..., 1:, 1:], about))[1]
+
+
+_MAKERS: dict[str, Callable[[MethodColors, Tensor], Way]] = {
+    FOLDED: lambda colors, plane: folded(colors, plane),
+    ONNX: _onnx,
+    BF16: in_bfloat16,
+    COMPILED: compiled,
+}
+
+
+def _square(plane: Tensor, size: int) -> Tensor:
+    return plane[..., :size, :size].contiguous()
+
+
+def _calibrate(colors: MethodColors, planes: Tensor) -> None:
+    """Weights of He's scale and running averages of real planes, so that outputs fill the range."""
+    for module in colors.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # the plain average
+            module.train()
+    colors(planes)
+    colors.eval()
+
+
+def _finite(decibels: float) -> float:
+    return _SAME_DB if math.isinf(decibels) else round(decibels, 1)

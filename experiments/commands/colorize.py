@@ -1,0 +1,275 @@
+"""``crosschroma colorize``, ``crosschroma gallery`` and ``crosschroma ship``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from ..video.codecs import CodecName
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from ..inference.colorizer import Colorizer
+    from ..inference.hints_file import Hints
+    from .colorize_files import FolderReport
+
+# of results/weights: what colours NIR pictures unless told, and what photographs should have
+NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_small_photos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorizeOptions:
+    """Colour a picture or a video, or all of them below a folder into the same tree.
+
+    What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
+    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep frames, rate, size (an
+    odd side may gain a pixel) and, where there is an ffmpeg, sound, subtitles and tags; one that
+    was interrupted goes on where it was when the same command is given again.
+
+    A picture is read as gray levels for a gray method, as NIR for a NIR method.
+
+    Attributes:
+        source: a picture, a video or a folder.
+        run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
+            weights; by default that of --hints, else the shipped weights for NIR pictures. Those
+            for photographs are ``ddcolor_small_photos``.
+        out: folder to write, or a file where SOURCE is one.
+        weights: the run's best by validation, its last, or that of the two its recipe names.
+        output: what a method with several outputs returns; see ``crosschroma evaluate``.
+        format: of the pictures in a folder; PNG holds all that a picture has.
+        codec: of videos; by default h264, or vp9 for .webm; mpeg4 without ffmpeg.
+        crf: rate factor of the codec, 0 is best; default 18 for h264, 20 for h265, 24 for vp9, av1.
+        flicker_reduction: of videos: colours follow the picture's motion from frame to frame.
+        report: JSON file to write with the videos' warp error, with and without the reduction.
+        strength: of the colours: 0 is gray, 1 as the method makes them, at most 3; by default that
+            of --hints, else 1.
+        size: short side at which the network sees pictures; default for gray methods that of
+            training, for NIR methods the picture's own.
+        hints: JSON file of colours at points, for one picture and a method that takes them. One
+            that `crosschroma ui` saved also names the method and its settings, so that the same
+            picture comes out.
+        boxes: JSON file of the objects in the pictures, for instance_aware, by their paths below
+            SOURCE; see ``crosschroma data boxes``. A picture that it does not name is coloured as a
+            whole.
+        before_after: also write what was given and the result side by side, of pictures.
+        overwrite: colour again what is there.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+        precision: of the network; bfloat16 is several times as fast on CPUs that multiply it, and
+            compiled twice as fast again, for videos and pictures of one size: each of the first
+            four sizes then takes some twenty seconds once.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    out: Path = Path("colorized")
+    weights: Literal["result", "best", "last"] = "result"
+    output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    format: Literal["png", "jpg", "webp"] = "png"
+    strength: float | None = None
+    size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    codec: CodecName | None = None
+    crf: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    flicker_reduction: bool = True
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    before_after: tyro.conf.FlagCreatePairsOff[bool] = False
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16", "bfloat16-compiled"] = "float32"
+
+
+def colorize(argv: list[str]) -> int:
+    """``crosschroma colorize SOURCE``."""
+    options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
+    from ...datasets.base.boxes import MIN_SCORE, read_boxes
+    from ..inference.hints_file import Hints, read_hints
+    from ..training.devices import usable_device
+    from .colorize_files import FileOptions, colorize_files
+
+    hints = read_hints(options.hints) if options.hints else Hints()
+    if options.hints and options.source.is_file():
+        hints.check_picture(options.source)
+    strengths = (options.strength, hints.strength, 1.0)
+    how = FileOptions(
+        format=options.format,
+        strength=next(strength for strength in strengths if strength is not None),
+        hints=hints.points,
+        palette=hints.palette,
+        boxes=read_boxes(options.boxes, MIN_SCORE) if options.boxes else None,
+        before_after=options.before_after,
+        overwrite=options.overwrite,
+        codec=options.codec,
+        crf=options.crf,
+        reduce_flicker=options.flicker_reduction,
+    )
+    colorizer = _colorizer(options, hints, usable_device(options.device))
+    if options.precision != "float32":
+        colorizer = colorizer.at(options.precision, _note)
+    with _progress() as step:
+        report = colorize_files(colorizer, options.source, options.out, how, print, step)
+    _tell_of_videos(report, options.report)
+    if report.skipped:
+        print(f"{len(report.skipped)} there already (--overwrite colours them again)")
+    if report.boxless:
+        print(f"{options.boxes} has no entry for {_named(report.boxless)}: coloured as a whole")
+    if report.colored:
+        _note(
+            f"taken for NIR, though in colour: {_named(report.colored)}; for photographs take a "
+            f"gray method, such as --run {GRAY_WEIGHTS}"
+        )
+    for reason in report.failed.values():
+        print(f"error: {reason}", file=sys.stderr)
+    if report.failed:
+        print(f"error: {len(report.failed)} could not be coloured", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+def _named(pictures: Sequence[Path]) -> str:
+    first, *more = pictures
+    return f"{first} and {len(more)} more" if more else str(first)
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Path, int, int], None]]:
+    """A bar for each video on a terminal's standard error; what is safe, where it is stopped."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    tasks: dict[Path, TaskID] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def step(path: Path, count: int, expected: int) -> None:
+            if path not in tasks:
+                tasks[path] = bars.add_task(path.name, total=expected or None)
+            bars.update(tasks[path], completed=count)
+
+        try:
+            yield step
+        except KeyboardInterrupt as stop:
+            for note in getattr(stop, "__notes__", []):
+                print(note, file=sys.stderr)
+            raise
+
+
+def _tell_of_videos(report: FolderReport, file: Path | None) -> None:
+    from ...datasets.base.atomic_write import write_text_atomic
+
+    for target, video in report.videos.items():
+        for note in video.notes:
+            _note(f"{target}: {note}")
+        errors = {name: error for name, error in video.flicker["warp_error"].items() if error}
+        said = ", ".join(
+            f"{error['rgb']:.2g} (ab {error['ab']:.2g}) {name} flicker reduction"
+            for name, error in errors.items()
+            if name != "input"
+        )
+        print(f"{target}: {video.frames} frames; warp error {said or 'n/a: no two frames'}")
+    if file is not None:
+        plain = {
+            str(target): {
+                "frames": video.frames,
+                "resumed": video.resumed,
+                "notes": video.notes,
+                **video.flicker,
+            }
+            for target, video in report.videos.items()
+        }
+        write_text_atomic(file, json.dumps(plain, indent=2) + "\n")
+
+
+def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer:
+    """The run that the options name, or that of the hints as it was when they were saved."""
+    from ..inference.colorizer import Colorizer
+
+    output, size = options.output, options.size
+    if options.run is not None or hints.method is None:
+        run = options.run or Path(NIR_WEIGHTS)
+        return Colorizer.load(run, options.weights, device, output, size)
+    method = hints.method
+    colorizer = Colorizer.load(
+        method.run, options.weights, device, output or method.output, size or method.size
+    )
+    hints.check_method(colorizer)
+    return colorizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryOptions:
+    """Show test images of one dataset: input, every run's prediction, target, error maps.
+
+    Attributes:
+        runs: run folders or files of weights; the first one's view is used.
+        out: PNG or JPEG file to write.
+        images: number of test images, spread evenly over the split.
+        outputs: of runs that have several, show these, a column each; cocolor has its four paths,
+            and what it makes of them (fused_nir, fused_gray, fused_both).
+        dataset: whose test images; default the first run's.
+        root: the dataset's folder.
+        plain: leave the error maps out, where there are many runs.
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
+    out: Path = Path("gallery.png")
+    images: int = 4
+    outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    plain: tyro.conf.FlagCreatePairsOff[bool] = False
+
+
+def gallery(argv: list[str]) -> int:
+    """``crosschroma gallery RUN...``."""
+    options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
+    from ..compare.load_runs import write_gallery
+    from .data import adapter_at
+
+    adapter = adapter_at(options.dataset, options.root) if options.dataset else None
+    write_gallery(
+        options.runs,
+        options.out,
+        options.images,
+        options.root,
+        options.outputs,
+        adapter,
+        errors=not options.plain,
+    )
+    print(options.out)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipOptions:
+    """Write a trained run's inference weights and settings into one small safetensors file.
+
+    Attributes:
+        run: a run's folder or a checkpoint file.
+        out: file or folder to write.
+        weights: the run's best by validation, its last, or that of the two its recipe names.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    out: Path = Path("results/weights")
+    weights: Literal["result", "best", "last"] = "result"
+
+
+def ship(argv: list[str]) -> int:
+    """``crosschroma ship RUN``."""
+    options = tyro.cli(ShipOptions, prog="crosschroma ship", args=argv)
+    from ..artifacts import weights_file
+
+    print(weights_file.ship(options.run, options.out, options.weights))
+    return 0

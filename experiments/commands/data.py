@@ -1,0 +1,66 @@
+"""``crosschroma data check|audit|prior|boxes``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+
+from ...datasets import audit, registry
+from ...datasets.base.adapter import Adapter
+from ...datasets.base.errors import unknown
+from ..cli import UsageError, usage
+from .data_boxes import boxes
+from .data_prior import prior
+
+_TASKS = ("check", "audit", "prior", "boxes")
+_DATA_HELP = """usage: crosschroma data {{check,audit,prior,boxes}} NAME [--root DIR] [more options]
+
+check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
+       the files' headers.
+audit: images that two splits share, byte-identical or near-identical.
+prior: how often each ab bin occurs, for methods that weight rare colours up; --out FILE.
+boxes: the objects in the images, by Mask R-CNN, for instance_aware; --out FILE.
+
+datasets: {names}
+`crosschroma data check NAME --help` names the settings of one."""
+
+
+def data(argv: list[str]) -> int:
+    """``crosschroma data check|audit|prior|boxes NAME``; exit code 1 when they find fault."""
+    if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
+        return usage(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))), argv[-1:])
+    task, name, *rest = argv
+    if task not in _TASKS:
+        raise UsageError(unknown("data command", task, _TASKS))
+    adapter = registry.get(name)
+    if task in ("prior", "boxes"):
+        return {"prior": prior, "boxes": boxes}[task](adapter, rest)
+    quick = task == "check" and "--quick" in rest
+    rest = [word for word in rest if word != "--quick" or not quick]
+    options = tyro.cli(
+        adapter,
+        prog=f"crosschroma data {task} {name}",
+        args=rest,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    options.base()  # a missing folder is one error, not one for each split
+    if task == "check":
+        report = audit.check(options, quick=quick)
+    else:
+        report = audit.audit(options.audit_splits())
+    print(report)
+    return 0 if report.ok else 1
+
+
+def adapter_at(name: str, root: Path | None) -> Adapter:
+    """The dataset of that name with its defaults, in a folder."""
+    return replace(registry.get(name)(), root=root)
+
+
+def adapter_or_own(own: Adapter, name: str | None, root: Path | None) -> Adapter:
+    """A run's ``own`` dataset, or the one of that name where another is meant, in a folder."""
+    if name is None or name == own.name:
+        return replace(own, root=root or own.root)
+    return adapter_at(name, root)

@@ -1,0 +1,51 @@
+"""``crosschroma data boxes``: the objects of a dataset's images, by a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...datasets.base.adapter import Adapter, SplitName
+from ...datasets.base.boxes import write_boxes
+from .dataset_options import Option, colour_dataset_options
+
+_OPTIONS = (
+    Option(
+        "splits",
+        tuple[SplitName, ...],
+        ("train", "validation", "test"),
+        "Whose images are looked at.",
+    ),
+    Option("out", Path | None, None, "The file to write; default NAME-boxes.json."),
+    Option(
+        "weights",
+        Path | None,
+        None,
+        "Checkpoint of torchvision's maskrcnn_resnet50_fpn_v2; default its download.",
+    ),
+    Option("min_score", float, 0.5, "Boxes with a lower score are left out."),
+    Option("device", str, "auto", "auto (a GPU where there is one), cpu, cuda, ..."),
+)
+
+
+def boxes(adapter: type[Adapter], argv: list[str]) -> int:
+    """``crosschroma data boxes NAME [--splits SPLIT...] [--out FILE]``; the exit code."""
+    options = colour_dataset_options(
+        "boxes",
+        adapter,
+        argv,
+        _OPTIONS,
+        "Find objects by Mask R-CNN and write their boxes, for instance_aware.",
+    )
+    data: Adapter = options.data
+    from ..training.devices import usable_device
+    from .detect_objects import ObjectDetector, detect
+
+    detector = ObjectDetector(options.weights, usable_device(options.device), options.min_score)
+    found = {}
+    for split in options.splits:
+        found |= detect(detector, data.split(split), f"{data.name} {split}")
+    out: Path = options.out or Path(f"{data.name}-boxes.json")
+    write_boxes(out, found)
+    count = sum(map(len, found.values()))
+    print(f"{count} objects in {len(found)} images\nwritten: {out}")
+    return 0

@@ -1,0 +1,64 @@
+"""``crosschroma data prior``: how often each ab bin occurs in a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from ...datasets.base.adapter import Adapter, Source, SplitName
+from ...datasets.base.atomic_write import write_text_atomic
+from ...datasets.base.color import lab_from_uint8
+from ...models.color.ab_bins import BINS, ab_bins, nearest_bins
+from ...models.color.ab_prior import AbPrior
+from .dataset_options import Option, colour_dataset_options
+
+_OPTIONS = (
+    Option("split", SplitName, "train", "Whose images are counted."),
+    Option("out", Path | None, None, "The file to write; default NAME-prior.json."),
+)
+
+
+def prior(adapter: type[Adapter], argv: list[str]) -> int:
+    """``crosschroma data prior NAME [--split SPLIT] [--out FILE]``; the exit code."""
+    options = colour_dataset_options(
+        "prior",
+        adapter,
+        argv,
+        _OPTIONS,
+        "Count the 313 ab bins over a dataset's images, for --method.prior of zhang16.",
+    )
+    data: Adapter = options.data
+    name = data.train_data if options.split == "train" else f"{data.protocol} {options.split}"
+    found = count_bins(data.split(options.split), name)
+    out: Path = options.out or Path(f"{data.name}-prior.json")
+    write_text_atomic(out, found.to_json())
+    print(f"{_summary(found)}\nwritten: {out}\nnext: crosschroma train RECIPE --method.prior {out}")
+    return 0
+
+
+def count_bins(source: Source, name: str) -> AbPrior:
+    """Count the pixels of every image of ``source`` by their nearest ab bin.
+
+    Args:
+        source: images with colour, at the size in which they are stored.
+        name: what the prior says it was counted from.
+    """
+    counts = np.zeros(BINS, np.int64)
+    console = Console(stderr=True)
+    for index in track(range(len(source)), "counting colours", console=console):
+        ab = lab_from_uint8(source.load(index)["rgb"])[..., 1:]
+        counts += np.bincount(nearest_bins(ab).ravel(), minlength=BINS)
+    return AbPrior(data=name, images=len(source), counts=tuple(counts.tolist()))
+
+
+def _summary(found: AbPrior) -> str:
+    counts = np.array(found.counts)
+    gray = (ab_bins().abs().amax(1) <= 10).numpy()
+    return (
+        f"{found.data}: {found.images} images, {counts.sum():,} pixels in "
+        f"{np.count_nonzero(counts)} of {BINS} bins, "
+        f"{counts[gray].sum() / counts.sum():.0%} in the nine about gray"
+    )

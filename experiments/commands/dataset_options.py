@@ -1,0 +1,53 @@
+"""Commands whose options stand beside the settings of the dataset that they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field, make_dataclass
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+
+from ...datasets.base.adapter import Adapter
+from ...datasets.base.errors import UserError
+
+
+class Option(NamedTuple):
+    """An option of a command: its name, type, default, and what `--help` says of it."""
+
+    name: str
+    kind: Any
+    default: Any
+    help: str
+
+
+def colour_dataset_options(
+    task: str, adapter: type[Adapter], argv: list[str], options: Sequence[Option], description: str
+) -> Any:
+    """What the command line asks of ``crosschroma data TASK NAME``, for a dataset with colours.
+
+    Returns:
+        An object with the values of ``options`` by name, and the dataset as ``data``.
+
+    Raises:
+        UserError: the dataset has no colour images.
+        DataError: its folder is not there.
+    """
+    fields = [
+        (o.name, Annotated[o.kind, tyro.conf.arg(help=o.help)], field(default=o.default))
+        for o in options
+    ]
+    joined = make_dataclass(
+        "Options", [("data", adapter, field(default_factory=adapter)), *fields], kw_only=True
+    )
+    found: Any = tyro.cli(
+        joined,
+        prog=f"crosschroma data {task} {adapter.name}",
+        description=description,
+        args=argv,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    if "rgb" not in found.data.planes:
+        raise UserError(f"{found.data.name} has no colour images; take another dataset")
+    found.data.base()
+    return found

@@ -1,0 +1,91 @@
+"""``crosschroma hints-curve``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..evaluation.hints_curve import HintsCurve
+
+
+@dataclass(frozen=True, kw_only=True)
+class HintsCurveOptions:
+    """PSNR of a trained run on its test images against the number of revealed points.
+
+    Attributes:
+        run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
+        out: JSON file to write, with per-image rows.
+        plot: picture to write (svg, png, pdf), the published curve beside ours.
+        weights: the run's best by validation, its last, or that of the two its recipe names.
+        dataset: test on another dataset than the run's own.
+        root: the dataset's folder.
+        counts: numbers of points; by default the 26 of the published curve, 0 to 501.
+        square: side of a point in pixels, 1 to 9.
+        images: the first so many test images; 0 takes all.
+        seed: of the points' places.
+        batch_size: hints that are tried at a time.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("hints-curve.json")
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    weights: Literal["result", "best", "last"] = "result"
+    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    counts: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N...")] = ()
+    square: int = 6
+    images: int = 0
+    seed: int = 0
+    batch_size: int = 8
+    device: str = "auto"
+
+
+def hints_curve(argv: list[str]) -> int:
+    """``crosschroma hints-curve RUN``."""
+    options = tyro.cli(HintsCurveOptions, prog="crosschroma hints-curve", args=argv)
+    from ..artifacts.weights_file import load_any
+    from ..evaluation import hints_curve as measured
+    from ..plots.hints import plot_hints
+    from ..training.devices import usable_device
+    from .data import adapter_or_own
+
+    trained = load_any(options.run, options.weights)
+    adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)
+    curve = measured.hints_curve(
+        trained,
+        adapter,
+        counts=options.counts or measured.COUNTS,
+        square=options.square,
+        images=options.images,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        device=usable_device(options.device),
+    )
+    _print(curve, measured.PUBLISHED, measured.PUBLISHED_LABEL)
+    curve.save(options.out)
+    print(options.out)
+    if options.plot is not None:
+        plot_hints(curve, options.plot)
+        print(options.plot)
+    return 0
+
+
+def _print(curve: HintsCurve, published: dict[int, float], label: str) -> None:
+    about = curve.about
+    print(f"{about['recipe']} on {about['dataset']}, {len(curve.rows)} images: PSNR in dB")
+    print(f"published: {label}")
+    shown = Table("revealed", "PSNR", "standard error", "published")
+    for point in curve.points:
+        theirs = published.get(int(point["points"]))
+        cells = f"{point['PSNR']:.2f}", f"{point['standard_error']:.2f}"
+        shown.add_row(str(point["points"]), *cells, f"{theirs:.2f}" if theirs else "")
+    for row in curve.whole:
+        shown.add_row(row["given"], f"{row['PSNR']:.2f}", f"{row['standard_error']:.2f}", "")
+    Console(width=None if Console().is_terminal else 120).print(shown)

@@ -1,0 +1,270 @@
+"""A trained method and smaller forms of it: students, pruned and quantised networks, one table."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from ...datasets.base.adapter import Source
+from ...datasets.base.atomic_write import write_atomic, write_text_atomic
+from ...datasets.base.errors import UserError
+from ...datasets.files.folder import Subset
+from ...datasets.loading.loader import Images
+from ...models.base.generator import GeneratorSystem
+from ...models.student import NONE, Student
+from ..artifacts import weights_file
+from ..artifacts.checkpoint import Trained, load_strictly, load_trained, weights_sha256
+from ..artifacts.provenance import provenance
+from ..compare.load_runs import spread
+from ..evaluation.timing import machine, save, threads, versions
+from ..experiment import Experiment, Hardware
+from ..inference.fold_batchnorm import folded
+from ..training.engine import fit
+from .compress_measure import Form, Measured, exported_form, measured, torch_form
+from .compress_table import Compression, table
+from .export import about_of, inference_colors, to_onnx
+from .prune import narrowed, sparsified, with_width
+from .quantize import quantized
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressOptions:
+    """How a method is made smaller, and on what it is measured.
+
+    Attributes:
+        students: runs of methods that do the same, such as ``student``.
+        sparsity: shares of the weights that magnitude pruning sets to 0, a network each.
+        channels: shares of the width that channel pruning leaves, a network each.
+        int8: quantise the method and its students.
+        finetune: steps in which pruned networks learn from the method; 0 leaves them as they are.
+        batch_size: of these steps.
+        calibration: pictures from which int8 takes its ranges; validation images, or training
+            images where there are none.
+        images: test images that are scored, spread evenly; 0 for all.
+        size: side of the picture that is timed; default the evaluation's.
+        threads: of torch and ONNX Runtime.
+        repeats: how often each network is timed; they take turns.
+    """
+
+    students: Sequence[Path] = ()
+    sparsity: Sequence[float] = (0.5, 0.8)
+    channels: Sequence[float] = (0.5,)
+    int8: bool = True
+    finetune: int = 0
+    batch_size: int = 8
+    calibration: int = 32
+    images: int = 0
+    size: int | None = None
+    threads: int = 1
+    repeats: int = 9
+
+
+def compress(
+    run: Path, out: Path, options: CompressOptions | None = None, root: Path | None = None
+) -> Compression:
+    """Make smaller forms of a method and measure all of them; see ``CompressOptions``.
+
+    Writes each form (``<form>.safetensors`` for this package, ``<form>.onnx``), ``table.json`` and
+    ``table.md``. Fine-tuning runs lie in ``runs`` below ``out``, and go on where they stopped.
+
+    Args:
+        run: the teacher, as ``shipped.load_any``.
+        out: folder.
+        options: default ``CompressOptions()``.
+        root: the dataset's folder; default the run's.
+
+    Raises:
+        UserError: a run that cannot be loaded or is not one generator, a student for another
+            domain, or a network that cannot be pruned or exported; the text says why.
+    """
+    options = options or CompressOptions()
+    teacher = weights_file.load_any(run)
+    if not isinstance(teacher.system, GeneratorSystem):
+        raise UserError(f"{teacher.system.name} is not one generator; compress takes those only")
+    data = replace(teacher.experiment.data, root=root or teacher.experiment.data.root)
+    teacher = replace(teacher, experiment=replace(teacher.experiment, data=data))
+    students = [weights_file.load_any(path) for path in options.students]
+    for student in students:
+        if student.system.domain != teacher.system.domain:
+            raise UserError(
+                f"{student.experiment.name} is for {student.system.domain}, the teacher for "
+                f"{teacher.system.domain}; take a student of the same"
+            )
+    forms = list(_forms(teacher, students, out, options))
+    test = data.split("test")
+    chosen = Subset(test, spread(len(test), options.images or len(test)))
+    view = teacher.experiment.eval_view
+    found: Measured = measured(
+        forms, chosen, view, options.size or view.size or 256, options.threads, options.repeats
+    )
+    result = Compression(
+        rows=found.rows,
+        unavailable=found.unavailable,
+        method=teacher.system.name,
+        recipe=teacher.experiment.name,
+        weights_sha256=teacher.weights_sha256,
+        dataset=data.name,
+        protocol=data.protocol,
+        images=len(chosen),
+        view=view.protocol,
+        shape=found.shape,
+        threads=options.threads,
+        repeats=options.repeats,
+        finetune=options.finetune,
+        machine=machine(),
+        versions=versions("torch", "onnx", "onnxruntime"),
+        provenance=provenance(),
+    )
+    save(result, out / "table.json")
+    write_text_atomic(out / "table.md", table(result))
+    return result
+
+
+def _forms(
+    teacher: Trained, students: Sequence[Trained], out: Path, options: CompressOptions
+) -> Iterator[Form]:
+    own = _written(teacher, out / f"{TEACHER}{weights_file.SUFFIX}")
+    yield torch_form(TEACHER, "as trained", teacher, own)
+    names = {student.experiment.name for student in students}
+    if len(names) < len(students):
+        raise UserError("two students come from one recipe; give their runs other names")
+    for student in students:
+        file = _written(student, out / f"{student.experiment.name}{weights_file.SUFFIX}")
+        yield torch_form(student.experiment.name, "student", student, file)
+    for name, how, pruned in _pruned(teacher, own, out, options):
+        file = _written(pruned, out / f"{name}{weights_file.SUFFIX}")
+        yield torch_form(name, how, pruned, file)
+    if options.int8:
+        planes = list(_planes(teacher, options.calibration))
+        for trained in (teacher, *students):
+            name = TEACHER if trained is teacher else trained.experiment.name
+            yield from _exported(name, trained, planes, out, options.threads)
+
+
+def _pruned(
+    teacher: Trained, own: Path, out: Path, options: CompressOptions
+) -> Iterator[tuple[str, str, Trained]]:
+    """Name, description and network of every pruned form, fine-tuned where asked for."""
+    method = teacher.experiment.method
+    inner, scale = (
+        (method.student, method.scale) if isinstance(method, Student.Config) else (method, 1)
+    )
+    generator = teacher.system.get_submodule("generator")
+    for share in options.sparsity:
+        network = sparsified(generator, share)
+        config = _student(inner, scale, sparse=True)
+        trained = _as_trained(teacher, config, network.state_dict(), f"sparse{100 * share:.0f}")
+        how = f"{100 * share:g} % of the weights 0"
+        yield _finetuned(trained, how, teacher, own, out, options)
+    for share in options.channels:
+        smaller = with_width(inner, share)
+        config = _student(smaller, scale, sparse=False)
+        narrow = cast(GeneratorSystem, config.build()).generator
+        state = narrowed(generator, narrow)
+        trained = _as_trained(teacher, config, state, f"channels{100 * share:.0f}")
+        how = f"width {getattr(inner, 'width', '')} to {getattr(smaller, 'width', '')}"
+        yield _finetuned(trained, how, teacher, own, out, options)
+
+
+def _student(inner: Any, scale: int, sparse: bool) -> Student.Config:
+    return Student.Config(student=inner, scale=scale, teacher=inner, sparse=sparse)
+
+
+def _as_trained(
+    teacher: Trained, config: Student.Config, state: dict[str, torch.Tensor], name: str
+) -> Trained:
+    system = cast(Student, config.build())
+    load_strictly(system.generator, state, name)
+    experiment = replace(teacher.experiment, name=name, method=config)
+    sha = weights_sha256({"generator": state})
+    return replace(teacher, system=system.eval(), experiment=experiment, weights_sha256=sha)
+
+
+def _finetuned(
+    pruned: Trained, how: str, teacher: Trained, own: Path, out: Path, options: CompressOptions
+) -> tuple[str, str, Trained]:
+    name = pruned.experiment.name
+    if not options.finetune:
+        return name, how, pruned
+    start = _written(pruned, out / "runs" / f"{name}-start{weights_file.SUFFIX}")
+    run = out / "runs" / name
+    fit(_tuning(pruned, start, teacher, own, options), run, Hardware(workers=0), resume=True)
+    return name, f"{how}, {options.finetune} steps", load_trained(run, "last")
+
+
+def _tuning(
+    pruned: Trained, start: Path, teacher: Trained, own: Path, options: CompressOptions
+) -> Experiment:
+    """The pruned network learns from the network that it was."""
+    method = replace(
+        cast(Student.Config, pruned.experiment.method),
+        start=str(start),
+        teacher=teacher.experiment.method,
+        teacher_weights=str(own),
+    )
+    training = replace(
+        teacher.experiment.training,
+        steps=options.finetune,
+        batch_size=options.batch_size,
+        schedule="cosine",
+        warmup=0,
+        ema_decay=None,
+        validate_every=0,
+        checkpoint_every=0,
+    )
+    return replace(pruned.experiment, method=method, training=training)
+
+
+def _exported(
+    name: str, trained: Trained, planes: Sequence[torch.Tensor], out: Path, count: int
+) -> Iterator[Form]:
+    """ONNX in float32, the reference for int8, and int8."""
+    colors = inference_colors(trained.system)
+    odd = planes[0][..., 1:, 1:]  # a size that needs padding, or the trace would know none
+    model = to_onnx(folded(colors, odd), odd, about_of(trained))
+    ways: dict[str, Callable[[], bytes]] = {
+        "onnx": lambda: model,
+        "int8": lambda: quantized(model, planes),
+    }
+    for way, make in ways.items():
+        path, data = out / f"{name}-{way}.onnx", make()
+        write_atomic(path, lambda file, data=data: file.write(data))
+        how = "float32" if way == "onnx" else f"int8, ranges of {len(planes)} pictures"
+        with threads(count):  # ONNX Runtime takes as many as torch has when it loads the file
+            form = exported_form(f"{name} {way}", how, trained, path)
+        yield form
+
+
+def _planes(teacher: Trained, count: int) -> Iterator[torch.Tensor]:
+    """What the network sees of pictures that are not for testing."""
+    experiment, domain = teacher.experiment, teacher.system.domain
+    data = experiment.data
+    source: Source = data.split("validation" if data.has_validation else "train")
+    view = experiment.eval_view
+    images = Images(source, view)
+    for index in spread(len(source), count):
+        yield cast(Any, images[index])[domain][None]
+
+
+def _written(trained: Trained, path: Path) -> Path:
+    """The file that ``ship`` would write, in full precision."""
+    shippable = copy.copy(trained)
+    method = shippable.experiment.method
+    if isinstance(method, Student.Config):
+        # where it learnt from lies on this machine alone
+        method = replace(method, teacher_weights=_base(method.teacher_weights), start=NONE)
+        shippable = replace(shippable, experiment=replace(shippable.experiment, method=method))
+    data = weights_file.packed(shippable, half=False)
+    write_atomic(path, lambda file: file.write(data))
+    return path
+
+
+def _base(run: str) -> str:
+    return Path(run).name

@@ -1,0 +1,291 @@
+"""Scores on a dataset's test images, of a method or of pictures made by anything, as a run file."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from ...datasets.base.adapter import Adapter, Source
+from ...datasets.base.batch import Batch, to_device
+from ...datasets.base.errors import DataError, UserError
+from ...datasets.loading.loader import Images, eval_loader
+from ...datasets.loading.views import EvalView
+from ...models.base.method import ColorizationSystem
+from ..artifacts.provenance import provenance
+from ..artifacts.run_file import Kind, RunFile, Summary
+from ..metrics.definitions import METRICS, Row, protocol_of
+from ..metrics.scorer import Processes, Scorer, summarize
+from .cost import Cost, cost
+from .picture_folder import match_pictures, read_pictures
+
+Domain = Literal["nir", "gray", "both"]
+Scored = Literal["test", "validation"]
+
+
+class Method(Protocol):
+    """What can be evaluated: every ``ColorizationSystem``, and the baselines."""
+
+    name: ClassVar[str]
+
+    @property
+    def domain(self) -> str: ...
+
+    def colorize(self, batch: Batch) -> Tensor:
+        """B3HW sRGB in [0,1], of the batch's size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One process, with nobody to share the images with."""
+
+    global_rank: int = 0
+    world_size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Per-image rows, their summary by subset, and how they came about; see ``RunFile``."""
+
+    rows: list[Row]
+    summary: Summary
+    unavailable: Mapping[str, str]
+    metric_protocol: Mapping[str, str]
+    seconds: float
+
+
+@torch.no_grad()
+def evaluate(
+    colorize: Callable[[Batch], Tensor],
+    source: Source,
+    view: EvalView,
+    subsets: Mapping[str, Sequence[str]] | None = None,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    processes: Processes | None = None,
+    title: str = "",
+) -> Evaluation:
+    """Score what ``colorize`` makes of every image of ``source``.
+
+    Args:
+        colorize: batch on ``device`` -> B3HW sRGB in [0,1] of the batch's size.
+        source: images with colour.
+        view: their geometry; at native size (``size=None``) they go one at a time.
+        subsets: name -> keys, summarized beside ``all``.
+        metrics: names of ``metrics_table.METRICS``.
+        batch_size: images at a time; does not change the rows of a method that keeps images apart.
+        workers: loading processes.
+        device: where ``colorize`` and the metrics compute.
+        processes: those that share the images (a ``Fabric``); every one gets all rows.
+        title: of a progress bar, shown in a terminal; without one there is no bar.
+
+    Raises:
+        DataError: an image without colour, or a prediction that is not finite or of another size.
+        UserError: an unknown metric.
+    """
+    scorer = Scorer(metrics)
+    shared = processes or Alone()
+    size = batch_size if view.size else 1
+    loader = eval_loader(source, view, size, workers, shared.global_rank, shared.world_size)
+    started = time.perf_counter()
+    hidden = not title or shared.global_rank > 0 or not sys.stderr.isatty()
+    bar = {"console": Console(stderr=True), "transient": True, "disable": hidden}
+    for batch in track(loader, title, len(loader), **bar):
+        batch = to_device(batch, torch.device(device))
+        if "rgb" not in batch:
+            raise DataError(f"{batch['key'][0]} has no colour picture to compare with")
+        scorer.update(batch["key"], colorize(batch), batch["rgb"])
+    rows, features = scorer.gather(shared)
+    return Evaluation(
+        rows=rows,
+        summary=summarize(rows, subsets, features),
+        unavailable=scorer.unavailable,
+        metric_protocol={"view": view.protocol, **protocol_of(metrics)},
+        seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def evaluate_system(
+    system: Method,
+    adapter: Adapter,
+    view: EvalView | None = None,
+    *,
+    kind: Kind = "ours",
+    split: Scored = "test",
+    metrics: Sequence[str] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    processes: Processes | None = None,
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """Score a method on the adapter's test images, or another split's; see ``evaluate``.
+
+    What only training knows is added by ``evaluate_run``.
+    """
+    view = view or EvalView()
+    _require_planes(system, adapter)
+    source = adapter.split(split)
+    parameters, costs = None, Cost()
+    if isinstance(system, ColorizationSystem):
+        system = system.to(device).eval()
+        counts = system.parameter_counts()
+        parameters = sum(counts[name] for name in system.networks_used)
+        if view.size and len(source):
+            costs = cost(system, Images(source, view), device)
+    evaluation = evaluate(
+        system.colorize,
+        source,
+        view,
+        adapter.subsets() if split == "test" else None,
+        metrics=metrics,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        processes=processes,
+        title=f"scoring {system.name}",
+    )
+    return run_file(
+        evaluation,
+        adapter,
+        source,
+        split=split,
+        kind=kind,
+        method=system.name,
+        domain=_domain(system),
+        parameters=parameters,
+        cost=costs,
+        device=device,
+        command=command,
+    )
+
+
+def _require_planes(system: Method, adapter: Adapter) -> None:
+    needed = {"rgb"} if system.domain == "gray" else {"rgb", "nir"}
+    missing = sorted(needed - adapter.planes)
+    if missing:
+        raise UserError(
+            f"{system.name} is for {system.domain} images and {adapter.name} has no "
+            f"{', '.join(missing)}; choose another dataset"
+        )
+
+
+def score_folder(
+    folder: Path,
+    adapter: Adapter,
+    view: EvalView | None = None,
+    *,
+    method: str,
+    kind: Kind = "peer",
+    domain: Domain | None = None,
+    train_data: str = "unknown",
+    note: str = "",
+    metrics: Sequence[str] = tuple(METRICS),
+    workers: int = 0,
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """Score pictures made by anything on the adapter's test images.
+
+    Args:
+        folder: one picture per test image, found by name (see ``match_pictures``), of the size
+            that the test images have under ``view``.
+        adapter: the dataset.
+        view: geometry of the test images, 256 x 256 by default.
+        method: name of what made the pictures.
+        kind: ``peer``, ``ours`` or ``baseline``.
+        domain: what the method was given; the dataset's by default.
+        train_data: what it was trained on, in words.
+        note: anything a reader of the row must know.
+        metrics: names of ``metrics_table.METRICS``.
+        workers: loading processes.
+        command: program and arguments for the run file; this process's own by default.
+
+    Raises:
+        DataError: missing, surplus, unreadable or wrongly sized pictures, by name.
+    """
+    source = adapter.split("test")
+    view = view or EvalView()
+    pictures = match_pictures(folder, source.keys)
+    evaluation = evaluate(
+        lambda batch: read_pictures(batch, pictures),
+        source,
+        view,
+        adapter.subsets(),
+        metrics=metrics,
+        workers=workers,
+        title=f"scoring {method}",
+    )
+    return run_file(
+        evaluation,
+        adapter,
+        source,
+        kind=kind,
+        method=method,
+        domain=domain or ("nir" if "nir" in adapter.planes else "gray"),
+        train_data=train_data,
+        note=note,
+        command=command,
+    )
+
+
+def run_file(
+    evaluation: Evaluation,
+    adapter: Adapter,
+    source: Source,
+    *,
+    split: Scored = "test",
+    kind: Kind,
+    method: str,
+    domain: Domain,
+    train_data: str | None = None,
+    parameters: int | None = None,
+    cost: Mapping[str, object] | None = None,
+    note: str = "",
+    device: torch.device | str = "cpu",
+    command: Sequence[str] | None = None,
+) -> RunFile:
+    """The run file of an evaluation on ``source``, a split of the adapter's, made just now."""
+    part = {"part": adapter.validation_part} if split == "validation" else {}
+    listed = "".join(f"{key}\n" for key in source.keys)
+    return RunFile(
+        kind=kind,
+        method=method,
+        domain=domain,
+        dataset=adapter.name,
+        protocol=adapter.protocol,
+        split={
+            "name": " ".join([adapter.protocol, part["part"]] if part else [adapter.name, split]),
+            "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+            "images": len(source),
+            **part,
+        },
+        train_data=adapter.train_data if train_data is None else train_data,
+        metric_protocol=evaluation.metric_protocol,
+        parameters=parameters,
+        summary=evaluation.summary,
+        unavailable=evaluation.unavailable,
+        rows=evaluation.rows,
+        wall_s={"train": 0.0, "evaluate": evaluation.seconds},
+        cost=cost or {},
+        note=note,
+        **provenance(device, command),
+    )
+
+
+def _domain(method: Method) -> Domain:
+    domain = method.domain
+    assert domain in ("nir", "gray", "both"), f"{method.name} has the domain {domain}"
+    return domain

@@ -1,0 +1,141 @@
+"""Run files of this project's own runs: what only training knows joins what evaluation measured."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from ...datasets.base.adapter import Adapter
+from ...datasets.base.errors import UserError
+from ...datasets.loading.views import EvalView
+from ...datasets.unknown_data import Elsewhere
+from ..artifacts.checkpoint import BEST, LAST, Trained
+from ..artifacts.provenance import provenance
+from ..artifacts.run_file import RunFile, Status, canonical_sha256
+from ..experiment import Experiment
+from ..metrics.definitions import METRICS
+from ..settings import to_plain
+from .evaluate import Scored, evaluate_system
+
+
+def evaluate_run(
+    trained: Trained,
+    adapter: Adapter | None = None,
+    view: EvalView | None = None,
+    *,
+    split: Scored = "test",
+    metrics: tuple[str, ...] = tuple(METRICS),
+    batch_size: int = 8,
+    workers: int = 0,
+    device: str = "cpu",
+) -> RunFile:
+    """Score a trained run on test images, or on those that have validated it.
+
+    Args:
+        trained: from ``load_trained``.
+        adapter: dataset to test on; by default the one it was trained on.
+        view: geometry of the test images; by default the experiment's.
+        split: ``validation`` scores on what the run itself kept out of its training.
+        metrics: names of ``metrics_table.METRICS``.
+        batch_size: images at a time.
+        workers: loading processes.
+        device: where to compute.
+
+    Raises:
+        UserError: validation images of a run that kept none out, or another dataset's, of which
+            the run may have learnt.
+    """
+    experiment = trained.experiment
+    if split == "validation":
+        _require_own_validation(experiment, adapter or experiment.data)
+    imported = isinstance(experiment.data, Elsewhere)
+    measured = evaluate_system(
+        trained.system,
+        adapter or experiment.data,
+        view or experiment.eval_view,
+        kind="peer" if imported else "ours",
+        split=split,
+        metrics=metrics,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+    )
+    return replace(
+        measured,
+        **origin(experiment),
+        steps=trained.steps,
+        weights={
+            "file": trained.path.name,
+            "step": trained.step,
+            "sha256": trained.weights_sha256,
+        },
+        trained=trained.starts,
+        dirty=measured.dirty or any(start["dirty"] for start in trained.starts),
+        wall_s={**measured.wall_s, "train": round(trained.train_s, 1)},
+    )
+
+
+def _require_own_validation(experiment: Experiment, adapter: Adapter) -> None:
+    own = experiment.data
+    if isinstance(own, Elsewhere) or adapter.rootless() != own.rootless():
+        raise UserError(
+            f"{experiment.name}: validation images are scored of the data that a run kept them "
+            "out of, as it was trained; leave --dataset and --boxes out"
+        )
+    if not own.has_validation:
+        raise UserError(
+            f"{experiment.name} was trained on all of {own.train_data}: no validation images are "
+            "left to score it on"
+        )
+
+
+def row_name(trained: Trained, run: RunFile) -> str:
+    """Name of a run file: the run's folder or weights file, its output, what it was tested on.
+
+    ``encoder_unet_vcip_s1``, ``encoder_unet_vcip_s1_fold0``, ``encoder_unet_nir_on_scenes``,
+    ``encoder_unet_nir_on_rgb-nir-scene-all``.
+    """
+    path = trained.path.resolve()
+    parts = [path.parent.name if path.name in (BEST, LAST) else path.stem, trained.output]
+    if run.dataset != trained.experiment.data.name:
+        parts.append(f"on_{run.protocol.replace(' ', '_')}")
+    parts.append(run.split.get("part", "").partition(" of ")[0].replace(" ", ""))
+    return "_".join(filter(None, parts))
+
+
+def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:
+    """The row of a run that ended without a result: it stays in the table and says so."""
+    data = experiment.data
+    return RunFile(
+        kind="ours",
+        method=experiment.method.system.name,
+        domain=getattr(experiment.method, "domain", "both"),
+        dataset=data.name,
+        protocol=data.protocol,
+        split={"name": f"{data.name} test", "sha256": hashlib.sha256().hexdigest(), "images": 0},
+        metric_protocol={"view": experiment.eval_view.protocol},
+        summary={"all": {}},
+        rows=[],
+        status=status,
+        note=note,
+        **origin(experiment),
+        **provenance(),
+    )
+
+
+def origin(experiment: Experiment) -> dict[str, Any]:
+    """Fields of a row that tell where its weights come from.
+
+    Without the data's folder, which differs between machines.
+    """
+    config = to_plain(replace(experiment, data=experiment.data.rootless()))
+    return {
+        "recipe": experiment.name,
+        "train_data": "; ".join(
+            filter(None, (experiment.data.train_data, experiment.method.learnt_from))
+        ),
+        "config": config,
+        "config_sha256": canonical_sha256(config),
+        "seed": None if isinstance(experiment.data, Elsewhere) else experiment.seed,
+    }

@@ -1,0 +1,101 @@
+"""What every benchmark shares: ways that take turns, ratios to a named one, the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...datasets.base.atomic_write import write_text_atomic
+from ..artifacts.provenance import device_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Seconds that one way of doing the same work takes, over the repeats."""
+
+    name: str
+    median: float
+    p10: float
+    p90: float
+    ratio: float  # median over the repeats of the reference's time over this one's
+
+
+def race(
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
+    *,
+    reference: str,
+    clock: Callable[[], float] = time.process_time,
+) -> list[Timing]:
+    """Time ways of doing the same work; they take turns, and the first round warms up.
+
+    Args:
+        ways: what to run, by name.
+        repeats: rounds that count.
+        reference: the way that ratios refer to.
+        clock: seconds; by default the process's CPU time, which a busy machine disturbs least.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, way in ways.items():
+            start = clock()
+            way()
+            if repeat:
+                seconds[name].append(clock() - start)
+    return [_timing(name, values, seconds[reference]) for name, values in seconds.items()]
+
+
+def _timing(name: str, values: Sequence[float], reference: Sequence[float]) -> Timing:
+    low, median, high = (float(f"{x:.4g}") for x in np.percentile(values, (10, 50, 90)))
+    ratios = [other / value for value, other in zip(values, reference, strict=True)]
+    ratio = float(f"{statistics.median(ratios):.4g}")
+    return Timing(name=name, median=median, p10=low, p90=high, ratio=ratio)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Torch computes with ``count`` intra-op threads within it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def machine() -> dict[str, Any]:
+    """What a figure was measured on; call it with the threads that it was measured with."""
+    return {
+        "cpu": device_text(torch.device("cpu")),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Versions of Python and of those packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def save(result: Any, out: Path | None) -> None:
+    """Write a benchmark's dataclass as JSON; ``None`` writes nothing."""
+    if out is not None:
+        write_text_atomic(out, json.dumps(asdict(result), indent=1) + "\n")

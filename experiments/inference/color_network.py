@@ -1,0 +1,84 @@
+"""A method as a network from a picture's plane to its colours, for inference and export."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from ...datasets.base.batch import Batch
+from ...datasets.base.color import AB_SCALE, rgb_to_lab
+from ...datasets.base.errors import UserError
+from ...models.base.generator import GeneratorSystem
+from ...models.base.method import ColorizationSystem
+
+
+class MethodColors(nn.Module):
+    """What a method adds to a plane: ab of a gray picture, RGB of a NIR picture.
+
+    ab comes as the network puts it out, before colours are fitted into sRGB: at full size that is
+    done with the luminance of that size.
+
+    Args:
+        system: a method whose ``colorize`` needs only ``gray`` or only ``nir``.
+
+    Raises:
+        UserError: the method needs both.
+    """
+
+    def __init__(self, system: ColorizationSystem) -> None:
+        super().__init__()
+        if system.domain not in ("gray", "nir"):
+            raise UserError(
+                f"{system.name} needs gray and NIR together, and a picture holds one; choose one "
+                "of its outputs that is made from one (--output), where it has any"
+            )
+        self.system = system
+        self.domain, self.name = system.domain, system.name
+        self.takes_hints, self.takes_global_hints = system.takes_hints, system.takes_global_hints
+        self.takes_boxes = system.takes_boxes
+        self._paints = (
+            isinstance(system, GeneratorSystem)
+            and type(system).colorize is GeneratorSystem.colorize
+        )
+
+    def forward(
+        self,
+        plane: Tensor,
+        hints: Tensor | None = None,
+        global_hints: Tensor | None = None,
+        boxes: list[Tensor] | None = None,
+    ) -> Tensor:
+        """The colours of a batch of planes.
+
+        Args:
+            plane: B1HW in [0,1]: CIE L*/100, or NIR levels.
+            hints: B3HW as ``Batch["hints"]``, for methods that take them.
+            global_hints: B x 316 as ``Batch["global_hints"]``, likewise.
+            boxes: of each plane's objects as ``Batch["boxes"]``, likewise.
+
+        Returns:
+            B2HW ab in CIE units for gray, B3HW sRGB in [0,1] for NIR, of the same H and W.
+        """
+        batch = self.batch(plane, hints, global_hints, boxes)
+        if self.domain == "gray" and self._paints:
+            return AB_SCALE * cast(GeneratorSystem, self.system).paint(batch)
+        rgb = self.system.colorize(batch)
+        return rgb_to_lab(rgb)[:, 1:] if self.domain == "gray" else rgb
+
+    def batch(
+        self,
+        plane: Tensor,
+        hints: Tensor | None = None,
+        global_hints: Tensor | None = None,
+        boxes: list[Tensor] | None = None,
+    ) -> Batch:
+        """What the system is given; arguments as ``forward``'s."""
+        given = {
+            "key": ["picture"] * len(plane),
+            self.domain: plane,
+            "hints": hints,
+            "global_hints": global_hints,
+            "boxes": boxes,
+        }
+        return cast(Batch, {name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,199 @@
+"""Hints of a picture as a JSON file: colours at points, and how the picture was made with them.
+
+A list of points is enough:
+
+    [{"x": 120, "y": 64, "rgb": [180, 60, 40], "size": 5}, {"x": 10, "y": 200, "a": -20, "b": 35}]
+
+``x`` and ``y`` are pixels of the picture; the colour is ``rgb`` (8-bit sRGB, whose luminance does
+not count) or CIE ``a`` and ``b``; ``size`` (1 to 9, default 5) is the side of the coloured square
+in pixels of the picture as the network sees it.
+
+``crosschroma ui`` saves an object that holds such a list as ``points``, and beside it all else that
+the result depends on; see ``Hints``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.base.color import lab_from_uint8
+from ...datasets.base.errors import DataError, UserError, unknown
+from ...datasets.loading.decode import read_size
+from ...models.color.hint_points import HintPoint
+from .colorizer import Colorizer, Origin
+from .palette import Palette
+
+_KEYS = {field.name for field in fields(HintPoint)} | {"rgb"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What a hints file says; ``None`` where it says nothing.
+
+    Attributes:
+        points: colours at points of the picture.
+        palette: colours that the whole picture is to take after.
+        strength: of the colours; see ``Colorizer``.
+        picture: width and height of the picture.
+        name: of the picture's file, for people.
+        method: what coloured it.
+    """
+
+    points: tuple[HintPoint, ...] = ()
+    palette: Palette | None = None
+    strength: float | None = None
+    picture: tuple[int, int] | None = None
+    name: str = ""
+    method: Origin | None = None
+
+    def check_picture(self, path: Path) -> None:
+        """Refuse hints of a picture of another size.
+
+        Raises:
+            DataError: they are, or the picture cannot be read.
+        """
+        height, width = read_size(path)
+        if self.picture not in (None, (width, height)):
+            raise DataError(
+                f"{path} is {width} wide and {height} high, and the hints were saved for a picture "
+                f"of {self.picture[0]} and {self.picture[1]}"
+                f"{f' ({self.name})' if self.name else ''}; give that one"
+            )
+
+    def check_method(self, colorizer: Colorizer) -> None:
+        """Refuse other weights than those that the hints were saved with.
+
+        Raises:
+            UserError: they are.
+        """
+        if self.method is None or colorizer.origin is None:
+            return
+        if self.method.weights_sha256 != colorizer.origin.weights_sha256:
+            raise UserError(
+                f"{self.method.run} has been trained on since the hints were saved, so the picture "
+                "would differ; name the run (--run) to colour with it all the same"
+            )
+
+
+def read_hints(path: Path) -> Hints:
+    """The content of a hints file.
+
+    Raises:
+        DataError: no such file, not JSON, or a point that is none, by its number from 1.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the hints in {path}: {error}") from error
+    return hints_from_plain(data, str(path))
+
+
+def hints_text(hints: Hints) -> str:
+    """The text of a hints file, a point a line."""
+    plain = {name: value for name, value in asdict(hints).items() if value not in (None, "")}
+    points = ",\n".join(f"  {json.dumps(point)}" for point in plain.pop("points"))
+    rest = "".join(f',\n "{name}": {json.dumps(value)}' for name, value in plain.items())
+    return f'{{\n "points": [\n{points}\n ]{rest}\n}}\n'
+
+
+def hints_from_plain(data: Any, where: str) -> Hints:
+    """Hints from decoded JSON.
+
+    Args:
+        data: see the module.
+        where: what holds it, for error texts.
+
+    Raises:
+        DataError: as ``read_hints``.
+    """
+    if isinstance(data, list):
+        data = {"points": data}
+    if not isinstance(data, dict) or not isinstance(data.get("points"), list):
+        raise DataError(
+            f'{where}: hints are a list of points [{{"x": .., "y": .., "rgb": [..]}}], or an '
+            'object that holds one as "points"'
+        )
+    points = []
+    for number, entry in enumerate(data["points"], 1):
+        try:
+            points.append(_point(entry))
+        except UserError as error:
+            raise DataError(f"{where}: point {number}: {error}") from error
+    try:
+        return Hints(points=tuple(points), **_settings(data))
+    except (UserError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _settings(data: dict[str, Any]) -> dict[str, Any]:
+    """All of ``Hints`` but the points."""
+    known = [field.name for field in fields(Hints)]
+    if surplus := sorted(map(str, data.keys() - set(known))):
+        raise DataError(unknown("key", surplus[0], known))
+    given = {key: data[key] for key in known[1:] if data.get(key) is not None}
+    if "palette" in given:
+        given["palette"] = Palette.from_plain(given["palette"])
+    if "strength" in given:
+        given["strength"] = _number("strength", given["strength"])
+    if "picture" in given:
+        sides = given["picture"]
+        if not (isinstance(sides, list) and len(sides) == 2 and all(_whole(s) for s in sides)):
+            raise DataError(f"picture {json.dumps(sides)}: must be its width and height")
+        given["picture"] = (sides[0], sides[1])
+    if not isinstance(given.get("name", ""), str):
+        raise DataError(f"name {json.dumps(given['name'])}: must be a text")
+    if "method" in given:
+        given["method"] = _origin(given["method"])
+    return given
+
+
+def _origin(data: Any) -> Origin:
+    names = [field.name for field in fields(Origin)]
+    if not isinstance(data, dict) or data.keys() - set(names):
+        raise DataError(f"method: must be an object with {', '.join(names)}")
+    origin = Origin(**data)
+    texts = [origin.run, origin.weights_sha256, origin.output or ""]
+    if not all(isinstance(text, str) for text in texts):
+        raise DataError("method: run, weights_sha256 and output must be texts")
+    if origin.size is not None and not _whole(origin.size):
+        raise DataError(f"method: size {json.dumps(origin.size)}: must be a whole number")
+    return origin
+
+
+def _number(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e9:
+        raise DataError(f"{name} {json.dumps(value)}: must be a number")
+    return value
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _point(entry: Any) -> HintPoint:
+    if not isinstance(entry, dict):
+        raise DataError(f'{json.dumps(entry)} is no object {{"x": .., "y": .., "rgb": [..]}}')
+    if surplus := sorted(entry.keys() - _KEYS):
+        raise DataError(unknown("key", surplus[0], _KEYS))
+    values = dict(entry)
+    if "rgb" in values:
+        if values.keys() & {"a", "b"}:
+            raise DataError("both rgb and a, b; give one of them")
+        values["a"], values["b"] = _ab_of(values.pop("rgb"))
+    missing = [name for name in ("x", "y", "a", "b") if name not in values]
+    if missing:
+        raise DataError(f"no {', '.join(missing)}; a point has x, y and either rgb or a and b")
+    return HintPoint(**{name: _number(name, value) for name, value in values.items()})
+
+
+def _ab_of(rgb: Any) -> tuple[float, float]:
+    whole = isinstance(rgb, list) and all(type(level) is int for level in rgb)
+    if not (whole and len(rgb) == 3 and all(0 <= level <= 255 for level in rgb)):
+        raise DataError(f"rgb {json.dumps(rgb)}: must be three whole numbers from 0 to 255")
+    _, a, b = lab_from_uint8(np.array(rgb, np.uint8).reshape(1, 1, 3)).ravel().tolist()
+    return a, b

@@ -1,0 +1,438 @@
+"""The training loop: order, checkpoints, validation and logs, for any ``ColorizationSystem``."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import Tensor
+
+from ...datasets.base.adapter import Source
+from ...datasets.base.batch import Batch, collate, to_device
+from ...datasets.base.errors import UserError
+from ...datasets.loading.cache import cached
+from ...datasets.loading.loader import Images, train_loader
+from ...datasets.loading.views import EvalView
+from ...losses.terms import Terms, total
+from ...models.base.freezing import frozen
+from ...models.base.method import require
+from ..artifacts import checkpoint
+from ..artifacts.provenance import provenance
+from ..evaluation.evaluate import evaluate
+from ..experiment import Experiment, Hardware
+from ..metrics.definitions import METRICS
+from ..settings import from_plain, to_plain
+from .devices import (
+    StopRequest,
+    close_processes,
+    make_fabric,
+    micro_batch_size,
+    stop_on_signal,
+)
+from .ema import WeightAverage
+from .preflight import check_monitor, check_precision, check_same_experiment
+from .progress import ProgressLine, TensorBoard
+
+
+class StoppedError(UserError):
+    """The run was asked to stop (SIGTERM, Ctrl-C) and has saved itself."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all that is not weights, optimisers or random states."""
+
+    step: int = 0
+    train_s: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    best_metrics: dict[str, float | None] | None = None
+    worse: int = 0  # validations since the best
+
+
+def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = False) -> bool:
+    """Train an experiment into the folder ``run``.
+
+    Writes ``last.pt`` (everything), ``best.pt`` (the weights that did best on validation) and
+    TensorBoard events. With ``resume`` a run goes on from ``last.pt``; on a CPU it ends
+    bit-identical to one that was never stopped.
+
+    Returns:
+        Whether this process is the main one of all, whose business it is to report.
+
+    Raises:
+        UserError: the run exists already, or is to be resumed with other settings; the data lacks
+            what the method needs; the disk is full.
+        DivergedError: a loss is not finite; ``last.pt`` is the last good checkpoint.
+        StoppedError: a signal asked the run to stop; it is saved.
+    """
+    if (run / checkpoint.LAST).exists() and not resume:
+        raise UserError(
+            f"{run} holds a run already; add --resume to go on, or choose another --run-dir"
+        )
+    fabric = make_fabric(experiment, hardware)
+    fabric.launch()
+    for _ in Run(experiment, run, hardware, fabric).steps(resume):
+        pass
+    # not after an error: the other processes would wait for one that will not come; when it
+    # exits, Fabric ends them
+    close_processes(fabric)
+    return fabric.is_global_zero
+
+
+class Run:
+    """A training in this process, to be gone through a step at a time; see ``fit``."""
+
+    def __init__(
+        self, experiment: Experiment, run: Path, hardware: Hardware, fabric: Fabric
+    ) -> None:
+        self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
+        self.training = experiment.training
+        self.micro_batch = micro_batch_size(experiment, fabric.world_size)
+        check_monitor(self.training)
+        self.train_source, self.validation_source = self._sources()
+
+        fabric.seed_everything(experiment.seed, verbose=False)
+        self.system = experiment.method.build()
+        if not (run / checkpoint.LAST).exists() and (loaded := self.system.load_pretrained()):
+            fabric.print(loaded)
+        if loaded := self.system.load_losses():
+            fabric.print(loaded)
+        self.system.to(fabric.device)
+        self.networks: dict[str, _FabricModule] = {}
+        for name, network in self.system.networks().items():
+            if self.training.sync_batchnorm and fabric.device.type == "cuda":
+                network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            # the layout in which bfloat16 convolutions need no reordering
+            network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+            self.networks[name] = fabric.setup_module(network)
+            setattr(self.system, name, self.networks[name])
+        self.optimizers: dict[str, _FabricOptimizer] = {
+            name: cast(_FabricOptimizer, fabric.setup_optimizers(optimizer))
+            for name, optimizer in self.system.optimizers().items()
+        }
+        check_precision(self.training, len(self.optimizers))
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        self.inference = {n: self.networks[n].module for n in self.system.inference_networks}
+        decay = self.training.ema_decay
+        self.average = WeightAverage(self.inference, decay) if decay else None
+        self.progress = Progress()
+        self.saved_step = -1
+        self.starts = [provenance(fabric.device)]
+
+    def steps(self, resume: bool = False, shown: bool = True) -> Generator[int, None, None]:
+        """Train; yields after each optimisation step how many are done.
+
+        Args:
+            resume: see ``fit``.
+            shown: whether the terminal sees how it goes.
+        """
+        state = self._resume() if resume and (self.folder / checkpoint.LAST).exists() else None
+        batches = self._batches()
+        if state is not None:
+            checkpoint.set_random_state(state["random"][self.fabric.global_rank])
+        elif self.fabric.world_size > 1:
+            # dropout must differ between processes; weights were made from one seed
+            torch.manual_seed(self.experiment.seed + self.fabric.global_rank)
+        main = self.fabric.is_global_zero
+        if main:
+            checkpoint.remove_unfinished(self.folder)
+        board = TensorBoard(self.folder, self.progress.step) if main else None
+        line = ProgressLine(
+            self.folder.name,
+            self.training.steps,
+            self.progress.step,
+            self.training.batch_size,
+            shown=main and shown,
+        )
+        try:
+            with stop_on_signal() as stop:
+                yield from self._loop(batches, board, line, stop)
+        finally:
+            line.close()
+            if board is not None:
+                board.close()
+
+    def _loop(
+        self,
+        batches: Iterator[Batch],
+        board: TensorBoard | None,
+        line: ProgressLine,
+        stop: StopRequest,
+    ) -> Generator[int, None, None]:
+        training, progress = self.training, self.progress
+        while progress.step < training.steps and not self._out_of_patience():
+            started = time.monotonic()
+            scalars = self._step(batches)
+            seconds = time.monotonic() - started
+            progress.step += 1
+            progress.train_s += seconds
+            if board is not None and self._due(training.log_every):
+                rate = {"throughput/images_per_s": training.batch_size / max(seconds, 1e-9)}
+                values = {name: value.item() for name, value in scalars.items()}
+                board.scalars({**values, **self._rates(), **rate}, progress.step)
+            line.update(progress.step, scalars)
+            stopping = self._agree(stop.asked)
+            validating = self._due(training.validate_every)
+            saving = self._due(training.checkpoint_every) or stopping
+            if validating or saving:
+                self._share_buffers()
+            if validating:
+                self._validate(board, line)
+            if saving:
+                self._save()
+            if stopping:
+                raise StoppedError(
+                    f"stopped at step {progress.step}, saved in {self.folder}; --resume goes on"
+                )
+            yield progress.step
+        if self.saved_step != progress.step and progress.step > 0:
+            self._save()
+
+    def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
+        index = self.progress.step
+        part = self.system.schedule_part(index, self.training.steps)
+        factor = self.training.rate_factor(index, part) * self.system.rate_factor(index)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        self.system.train()
+        logged: list[dict[str, Tensor]] = []
+        for micro in range(self.training.accumulate):
+            closes = micro == self.training.accumulate - 1
+            step = _Step(self, index, closes)
+            batch = to_device(next(batches), self.fabric.device)
+            with contextlib.ExitStack() as stack:
+                if not closes:
+                    self._without_sync(stack, *self.networks)
+                self.system.training_step(batch, step)
+            logged.append(step.scalars)
+        if self.average is not None:
+            self.average.update()
+        return {
+            name: torch.stack([scalars[name] for scalars in logged]).mean() for name in logged[-1]
+        }
+
+    def _without_sync(self, stack: contextlib.ExitStack, *networks: str) -> None:
+        if self.fabric.world_size > 1:
+            for name in networks:
+                stack.enter_context(self.fabric.no_backward_sync(self.networks[name]))
+
+    def _validate(self, board: TensorBoard | None, line: ProgressLine) -> None:
+        """Score the validation images with the weights that would be shipped; keep the best."""
+        if self.validation_source is None:
+            return
+        view, step = self.experiment.eval_view, self.progress.step
+        # what is random in validation must not depend on how often we look
+        with self._shipped_weights(), torch.random.fork_rng():
+            self.system.eval()
+            metrics = evaluate(
+                self.system.colorize,
+                self.validation_source,
+                view,
+                metrics=self.training.metrics,
+                device=self.fabric.device,
+                processes=self.fabric,
+            ).summary["all"]
+            self._note_best(metrics)
+            if board is not None:
+                board.scalars({f"validation/{name}": v for name, v in metrics.items()}, step)
+                if self.training.grid > 0:
+                    board.images("validation", self._grid(self.validation_source), step)
+                plain = to_plain(self.experiment)
+                board.hyperparameters(plain, self.progress.best_metrics or metrics, step)
+        shown = {name: metrics.get(name) for name in self.training.metrics}
+        line.say(f"step {step}: {_shown_text(shown)}")
+
+    @torch.no_grad()
+    def _grid(self, source: Source) -> dict[str, Tensor]:
+        """The first images of a source: what is given, what comes out, what should."""
+        own = self.experiment.eval_view
+        view = own if own.size else EvalView()  # a grid needs one size
+        images = range(min(self.training.grid, len(source)))
+        columns: dict[str, list[Tensor]] = {"input": [], "prediction": [], "target": []}
+        for image in images:
+            sample = Images(source, view)[image]
+            batch = to_device(collate([sample]), self.fabric.device)
+            given = batch["nir"] if self.system.domain != "gray" else batch["gray"]
+            columns["input"].append(given)
+            columns["prediction"].append(self.system.colorize(batch))
+            columns["target"].append(batch["rgb"])
+        return {name: torch.cat(planes) for name, planes in columns.items()}
+
+    def _note_best(self, metrics: dict[str, float | None]) -> None:
+        progress, monitor = self.progress, self.training.monitor
+        part = self.system.schedule_part(progress.step - 1, self.training.steps)
+        if part.stop < self.training.steps:
+            return  # a later stage trains what this one has left as it began
+        value = metrics[monitor]
+        higher = METRICS[monitor].better == "higher"
+        better = value is not None and (
+            progress.best is None or (value > progress.best if higher else value < progress.best)
+        )
+        if not better:
+            progress.worse += 1
+            return
+        progress.best, progress.best_step, progress.worse = value, progress.step, 0
+        progress.best_metrics = dict(metrics)
+        if self.fabric.is_global_zero:
+            state = {"inference": self._weights(), **self._header()}
+            checkpoint.save(self.folder / checkpoint.BEST, state)
+
+    def _save(self) -> None:
+        """Everything that is needed to go on, from the main process."""
+        randoms: list[Any] = [checkpoint.random_state()]
+        if self.fabric.world_size > 1:
+            randoms = [None] * self.fabric.world_size
+            torch.distributed.all_gather_object(randoms, checkpoint.random_state())
+        if self.fabric.is_global_zero:
+            state = {
+                "networks": {n: net.state_dict() for n, net in self.networks.items()},
+                "average": self.average.state_dict() if self.average else None,
+                "optimizers": {n: opt.state_dict() for n, opt in self.optimizers.items()},
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "random": randoms,
+                **self._header(),
+            }
+            checkpoint.save(self.folder / checkpoint.LAST, state)
+        self.saved_step = self.progress.step
+        self.fabric.barrier()
+
+    def _header(self) -> dict[str, Any]:
+        plain = to_plain(self.experiment)
+        return {"experiment": plain, "starts": self.starts, **vars(self.progress)}
+
+    def _resume(self) -> dict[str, Any]:
+        state = checkpoint.load(self.folder / checkpoint.LAST)
+        # settings that came later than the run have their defaults
+        saved = to_plain(from_plain(state["experiment"], Experiment))
+        check_same_experiment(saved, to_plain(self.experiment), self.folder)
+        if len(state["random"]) != self.fabric.world_size:
+            raise UserError(
+                f"{self.folder} was trained by {len(state['random'])} process(es), not "
+                f"{self.fabric.world_size}; resume with as many"
+            )
+        for name, network in self.networks.items():
+            checkpoint.load_strictly(network, state["networks"][name], f"{self.folder}: {name}")
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.progress = Progress(**{name: state[name] for name in vars(Progress())})
+        self.starts = [*state["starts"], *self.starts]
+        self.saved_step = self.progress.step
+        return state
+
+    def _sources(self) -> tuple[Source, Source | None]:
+        data = self.experiment.data
+        train: Source = data.split("train")
+        validation: Source | None = data.split("validation") if data.has_validation else None
+        if (folder := self.hardware.cache) is not None:
+            train = cached(train, folder, f"{data.protocol}-train")
+            if validation is not None:
+                validation = cached(validation, folder, f"{data.protocol}-validation")
+        return train, validation
+
+    def _batches(self) -> Iterator[Batch]:
+        """The endless stream of this process's micro-batches from the present step on."""
+        loader = train_loader(
+            self.train_source,
+            self.experiment.train_view,
+            self.micro_batch * self.fabric.world_size,
+            workers=self.hardware.workers,
+            seed=self.experiment.seed,
+            start_batch=self.progress.step * self.training.accumulate,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        batches = iter(loader)
+        first = next(batches)
+        require(first, self.system.needs, self.experiment.method.system.name)
+        return itertools.chain([first], batches)
+
+    def _weights(self) -> dict[str, dict[str, Tensor]]:
+        return {name: network.state_dict() for name, network in self.inference.items()}
+
+    def _shipped_weights(self) -> contextlib.AbstractContextManager[None]:
+        return self.average.applied() if self.average is not None else contextlib.nullcontext()
+
+    def _due(self, every: int) -> bool:
+        step = self.progress.step
+        return step == self.training.steps or (every > 0 and step % every == 0)
+
+    def _out_of_patience(self) -> bool:
+        patience = self.training.patience
+        return patience is not None and self.progress.worse >= patience
+
+    def _share_buffers(self) -> None:
+        """Average what BatchNorm gathered in each process, so that all score and save the same."""
+        if self.fabric.world_size == 1:
+            return
+        own = (buffer for network in self.networks.values() for buffer in network.buffers())
+        averaged = self.average.buffers() if self.average is not None else ()
+        for buffer in itertools.chain(own, averaged):
+            if buffer.is_floating_point():
+                buffer.copy_(cast(Tensor, self.fabric.all_reduce(buffer, reduce_op="mean")))
+
+    def _agree(self, asked: bool) -> bool:
+        """Whether any process was asked to stop: all must stop at one step."""
+        if self.fabric.world_size == 1:
+            return asked
+        votes = self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum")
+        return bool(cast(Tensor, votes) > 0)
+
+    def _rates(self) -> dict[str, float]:
+        return {f"lr/{n}": opt.param_groups[0]["lr"] for n, opt in self.optimizers.items()}
+
+
+class _Step:
+    """One micro-batch's side of a step; ``closes`` says that the optimisers step after it."""
+
+    def __init__(self, run: Run, index: int, closes: bool) -> None:
+        self._run, self.index, self._closes = run, index, closes
+        self.scalars: dict[str, Tensor] = {}
+
+    def backward(self, terms: Terms, optimizer: str) -> None:
+        loss = total(terms, self.index)
+        self._run.fabric.backward(loss / self._run.training.accumulate)
+        for name, term in terms.items():
+            value = term.value.detach().float()
+            self.scalars[f"loss_raw/{name}"] = value
+            self.scalars[f"loss_weighted/{name}"] = term.weight * value
+        self.scalars[f"loss/{optimizer}"] = loss.detach().float()
+
+    def update(self, optimizer: str) -> None:
+        if not self._closes:
+            return
+        run, stepped = self._run, self._run.optimizers[optimizer]
+        if run.training.clip_norm is not None:
+            norm = run.fabric.clip_gradients(
+                run.system, stepped, max_norm=run.training.clip_norm, error_if_nonfinite=False
+            )
+            self.scalars[f"gradient_norm/{optimizer}"] = torch.as_tensor(norm)
+        stepped.step()
+        stepped.zero_grad()
+
+    @contextlib.contextmanager
+    def frozen(self, *networks: str) -> Iterator[None]:
+        modules = [self._run.networks[name] for name in networks]
+        with contextlib.ExitStack() as stack:
+            self._run._without_sync(stack, *networks)
+            stack.enter_context(frozen(*modules))
+            yield
+
+
+def _shown_text(metrics: dict[str, float | None]) -> str:
+    return "  ".join(f"{k} {'n/a' if v is None else format(v, '.4g')}" for k, v in metrics.items())

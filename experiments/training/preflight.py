@@ -1,0 +1,60 @@
+"""What is refused before a training run spends its first step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ...datasets.base.errors import UserError
+from ..experiment import Training
+from ..metrics.definitions import METRICS
+from ..metrics.scorer import Scorer
+from ..settings import differences
+
+
+def check_monitor(training: Training) -> None:
+    """Validation can be scored, and says which weights are better.
+
+    Raises:
+        UserError: an unknown metric, with the nearest names; a monitor without a better direction.
+    """
+    Scorer(training.metrics)
+    if training.monitor not in training.metrics or METRICS[training.monitor].better == "closer":
+        raise UserError(
+            f"cannot keep the best by '{training.monitor}': it must be one of the validation "
+            f"metrics ({', '.join(training.metrics)}) that is better when higher or lower"
+        )
+
+
+def check_precision(training: Training, optimizers: int) -> None:
+    """The precision can do what the method's number of optimisers asks for.
+
+    Raises:
+        UserError: float16 micro-batches under two optimisers.
+    """
+    if training.precision == "16-mixed" and training.accumulate > 1 and optimizers > 1:
+        raise UserError(
+            "16-mixed has one loss scale, which the first optimiser changes amid the other's "
+            "micro-batches; use --training.precision bf16-mixed, or --training.accumulate 1"
+        )
+
+
+def check_same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
+    """A run goes on with the settings it was begun with; ``saved`` and ``present`` are plain.
+
+    Raises:
+        UserError: naming the settings that differ.
+    """
+    different = differences(saved, present)
+    # another rhythm of logs and checkpoints, or data folder, leaves the steps done valid
+    free = ["training.checkpoint_every", "training.log_every"]
+    free += [name for name in different if re.fullmatch(r"data\.(\w+\.)*root", name)]
+    if present["training"]["schedule"] == "constant":
+        free.append("training.steps")  # other schedules would have had other learning rates
+    refused = [name for name in different if name not in free]
+    if refused:
+        raise UserError(
+            f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
+            "same, or choose another --run-dir"
+        )

@@ -1,0 +1,309 @@
+"""A video coloured frame by frame, without flicker, into a file that can be finished later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from ...datasets.base.errors import DataError, UserError
+from ..artifacts.checkpoint import weights_sha256
+from ..inference.colorizer import Colorizer
+from ..inference.palette import Palette
+from .reader import PARTS, Video
+from .resume import Parts
+from .stabilize import KEEP, Steady
+from .warp_error import FORMULA, METRIC_SIDE, WarpError
+from .writer import Encoder, Shape, encoder_for
+
+PART_FRAMES = 120  # what an interruption can cost, and how far apart key frames are at most
+_FLOAT = np.dtype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """How a video is coloured and written.
+
+    Attributes:
+        strength: see ``Colorizer``.
+        palette: see ``Colorizer``.
+        reduce_flicker: see ``Steady``.
+        codec: a name of ``video_codec.CODECS``; default the best that the result's file can hold.
+        crf: rate factor of the codec, 0 is best.
+        part_frames: frames after which the work is safe.
+        overwrite: begin anew where parts of other settings lie.
+    """
+
+    strength: float = 1.0
+    palette: Palette | None = None
+    reduce_flicker: bool = True
+    codec: str | None = None
+    crf: int | None = None
+    part_frames: int = PART_FRAMES
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What became of a video.
+
+    Attributes:
+        frames: in the result.
+        resumed: how many of them were there from an earlier, interrupted run.
+        flicker: the warp error with and without the reduction, as JSON; see ``WarpError``.
+        notes: what differs from the source, a sentence each.
+    """
+
+    frames: int
+    resumed: int
+    flicker: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+class FrameColorizer:
+    """A method as a function of one video's frames, given in their order.
+
+    Args:
+        colorizer: the method.
+        strength: see ``Colorizer``.
+        palette: see ``Colorizer``.
+        reduce_flicker: see ``Steady``; without it each frame is coloured for itself.
+        measure: also measure the warp error, which costs a flow and two small pictures a frame.
+    """
+
+    def __init__(
+        self,
+        colorizer: Colorizer,
+        *,
+        strength: float = 1.0,
+        palette: Palette | None = None,
+        reduce_flicker: bool = True,
+        measure: bool = True,
+    ) -> None:
+        self._colorizer, self._strength, self._palette = colorizer, strength, palette
+        self._steady = Steady(colorizer.domain) if reduce_flicker else None
+        versions = ["without", "with"] if reduce_flicker else ["without"]
+        self._error = WarpError(versions) if measure else None
+
+    @torch.no_grad()
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """Colour the next frame.
+
+        Args:
+            frame: H x W or H x W x 3, uint8, uint16 or float in [0,1].
+
+        Returns:
+            H x W x 3 sRGB of the same dtype (float32 for any float).
+
+        Raises:
+            DataError: no such picture.
+            UserError: a strength out of range.
+        """
+        colorizer = self._colorizer
+        seen = colorizer.look(frame)
+        own = colorizer.paint(seen, palette=self._palette)
+        colors = self._steady(seen.small, own) if self._steady else own
+        if self._error:
+            small = seen.shrunk(METRIC_SIDE)
+            versions = {"without": own, "with": colors}
+            pictures = {
+                name: colorizer.develop(small, version, self._strength, _FLOAT)
+                for name, version in versions.items()
+                if self._steady or name == "without"
+            }
+            self._error.add(small.plane[0, 0].cpu().numpy(), pictures)
+        dtype = _FLOAT if frame.dtype.kind == "f" else frame.dtype
+        return colorizer.develop(seen, colors, self._strength, dtype)
+
+    def flicker(self) -> dict[str, Any]:
+        """The warp error so far, as JSON; empty where it is not measured."""
+        return {} if self._error is None else {**self._error.result(), "formula": FORMULA}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that later frames and the warp error depend on."""
+        parts = {"steady": self._steady, "error": self._error}
+        return {
+            f"{name}/{key}": value
+            for name, part in parts.items()
+            if part is not None
+            for key, value in part.state().items()
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a ``state`` of the same settings."""
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            begin = f"{name}/"
+            return {key.removeprefix(begin): v for key, v in state.items() if key.startswith(begin)}
+
+        if self._steady:
+            self._steady.restore(part("steady"))
+        if self._error:
+            self._error.restore(part("error"))
+
+
+def colorize_video(
+    colorizer: Colorizer,
+    source: Path,
+    target: Path,
+    options: VideoOptions | None = None,
+    progress: Callable[[int, int], None] = lambda done, expected: None,
+) -> VideoReport:
+    """Colour a video into a file of the same frames, rate and size, with its sound where possible.
+
+    Memory does not grow with the length. Finished parts lie in ``TARGET.parts`` until the end:
+    after an interruption of any kind the same call goes on behind them, and the result is the same
+    to the byte (for as long as method, encoder and machine are).
+
+    Args:
+        colorizer: the method.
+        source: a video that OpenCV can read.
+        target: the file to write; its suffix chooses the container.
+        options: default ``VideoOptions()``.
+        progress: called after each frame with those done, and those expected (0: not known).
+
+    Raises:
+        DataError: no video, or a damaged one.
+        UserError: a codec that cannot be written, parts of other settings, a full disk.
+    """
+    options = options or VideoOptions()
+    encoder = encoder_for(target.suffix.lower(), options.codec, options.crf)
+    with Video(source) as video:
+        shape = _shape(video, encoder)
+        settings = _settings(colorizer, video, encoder, options)
+        parts = Parts(target.with_name(target.name + PARTS), settings, options.overwrite)
+        resumed = parts.frames
+        frames = FrameColorizer(
+            colorizer,
+            strength=options.strength,
+            palette=options.palette,
+            reduce_flicker=options.reduce_flicker,
+        )
+        with _telling_of(parts):
+            if parts.end is None:
+                _write_parts(frames, video, parts, encoder, shape, options, progress)
+            end = parts.end or {}
+            notes = _notes(video, shape, encoder, end)
+            missing = _join(encoder, parts, target, source, shape)
+        if missing:
+            notes.append(f"the result lacks {missing}")
+    parts.remove()
+    return VideoReport(end["frames"], resumed, end["flicker"], notes)
+
+
+def _write_parts(
+    frames: FrameColorizer,
+    video: Video,
+    parts: Parts,
+    encoder: Encoder,
+    shape: Shape,
+    options: VideoOptions,
+    progress: Callable[[int, int], None],
+) -> None:
+    if parts.frames:
+        frames.restore(parts.state())
+        video.skip(parts.frames)
+    stream = video.frames()
+    while (first := next(stream, None)) is not None:
+        path = parts.next_path(encoder.part_suffix)
+        count = 0
+        with encoder.part(path, shape) as sink:
+            for frame in chain([first], islice(stream, options.part_frames - 1)):
+                sink.write(_padded(frames(frame), shape))
+                count += 1
+                progress(parts.frames + count, video.expected)
+        parts.add(path, count, frames.state())
+    parts.finish({"frames": parts.frames, "drift_s": video.drift_s, "flicker": frames.flicker()})
+
+
+def _join(encoder: Encoder, parts: Parts, target: Path, source: Path, shape: Shape) -> str:
+    joined = parts.folder / f"joined{target.suffix.lower()}"
+    missing = encoder.join(parts.done, joined, source, shape)
+    with joined.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(joined, target)
+    return missing
+
+
+@contextmanager
+def _telling_of(parts: Parts) -> Iterator[None]:
+    """Whatever stops the work says what is safe."""
+    try:
+        yield
+    except DataError:
+        raise  # the source's fault, which starting again does not mend
+    except (KeyboardInterrupt, UserError, OSError) as error:
+        safe = f"{parts.frames} frames are safe in {parts.folder}; the same command goes on there"
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(safe)
+            raise
+        raise UserError(f"{error}; {safe}") from error
+
+
+def _shape(video: Video, encoder: Encoder) -> Shape:
+    more = [side % 2 if encoder.even else 0 for side in (video.height, video.width)]
+    return Shape(height=video.height + more[0], width=video.width + more[1], fps=video.fps)
+
+
+def _padded(frame: np.ndarray, shape: Shape) -> np.ndarray:
+    """Repeats the last row and column where sides must be even."""
+    below, right = shape.height - frame.shape[0], shape.width - frame.shape[1]
+    if not below and not right:
+        return frame
+    return cv2.copyMakeBorder(frame, 0, below, 0, right, cv2.BORDER_REPLICATE)
+
+
+def _settings(
+    colorizer: Colorizer, video: Video, encoder: Encoder, options: VideoOptions
+) -> dict[str, Any]:
+    about = video.path.stat()
+    return {
+        "source": [str(video.path.resolve()), about.st_size, about.st_mtime_ns],
+        "method": colorizer.name,
+        "weights_sha256": _hash(colorizer),
+        "output": colorizer.origin.output if colorizer.origin else None,
+        "size": colorizer.size,
+        "precision": colorizer.precision,
+        "strength": options.strength,
+        "palette": asdict(options.palette) if options.palette else None,
+        "flicker_reduction": KEEP if options.reduce_flicker else None,
+        "part_frames": options.part_frames,
+        **encoder.about,
+    }
+
+
+def _hash(colorizer: Colorizer) -> str:
+    if colorizer.origin:
+        return colorizer.origin.weights_sha256
+    return weights_sha256({"colors": colorizer.colors.state_dict()})
+
+
+def _notes(video: Video, shape: Shape, encoder: Encoder, end: Mapping[str, Any]) -> list[str]:
+    notes = []
+    rate = f"{float(video.fps):.6g} frames a second"
+    if not video.rated:
+        notes.append(f"{video.path} does not say its rate; {rate} were taken")
+    if end["drift_s"] > 0.5 / video.fps:
+        notes.append(
+            f"{video.path} has frames of varying length; all are kept, at {rate}, and stand up to "
+            f"{end['drift_s']:.2f} s from their own times, and so from the sound"
+        )
+    if end["frames"] < video.expected - 1:
+        notes.append(
+            f"{video.path} ends after {end['frames']} frames, though its header names "
+            f"{video.expected}: it may be damaged"
+        )
+    if (shape.height, shape.width) != (video.height, video.width):
+        notes.append(
+            f"{video.width}x{video.height} became {shape.width}x{shape.height}, the last row or "
+            f"column repeated: {encoder.codec} needs even sides"
+        )
+    return notes

@@ -1,0 +1,101 @@
+"""Weights in one file: as good as the run, and refused when they are not what they say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from crosschroma.datasets.base.errors import UserError
+from crosschroma.datasets.scenes.adapter import Scenes
+from crosschroma.experiments import cli
+from crosschroma.experiments.artifacts import weights_file
+from crosschroma.experiments.artifacts.checkpoint import load_trained
+from crosschroma.experiments.commands.colorize import GRAY_WEIGHTS, NIR_WEIGHTS
+from crosschroma.experiments.experiment import Hardware
+from crosschroma.experiments.inference.colorizer import Colorizer
+from crosschroma.experiments.recipe_list import load
+from crosschroma.experiments.training.engine import fit
+from safetensors.torch import save_file
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ship") / "run"
+    fit(load("unet_scenes_nir").smoke(), folder, Hardware(accelerator="cpu", workers=0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(run: Path) -> Path:
+    return weights_file.ship(run, run.parent / "weights")
+
+
+def test_the_file_colours_as_the_run_does(run: Path, file: Path) -> None:
+    assert file.name == "unet_scenes_nir-smoke.safetensors"
+    nir = np.random.default_rng(0).integers(0, 256, (50, 70), np.uint8)
+    ours, theirs = Colorizer.load(file)(nir), Colorizer.load(run)(nir)
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1  # half precision
+    told, trained = weights_file.load(file), load_trained(run)
+    assert (told.step, told.steps, told.starts) == (trained.step, trained.steps, trained.starts)
+    assert told.experiment.data.root is None
+    assert file.stat().st_size < 0.7 * sum(
+        4 * x.numel() for x in trained.system.generator.state_dict().values()
+    )
+
+
+def test_large_running_variances_survive(run: Path, tmp_path: Path) -> None:
+    """Half precision ends at 65504."""
+    checkpoint = torch.load(run / "best.pt", weights_only=True)
+    weights = checkpoint["inference"]["generator"]
+    name = next(key for key in weights if key.endswith("running_var"))
+    weights[name].fill_(1e6)
+    torch.save(checkpoint, tmp_path / "large.pt")
+    system = weights_file.load(weights_file.ship(tmp_path / "large.pt", tmp_path)).system
+    assert system.get_submodule("generator").state_dict()[name].eq(1e6).all()
+
+
+def test_commands_take_the_file(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["evaluate", str(file), "--json", str(tmp_path / "row.json")]) == 0
+    assert json.loads((tmp_path / "row.json").read_text())["steps"] == 2
+    assert cli.run(["ship", str(file.parent / "none")]) == 1
+    assert "no run" in capsys.readouterr().err
+
+
+def test_a_name_is_found_among_the_shipped(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_file, "_shipped", lambda: {file.stem: file})
+    assert weights_file.names() == ["unet_scenes_nir-smoke"]
+    assert weights_file.load_any("unet_scenes_nir-smoke").path == file
+
+
+@pytest.mark.parametrize("name", weights_file.names())
+def test_shipped_weights_colour_a_picture(name: str) -> None:
+    file = weights_file.load_any(name).path
+    assert file.stat().st_size <= 10e6
+    assert f"`{name}`" in (file.parent / "README.md").read_text()
+    scene = Scenes(count_test=1).split("test").load(0)
+    colorizer = Colorizer.load(name)
+    plane = scene["nir"] if colorizer.domain == "nir" else scene["rgb"]
+    rgb = colorizer(plane)
+    assert rgb.shape == scene["rgb"].shape
+    assert np.ptp(rgb.astype(int), axis=2).mean() > 5  # not gray
+
+
+def test_the_default_weights_are_for_what_they_are_said_to_be() -> None:
+    assert Colorizer.load(NIR_WEIGHTS).domain == "nir"
+    assert Colorizer.load(GRAY_WEIGHTS).domain == "gray"
+
+
+def test_what_is_not_such_a_file_is_named(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no weights .*crosschroma ship"):
+        weights_file.load(tmp_path / "none.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"cut\.safetensors is damaged"):
+        weights_file.load(tmp_path / "cut.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(UserError, match="not written by"):
+        weights_file.load(tmp_path / "foreign.safetensors")

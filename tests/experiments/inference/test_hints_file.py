@@ -1,0 +1,126 @@
+"""Hints files: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crosschroma.datasets.base.errors import DataError, UserError
+from crosschroma.experiments.inference.colorizer import Colorizer, Origin
+from crosschroma.experiments.inference.hints_file import (
+    Hints,
+    hints_from_plain,
+    hints_text,
+    read_hints,
+)
+from crosschroma.experiments.inference.palette import Palette
+from crosschroma.models.color.hint_points import HintPoint
+from crosschroma.models.unet import UNet
+from PIL import Image
+
+POINTS = (HintPoint(x=3, y=4.5, a=-20, b=35.25, size=9), HintPoint(x=0, y=0, a=0, b=0))
+ORIGIN = Origin(run="/runs/one/best.pt", weights_sha256="ab", output="nir", size=256)
+
+
+def palette() -> Palette:
+    levels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    return Palette.of(levels, "sunset.jpg")
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        Hints(),
+        Hints(points=POINTS),
+        Hints(
+            points=POINTS,
+            palette=palette(),
+            strength=0.0,
+            picture=(640, 480),
+            name="a.jpg",
+            method=ORIGIN,
+        ),
+    ],
+)
+def test_what_is_written_comes_back(hints: Hints, tmp_path: Path) -> None:
+    path = tmp_path / "hints.json"
+    path.write_text(hints_text(hints))
+    assert read_hints(path) == hints
+
+
+def test_hints_of_another_picture_or_of_other_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (30, 20)).save(path)
+    Hints().check_picture(path)
+    Hints(picture=(30, 20)).check_picture(path)
+    with pytest.raises(DataError, match=r"a\.png is 30 wide and 20 high.* of 20 and 30 \(b\.jpg\)"):
+        Hints(picture=(20, 30), name="b.jpg").check_picture(path)
+    colorize = Colorizer(UNet.Config(domain="gray", width=4, levels=2).build(), None)
+    colorize.origin = replace(ORIGIN, run="elsewhere")
+    Hints().check_method(colorize)
+    Hints(method=ORIGIN).check_method(colorize)
+    with pytest.raises(UserError, match=r"/runs/one/best\.pt has been trained on since"):
+        Hints(method=replace(ORIGIN, weights_sha256="cd")).check_method(colorize)
+
+
+def test_colours_may_be_rgb_and_sizes_left_out() -> None:
+    [red, gray] = hints_from_plain(
+        [{"x": 1, "y": 2, "rgb": [255, 0, 0]}, {"x": 1, "y": 2, "rgb": [90, 90, 90], "size": 1}],
+        "hints",
+    ).points
+    assert (red.a, red.b) == pytest.approx((80.09, 67.20), abs=0.02)
+    assert (gray.a, gray.b) == pytest.approx((0, 0), abs=0.01)
+    assert (red.size, gray.size) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"x": 1}, "hints are a list of points"),
+        ([[1, 2]], r"point 1: \[1, 2\] is no object"),
+        ([{"x": 1, "y": 1, "rgb": [1, 2, 3]}, {"x": 1, "rgb": [1, 2, 3]}], "point 2: no y;"),
+        ([{"x": 1, "y": 1}], "point 1: no a, b; a point has x, y and either rgb or a and b"),
+        ([{"x": 1, "y": 1, "a": 1, "b": 1, "rgb": [1, 2, 3]}], "both rgb and a, b"),
+        ([{"x": 1, "y": 1, "rgb": [1, 2, 256]}], r"rgb \[1, 2, 256\]: must be three whole"),
+        ([{"x": 1, "y": 1, "rgb": [1, 2]}], r"rgb \[1, 2\]"),
+        ([{"x": 1, "y": 1, "rgb": [1, 2, 0.5]}], "rgb"),
+        ([{"x": 1, "y": 1, "rgb": "#ff0000"}], 'rgb "#ff0000"'),
+        ([{"x": "1", "y": 1, "a": 1, "b": 1}], 'x "1": must be a number'),
+        ([{"x": True, "y": 1, "a": 1, "b": 1}], "x true"),
+        ([{"x": 1, "y": 1, "a": 1, "b": 1, "sise": 3}], "unknown key 'sise'; did you mean size"),
+        ([{"x": 1, "y": 1, "a": 1, "b": 1, "size": 30}], "point 1: hint: size 30"),
+        ([{"x": -1, "y": 1, "a": 1, "b": 1}], "point 1: hint: x -1"),
+        ([{"x": 10**400, "y": 1, "a": 1, "b": 1}], "point 1: x 1000.*must be a number"),
+        ({"points": 3}, "hints are a list of points"),
+        ({"points": [], "pallette": {}}, "unknown key 'pallette'; did you mean palette"),
+        ({"points": [], "strength": "1"}, 'strength "1": must be a number'),
+        ({"points": [], "picture": [3]}, r"picture \[3\]: must be its width and height"),
+        ({"points": [], "picture": [3, True]}, "must be its width and height"),
+        ({"points": [], "name": 3}, "name 3: must be a text"),
+        ({"points": [], "palette": []}, "the palette is no object with histogram"),
+        ({"points": [], "palette": {"saturation": 1}}, "the palette has no histogram, ab_mean"),
+        ({"points": [], "method": {"run": "a"}}, "weights_sha256"),
+        ({"points": [], "method": {"run": 1, "weights_sha256": ""}}, "must be texts"),
+        ({"points": [], "method": {"run": "", "weights_sha256": "", "size": 0.5}}, "size 0.5"),
+        ({"points": [], "method": {"shell": "rm"}}, "method: must be an object with run"),
+    ],
+)
+def test_what_is_no_hint_is_named(data: object, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "hints.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(DataError, match=text) as error:
+        read_hints(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "hints.json"
+    with pytest.raises(DataError, match=r"cannot read the hints in .*hints\.json: .*No such file"):
+        read_hints(path)
+    for content in (b"[{", b"\xff\xfe"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"cannot read the hints in .*hints\.json"):
+            read_hints(path)
