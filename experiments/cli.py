@@ -9,34 +9,29 @@ import sys
 from importlib.metadata import version
 
 from ..datasets.base.errors import UserError, unknown
-
-USAGE_ERROR, FAILED = 2, 1
+from .commands.usage import FAILED, USAGE_ERROR, UsageError, usage
 
 # command -> (module, function, one line for the help)
 COMMANDS = {
     "train": ("train", "train", "train a recipe into a run folder"),
     "evaluate": ("evaluate", "evaluate", "score a trained run on its test images"),
-    "score": ("evaluate", "score", "score pictures made by anything"),
-    "table": ("evaluate", "table", "write, or check, the results tables"),
+    "score": ("score", "score", "score pictures made by anything"),
+    "table": ("table", "table", "write, or check, the results tables"),
     "plot": ("plot", "plot", "draw, or check, the plots of the results"),
-    "reproduce": ("train", "reproduce", "train and evaluate every recipe of a table"),
+    "reproduce": ("reproduce", "reproduce", "train and evaluate every recipe of a table"),
     "colorize": ("colorize", "colorize", "colour a picture or a folder"),
     "ui": ("ui", "ui", "colour pictures with hints in a browser"),
     "hints-curve": ("hints_curve", "hints_curve", "PSNR against the number of colour hints"),
-    "gallery": ("colorize", "gallery", "show runs side by side in one picture"),
+    "gallery": ("gallery", "gallery", "show runs side by side in one picture"),
     "compare": ("compare", "compare", "show runs side by side in a page with metrics"),
-    "ship": ("colorize", "ship", "write a run's weights into one small file"),
+    "ship": ("ship", "ship", "write a run's weights into one small file"),
     "import-weights": ("import_weights", "import_weights", "take over weights of other authors"),
     "compress": ("compress", "compress", "smaller forms of a method, in one table"),
     "export": ("export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("bench", "bench", "measure speed against named references"),
-    "list": ("evaluate", "list_recipes", "name every recipe and its networks"),
+    "list": ("list", "list_recipes", "name every recipe and its networks"),
 }
-
-
-class UsageError(UserError):
-    """The command line itself is wrong: exit code 2."""
 
 
 def main() -> None:
@@ -64,13 +59,6 @@ def run(argv: list[str]) -> int:
         return FAILED
     except SystemExit as end:  # the parser's way out, after --help as after a usage error
         return end.code if isinstance(end.code, int) else FAILED
-
-
-def usage(text: str, argv: list[str]) -> int:
-    """Print a usage text: as the answer to ``--help``, else as what is wrong; the exit code."""
-    asked = argv[:1] in (["-h"], ["--help"])
-    print(text, file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else USAGE_ERROR
 
 
 def _run(argv: list[str]) -> int:

@@ -33,7 +33,7 @@ SHORTER = {
     "compress": ["--finetune", "1", "--images", "2", "--repeats", "1"],
     "table": ["--readme", "None"],
 }
-ELSEWHERE = {"bench": "tests/experiments/test_benchmark_*.py"}
+ELSEWHERE = {"bench": "tests/experiments/benchmarks"}
 SECTIONS = ("Colour a photo", "Colour a folder of NIR pictures", "Add a method")
 SECTIONS = (*SECTIONS, "Reproduce a row", "Train on several machines")
 

@@ -329,3 +329,9 @@ def _color_range(planes: Planes) -> float:
     ab = lab_from_uint8(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))[..., 1:]
     low, high = np.percentile(ab, (0.5, 99.5), axis=(0, 1))
     return float((high - low).sum())
+
+
+def spread(length: int, count: int) -> list[int]:
+    """At most ``count`` positions, spread evenly over ``length``."""
+    count = min(count, length)
+    return [index * length // count for index in range(count)]

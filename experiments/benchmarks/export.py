@@ -18,12 +18,13 @@ from ...datasets.base.errors import UserError, unknown
 from ...models.base.method import ColorizationSystem
 from ...models.pix2pix import Pix2Pix
 from ..artifacts.weights_file import load_any
-from ..deploy.export import OUTPUTS, inference_colors, parity, to_onnx
+from ..deploy.export import OUTPUTS, inference_colors, to_onnx
 from ..deploy.sample_planes import sample_planes
 from ..evaluation.timing import Timing, machine, race, save, threads, versions
 from ..inference.color_network import MethodColors
 from ..inference.exported_file import About, from_onnx
 from ..inference.fold_batchnorm import folded
+from ..inference.parity import parity
 from ..inference.precision import MIN_DB, Way, compiled, in_bfloat16
 
 EAGER, FOLDED, ONNX, BF16, COMPILED = (

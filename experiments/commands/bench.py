@@ -10,7 +10,7 @@ import rich
 import tyro
 
 from ...datasets.base.errors import unknown
-from ..cli import UsageError, usage
+from .usage import UsageError, usage
 
 _FOLDER = Path("results/benchmarks")
 _HELP = """usage: crosschroma bench {data,scan,network,train,export,ui} [--help] [options]

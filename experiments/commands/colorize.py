@@ -1,4 +1,4 @@
-"""``crosschroma colorize``, ``crosschroma gallery`` and ``crosschroma ship``."""
+"""``crosschroma colorize``: pictures and videos, one or a folder of them."""
 
 from __future__ import annotations
 
@@ -205,71 +205,3 @@ def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer
     )
     hints.check_method(colorizer)
     return colorizer
-
-
-@dataclass(frozen=True, kw_only=True)
-class GalleryOptions:
-    """Show test images of one dataset: input, every run's prediction, target, error maps.
-
-    Attributes:
-        runs: run folders or files of weights; the first one's view is used.
-        out: PNG or JPEG file to write.
-        images: number of test images, spread evenly over the split.
-        outputs: of runs that have several, show these, a column each; cocolor has its four paths,
-            and what it makes of them (fused_nir, fused_gray, fused_both).
-        dataset: whose test images; default the first run's.
-        root: the dataset's folder.
-        plain: leave the error maps out, where there are many runs.
-    """
-
-    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
-    out: Path = Path("gallery.png")
-    images: int = 4
-    outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
-    dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    plain: tyro.conf.FlagCreatePairsOff[bool] = False
-
-
-def gallery(argv: list[str]) -> int:
-    """``crosschroma gallery RUN...``."""
-    options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
-    from ..compare.load_runs import write_gallery
-    from .data import adapter_at
-
-    adapter = adapter_at(options.dataset, options.root) if options.dataset else None
-    write_gallery(
-        options.runs,
-        options.out,
-        options.images,
-        options.root,
-        options.outputs,
-        adapter,
-        errors=not options.plain,
-    )
-    print(options.out)
-    return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShipOptions:
-    """Write a trained run's inference weights and settings into one small safetensors file.
-
-    Attributes:
-        run: a run's folder or a checkpoint file.
-        out: file or folder to write.
-        weights: the run's best by validation, its last, or that of the two its recipe names.
-    """
-
-    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    out: Path = Path("results/weights")
-    weights: Literal["result", "best", "last"] = "result"
-
-
-def ship(argv: list[str]) -> int:
-    """``crosschroma ship RUN``."""
-    options = tyro.cli(ShipOptions, prog="crosschroma ship", args=argv)
-    from ..artifacts import weights_file
-
-    print(weights_file.ship(options.run, options.out, options.weights))
-    return 0

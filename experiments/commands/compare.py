@@ -60,7 +60,7 @@ def compare(argv: list[str]) -> int:
     from ..compare.compare import compare as compared
     from ..compare.page import write_page
     from ..training.devices import usable_device
-    from .data import adapter_at
+    from .dataset_options import adapter_at
 
     found = compared(
         options.runs,

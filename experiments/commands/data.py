@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import tyro
 
 from ...datasets import audit, registry
-from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import unknown
-from ..cli import UsageError, usage
 from .data_boxes import boxes
 from .data_prior import prior
+from .usage import UsageError, usage
 
 _TASKS = ("check", "audit", "prior", "boxes")
 _DATA_HELP = """usage: crosschroma data {{check,audit,prior,boxes}} NAME [--root DIR] [more options]
@@ -52,15 +48,3 @@ def data(argv: list[str]) -> int:
         report = audit.audit(options.audit_splits())
     print(report)
     return 0 if report.ok else 1
-
-
-def adapter_at(name: str, root: Path | None) -> Adapter:
-    """The dataset of that name with its defaults, in a folder."""
-    return replace(registry.get(name)(), root=root)
-
-
-def adapter_or_own(own: Adapter, name: str | None, root: Path | None) -> Adapter:
-    """A run's ``own`` dataset, or the one of that name where another is meant, in a folder."""
-    if name is None or name == own.name:
-        return replace(own, root=root or own.root)
-    return adapter_at(name, root)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from dataclasses import field, make_dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import tyro
 
+from ...datasets import registry
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import UserError
 
@@ -51,3 +53,15 @@ def colour_dataset_options(
         raise UserError(f"{found.data.name} has no colour images; take another dataset")
     found.data.base()
     return found
+
+
+def adapter_at(name: str, root: Path | None) -> Adapter:
+    """The dataset of that name with its defaults, in a folder."""
+    return replace(registry.get(name)(), root=root)
+
+
+def adapter_or_own(own: Adapter, name: str | None, root: Path | None) -> Adapter:
+    """A run's ``own`` dataset, or the one of that name where another is meant, in a folder."""
+    if name is None or name == own.name:
+        return replace(own, root=root or own.root)
+    return adapter_at(name, root)

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from ...datasets.base.adapter import Adapter, Planes, Record, Source
 from ...datasets.base.errors import UserError, unknown
-from ...datasets.files.folder import FileSource, Pairs, image_files
+from ...datasets.files.folder import FileSource, Pairs, image_files, spread
 from ...datasets.loading.loader import Images
 from ...datasets.loading.views import resize
 from ..artifacts.checkpoint import Trained
+from ..artifacts.tensorboard import TensorBoard
 from ..inference.colorizer import Colorizer
 from ..metrics.definitions import METRICS, Row
 from ..metrics.scorer import Scorer, summarize
-from ..training.progress import TensorBoard
 from .gallery import GalleryRow, error_map
-from .load_runs import GIVEN, TARGET, dataset_row, heading, load_methods, spread
+from .load_runs import GIVEN, TARGET, dataset_row, heading, load_methods
 
 COMPARED = ("PSNR", "SSIM", "AE", "dE00", "LPIPS-alex")  # metrics unless told
 LONGEST = 512  # pixels of the long side of a folder's pictures

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.batch import collate, to_device
 from ...datasets.base.errors import UserError
+from ...datasets.files.folder import spread
 from ...datasets.loading.loader import Images
 from ..artifacts.checkpoint import Trained
 from ..artifacts.weights_file import load_any
@@ -69,12 +70,6 @@ def load_methods(
     if outputs and not any(method.output for method in methods):
         raise UserError("no run has outputs to choose from; leave --outputs out")
     return methods
-
-
-def spread(length: int, count: int) -> list[int]:
-    """At most ``count`` positions, spread evenly over ``length``."""
-    count = min(count, length)
-    return [index * length // count for index in range(count)]
 
 
 def dataset_row(

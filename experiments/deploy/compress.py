@@ -13,14 +13,13 @@ import torch
 from ...datasets.base.adapter import Source
 from ...datasets.base.atomic_write import write_atomic, write_text_atomic
 from ...datasets.base.errors import UserError
-from ...datasets.files.folder import Subset
+from ...datasets.files.folder import Subset, spread
 from ...datasets.loading.loader import Images
 from ...models.base.generator import GeneratorSystem
 from ...models.student import NONE, Student
 from ..artifacts import weights_file
 from ..artifacts.checkpoint import Trained, load_strictly, load_trained, weights_sha256
 from ..artifacts.provenance import provenance
-from ..compare.load_runs import spread
 from ..evaluation.timing import machine, save, threads, versions
 from ..experiment import Experiment, Hardware
 from ..inference.fold_batchnorm import folded

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
-import math
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...datasets.base.atomic_write import write_atomic
-from ...datasets.base.color import AB_SCALE
 from ...datasets.base.errors import UserError, unknown
 from ...models.base.method import ColorizationSystem
 from ..artifacts import weights_file
@@ -34,13 +32,13 @@ from ..inference.exported_file import (
     need,
 )
 from ..inference.fold_batchnorm import folded, norms
+from ..inference.parity import parity
 from .sample_planes import sample_planes
 
 ExportFormat = Literal["onnx", "torchscript", "safetensors"]
 SUFFIXES = {"onnx": ONNX, "torchscript": TORCHSCRIPT, "safetensors": weights_file.SUFFIX}
 REQUIRED_DB = 90.0  # an error of a hundredth of an 8-bit level
 OUTPUTS = {"gray": "ab", "nir": "rgb"}
-_PEAK = {"gray": 2 * AB_SCALE, "nir": 1.0}
 _OPSET = 17
 _TORCH = ("aten::", "prim::")  # operators that every torch has
 _SIZE = 256
@@ -135,22 +133,6 @@ def inference_colors(system: ColorizationSystem) -> MethodColors:
         if name not in copied.inference_networks:
             setattr(copied, name, nn.Identity())
     return cast(MethodColors, MethodColors(copied).eval().requires_grad_(False))
-
-
-def parity(domain: str, expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
-    """PSNR in dB on the worst of some pictures, over the output's range.
-
-    The range is 220 for ab (-110 to 110) and 1 for RGB. Infinite when all are the same to the
-    bit, NaN when one has another shape or is not finite.
-    """
-    worst = math.inf
-    for true, other in zip(expected, found, strict=True):
-        if true.shape != other.shape or not other.isfinite().all():
-            return math.nan
-        mse = float((true.double() - other.double()).square().mean())
-        if mse > 0:
-            worst = min(worst, 20 * math.log10(_PEAK[domain]) - 10 * math.log10(mse))
-    return worst
 
 
 def to_onnx(network: nn.Module, plane: Tensor, about: About) -> bytes:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ...datasets.base.errors import UserError
-from ..deploy.export import parity
 from .color_network import MethodColors
 from .fold_batchnorm import folded
+from .parity import parity
 
 Precision = Literal["float32", "bfloat16", "bfloat16-compiled"]
 MIN_DB = 45.0

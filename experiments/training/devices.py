@@ -57,22 +57,6 @@ def usable_device(name: str) -> str:
     return name
 
 
-def micro_batch_size(experiment: Experiment, world: int) -> int:
-    """Images that one of ``world`` processes takes at a time.
-
-    Raises:
-        UserError: the batch cannot be cut into equal parts.
-    """
-    training = experiment.training
-    parts = world * training.accumulate
-    if training.batch_size % parts:
-        raise UserError(
-            f"batch size {training.batch_size} cannot be cut into {world} process(es) x "
-            f"{training.accumulate} micro-batch(es); choose a multiple of {parts}"
-        )
-    return training.batch_size // parts
-
-
 def close_processes(fabric: Fabric) -> None:
     """End a process group in the order that does not crash at exit (gloo: 4 of 15 runs did)."""
     if fabric.world_size > 1 and torch.distributed.is_initialized():

@@ -26,20 +26,15 @@ from ...models.base.freezing import frozen
 from ...models.base.method import require
 from ..artifacts import checkpoint
 from ..artifacts.provenance import provenance
+from ..artifacts.tensorboard import TensorBoard
 from ..evaluation.evaluate import evaluate
 from ..experiment import Experiment, Hardware
 from ..metrics.definitions import METRICS
 from ..settings import from_plain, to_plain
-from .devices import (
-    StopRequest,
-    close_processes,
-    make_fabric,
-    micro_batch_size,
-    stop_on_signal,
-)
+from .devices import StopRequest, close_processes, make_fabric, stop_on_signal
 from .ema import WeightAverage
-from .preflight import check_monitor, check_precision, check_same_experiment
-from .progress import ProgressLine, TensorBoard
+from .preflight import check_monitor, check_precision, check_same_experiment, micro_batch_size
+from .progress import ProgressLine
 
 
 class StoppedError(UserError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.base.errors import UserError
-from ..experiment import Training
+from ..experiment import Experiment, Training
 from ..metrics.definitions import METRICS
 from ..metrics.scorer import Scorer
 from ..settings import differences
@@ -58,3 +58,19 @@ def check_same_experiment(saved: dict[str, Any], present: dict[str, Any], folder
             f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
             "same, or choose another --run-dir"
         )
+
+
+def micro_batch_size(experiment: Experiment, world: int) -> int:
+    """Images that one of ``world`` processes takes at a time.
+
+    Raises:
+        UserError: the batch cannot be cut into equal parts.
+    """
+    training = experiment.training
+    parts = world * training.accumulate
+    if training.batch_size % parts:
+        raise UserError(
+            f"batch size {training.batch_size} cannot be cut into {world} process(es) x "
+            f"{training.accumulate} micro-batch(es); choose a multiple of {parts}"
+        )
+    return training.batch_size // parts

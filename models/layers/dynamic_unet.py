@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
-from ..base.domain import IN_CHANNELS
 from .encoders import Encoder, build_encoder
 from .pixel_shuffle import PixelShuffleUp
 from .self_attention import SelfAttention
@@ -38,18 +37,25 @@ class DynamicUNet(nn.Module):
         attention: self-attention in the second block but one from the full size (at 1/8 in
             ResNet18).
         blur: a 2x2 mean after every PixelShuffle.
+        in_channels: planes given.
 
     Raises:
         UserError: the encoder's maps leave out a halving.
     """
 
     def __init__(
-        self, encoder: str, out_channels: int, first_conv: FirstConv, attention: bool, blur: bool
+        self,
+        encoder: str,
+        out_channels: int,
+        first_conv: FirstConv,
+        attention: bool,
+        blur: bool,
+        in_channels: int = 1,
     ) -> None:
         super().__init__()
         learned = first_conv == "learned"
-        self.encoder = build_encoder(encoder, in_channels=3 if learned else IN_CHANNELS)
-        self.first = nn.Conv2d(IN_CHANNELS, 3, 1) if learned else nn.Identity()
+        self.encoder = build_encoder(encoder, in_channels=3 if learned else in_channels)
+        self.first = nn.Conv2d(in_channels, 3, 1) if learned else nn.Identity()
         if learned:
             nn.init.ones_(cast(nn.Conv2d, self.first).weight)
             nn.init.zeros_(cast(Tensor, self.first.bias))
@@ -75,8 +81,8 @@ class DynamicUNet(nn.Module):
             self.blocks.append(block)
             below = block.out_channels
         self.up = PixelShuffleUp(below, below, blur=blur)
-        self.residual = _Residual(below + IN_CHANNELS)
-        self.head = nn.Conv2d(below + IN_CHANNELS, out_channels, 1)
+        self.residual = _Residual(below + in_channels)
+        self.head = nn.Conv2d(below + in_channels, out_channels, 1)
         nn.init.normal_(self.head.weight, std=_HEAD_STD)
         nn.init.zeros_(cast(Tensor, self.head.bias))
         self.stride = given.reductions[-1]

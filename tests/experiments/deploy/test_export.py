@@ -15,10 +15,11 @@ from crosschroma.experiments import cli, recipe_list
 from crosschroma.experiments.artifacts import weights_file
 from crosschroma.experiments.artifacts.checkpoint import Trained
 from crosschroma.experiments.deploy import export
-from crosschroma.experiments.deploy.export import ExportFormat, inference_colors, parity
+from crosschroma.experiments.deploy.export import ExportFormat, inference_colors
 from crosschroma.experiments.deploy.sample_planes import sample_planes
 from crosschroma.experiments.inference import exported_file, fold_batchnorm
 from crosschroma.experiments.inference.colorizer import Colorizer
+from crosschroma.experiments.inference.parity import parity
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet, UNetGenerator
