@@ -9,7 +9,7 @@ from .base.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Elsewhere(Adapter):
+class UnknownData(Adapter):
     """Stands for the training data of imported weights; it holds no image.
 
     Attributes:

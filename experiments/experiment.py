@@ -12,7 +12,7 @@ import tyro
 from ..datasets.base.adapter import Adapter
 from ..datasets.base.errors import UserError
 from ..datasets.loading.views import EvalView, TrainView
-from ..models.base.method import ColorizationSystem
+from ..models.base.method import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class Experiment:
     """
 
     name: str
-    method: ColorizationSystem.Config
+    method: Method.Config
     data: Adapter
     train_view: TrainView = field(default_factory=TrainView)
     eval_view: EvalView = field(default_factory=EvalView)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.base.errors import UserError, unknown
-from .pretrained.published_weights import Published, published_state
+from .pretrained.published_weights import PublishedFile, published_state
 from .pretrained.torchvision_import import ensure_torchvision
 from .trained import TrainedLoss
 
 BACKBONES = {
-    "alex": Published("alexnet-owt-7be5be79.pth", "7be5be79"),
-    "squeeze": Published("squeezenet1_1-b8a52dc0.pth", "b8a52dc0"),
-    "vgg": Published("vgg16-397923af.pth", "397923af"),
+    "alex": PublishedFile("alexnet-owt-7be5be79.pth", "7be5be79"),
+    "squeeze": PublishedFile("squeezenet1_1-b8a52dc0.pth", "b8a52dc0"),
+    "vgg": PublishedFile("vgg16-397923af.pth", "397923af"),
 }
 
 
@@ -56,7 +56,7 @@ class LpipsLoss(TrainedLoss):
 
     Args:
         net: ``alex`` (the metric's usual one), ``squeeze`` or ``vgg`` (the paper's advice for
-            optimisation). A system trained by the net that it is scored with scores too well.
+            optimisation). A method trained by the net that it is scored with scores too well.
     """
 
     def __init__(self, net: str = "vgg") -> None:

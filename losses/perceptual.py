@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.base.errors import UserError, unknown
-from .pretrained.published_weights import Published, published_state
+from .pretrained.published_weights import PublishedFile, published_state
 from .pretrained.squeezenet import SQUEEZENET, SqueezeNet
 from .pretrained.timm_features import trained_timm_features
 from .pretrained.torchvision_import import ensure_torchvision
@@ -19,8 +19,8 @@ from .trained import TrainedLoss
 Distance = Literal["l1", "mse", "squared_l2"]
 
 VGGS = {
-    "vgg16": Published("vgg16-397923af.pth", "397923af"),
-    "vgg16_bn": Published("vgg16_bn-6c64b313.pth", "6c64b313"),
+    "vgg16": PublishedFile("vgg16-397923af.pth", "397923af"),
+    "vgg16_bn": PublishedFile("vgg16_bn-6c64b313.pth", "6c64b313"),
 }
 DEFAULT_LAYERS = {
     "vgg16": {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0},

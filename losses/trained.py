@@ -11,8 +11,8 @@ from torch import nn
 class TrainedLoss(nn.Module, ABC):
     """A loss through a trained network, which learns nothing and is saved in no checkpoint.
 
-    It is made without its network, so that a system is built, evaluated and shipped without the
-    weights; ``load`` fetches them where training starts (``ColorizationSystem.load_losses``), for
+    It is made without its network, so that a method is built, evaluated and shipped without the
+    weights; ``load`` fetches them where training starts (``Method.load_losses``), for
     a resumed run as for a new one.
     """
 

@@ -18,7 +18,7 @@ from ..losses.structural import angular_loss, chord_loss, ssim_loss
 from ..losses.terms import Term, Terms
 from .base.domain import OUT_CHANNELS, DomainName, network_input, network_target
 from .base.extra_losses import ExtraLosses, ExtraTerms
-from .base.generator import GeneratorSystem
+from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
 from .base.self_ensemble import SelfEnsemble, self_ensemble
 from .layers.encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
@@ -100,7 +100,7 @@ class EncoderUNetGenerator(nn.Module):
         return self.decode(self.encode(plane))
 
 
-class EncoderUNet(GeneratorSystem):
+class EncoderUNet(GeneratorMethod):
     """U-Net on a pretrained encoder, for NIR to RGB and for L* to ab.
 
     Differs from what papers do: one design for every encoder of timm and for SqueezeNet; the
@@ -110,7 +110,7 @@ class EncoderUNet(GeneratorSystem):
     name = "encoder_unet"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``EncoderUNet``. The weights are of terms on RGB in [0,1] (ab/110 for gray).
 
         Attributes:
@@ -211,7 +211,7 @@ class EncoderUNet(GeneratorSystem):
         extra = self.extra(config.domain, output, batch)
         return terms | {f"extra_{name}": term for name, term in extra.items()}
 
-    def paint(self, batch: Batch) -> Tensor:
+    def predict_ensembled(self, batch: Batch) -> Tensor:
         kind = self.config.ensemble
 
         def run(image: Tensor) -> Tensor:

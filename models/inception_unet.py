@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..datasets.base.batch import Batch
 from ..datasets.base.errors import UserError
-from .base.adversarial import AdversarialSystem
+from .base.adversarial import AdversarialMethod
 from .base.domain import OUT_CHANNELS, DomainName, network_input
 from .base.extra_losses import ExtraLosses
 from .layers.encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
@@ -73,7 +73,7 @@ class ConvDecoderNetwork(nn.Module):
         return torch.tanh(resized(self.head(feature), plane.shape[-2:]))
 
 
-class InceptionUNet(AdversarialSystem):
+class InceptionUNet(AdversarialMethod):
     """Regression of colours from Inception-ResNet v2's last map, at 400x400 pixels.
 
     As students' projects describe it: L* in, ab out, MSE, Adam; with their wishes as settings:
@@ -87,8 +87,8 @@ class InceptionUNet(AdversarialSystem):
     name = "inception_unet"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(AdversarialSystem.Config):
-        """Settings of ``InceptionUNet``, beside those of ``AdversarialSystem``.
+    class Config(AdversarialMethod.Config):
+        """Settings of ``InceptionUNet``, beside those of ``AdversarialMethod``.
 
         Attributes:
             encoder: a model of timm, or ``squeezenet1_0``.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.base.errors import UserError
-from .base.adversarial import AdversarialSystem
+from .base.adversarial import AdversarialMethod
 from .base.domain import IN_CHANNELS, OUT_CHANNELS
 
 
@@ -64,7 +64,7 @@ class Pix2PixGenerator(nn.Module):
         return self.body(image)
 
 
-class Pix2Pix(AdversarialSystem):
+class Pix2Pix(AdversarialMethod):
     """Conditional GAN for NIR to RGB and for L* to ab.
 
     Paper: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
@@ -77,8 +77,8 @@ class Pix2Pix(AdversarialSystem):
     name = "pix2pix"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(AdversarialSystem.Config):
-        """Settings of ``Pix2Pix``, beside those of ``AdversarialSystem``.
+    class Config(AdversarialMethod.Config):
+        """Settings of ``Pix2Pix``, beside those of ``AdversarialMethod``.
 
         Attributes:
             width: channels after the first convolution of the generator.

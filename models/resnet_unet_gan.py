@@ -8,14 +8,14 @@ from torch.optim import Adam, Optimizer
 
 from ..datasets.base.batch import Batch
 from ..datasets.base.errors import UserError
-from .base.adversarial import AdversarialSystem
+from .base.adversarial import AdversarialMethod
 from .base.domain import OUT_CHANNELS
 from .base.method import Step
 from .layers.dynamic_unet import DynamicUNet, FirstConv
 from .layers.encoders import encoder_learnt_from, load_encoder
 
 
-class ResnetUNetGan(AdversarialSystem):
+class ResnetUNetGan(AdversarialMethod):
     """ResNet18 U-Net: L1 until ``pretrain_steps``, from there on the objective of pix2pix.
 
     Paper: Isola et al. 2017 (pix2pix), section 3, for the second stage; the encoder, the two
@@ -27,8 +27,8 @@ class ResnetUNetGan(AdversarialSystem):
     name = "resnet_unet_gan"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(AdversarialSystem.Config):
-        """Settings of ``ResnetUNetGan``, beside those of ``AdversarialSystem``.
+    class Config(AdversarialMethod.Config):
+        """Settings of ``ResnetUNetGan``, beside those of ``AdversarialMethod``.
 
         Attributes:
             encoder: a model of timm with a map at every halving, or ``squeezenet1_0``.

@@ -19,15 +19,15 @@ from ..losses.pixel import pixel_loss
 from ..losses.terms import Term, Terms
 from ..losses.trained import TrainedLoss
 from .base.domain import DomainName, network_input, network_target
-from .base.generator import GeneratorSystem
-from .base.method import ColorizationSystem
+from .base.generator import GeneratorMethod
+from .base.method import Method
 from .base.padding import pad_and_crop
 from .base.weights import NONE, load_fitting, load_start, read_run_weights, run_file, run_name
 from .layers.guided_upsample import AB_EPS, RGB_EPS, guided_upsample
 from .unet import UNet
 
 
-class Student(GeneratorSystem):
+class Student(GeneratorMethod):
     """A generator trained towards a teacher's output and the truth, at full or reduced resolution.
 
     At a ``scale`` of s the generator sees the plane averaged over squares of s x s pixels, and its
@@ -44,7 +44,7 @@ class Student(GeneratorSystem):
     name = "student"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``Student``. Outputs and targets are in [-1,1] (ab/110, or RGB).
 
         Attributes:
@@ -63,11 +63,9 @@ class Student(GeneratorSystem):
             axis: what the softmax of ``kl`` runs over; see ``losses.distillation``.
         """
 
-        student: ColorizationSystem.Config = field(
-            default_factory=lambda: UNet.Config(width=16, levels=3)
-        )
+        student: Method.Config = field(default_factory=lambda: UNet.Config(width=16, levels=3))
         scale: int = 1
-        teacher: ColorizationSystem.Config = field(default_factory=UNet.Config)
+        teacher: Method.Config = field(default_factory=UNet.Config)
         teacher_weights: str = NONE
         start: str = NONE
         sparse: bool = False
@@ -85,7 +83,9 @@ class Student(GeneratorSystem):
         def learnt_from(self) -> str:
             taught = ""
             if self.teacher_weights != NONE:
-                taught = f"teacher {self.teacher.system.name} ({run_name(self.teacher_weights)})"
+                taught = (
+                    f"teacher {self.teacher.method_class.name} ({run_name(self.teacher_weights)})"
+                )
             before = "" if taught == "" else self.teacher.learnt_from
             if self.start != NONE:  # instead of what the student's settings would start from
                 own = f"starts from {run_name(self.start)}"
@@ -105,8 +105,8 @@ class Student(GeneratorSystem):
     def __init__(self, config: Config) -> None:
         inner = config.student.build()
         plain = (
-            isinstance(inner, GeneratorSystem)
-            and type(inner).predict is GeneratorSystem.predict
+            isinstance(inner, GeneratorMethod)
+            and type(inner).predict is GeneratorMethod.predict
             and inner.inference_networks == ("generator",)
         )
         if not plain:
@@ -116,7 +116,7 @@ class Student(GeneratorSystem):
                 f"student: --method.scale {config.scale} must be at least 1 and --method.alpha "
                 f"{config.alpha} between 0 and 1"
             )
-        inner = cast(GeneratorSystem, inner)
+        inner = cast(GeneratorMethod, inner)
         super().__init__(inner.domain)
         self.config = config
         self.generator = inner.generator
@@ -179,10 +179,10 @@ class Teacher(TrainedLoss):
         domain: what the student is given, and the teacher must be.
     """
 
-    def __init__(self, config: ColorizationSystem.Config, weights: str, domain: str) -> None:
+    def __init__(self, config: Method.Config, weights: str, domain: str) -> None:
         super().__init__()
         self.config, self.weights, self.domain = config, weights, domain
-        self.system: ColorizationSystem | None = None
+        self.method: Method | None = None
 
     @property
     def there(self) -> bool:
@@ -192,20 +192,20 @@ class Teacher(TrainedLoss):
     def load(self) -> str:
         if not self.there:
             return ""
-        system = self.config.build()
-        if system.domain != self.domain:
+        method = self.config.build()
+        if method.domain != self.domain:
             raise UserError(
-                f"the teacher, {system.name}, is for {system.domain} and the student for "
+                f"the teacher, {method.name}, is for {method.domain} and the student for "
                 f"{self.domain}; set --method.teacher.domain or --method.student.domain"
             )
         path = run_file(Path(self.weights))
-        for name in system.inference_networks:
+        for name in method.inference_networks:
             weights = read_run_weights(path, name, "--method.teacher-weights")
             what = f"--method.teacher-weights {path}"
-            load_fitting(system.get_submodule(name), weights, what, "--method.teacher")
-        _keep(system, system.inference_networks)
-        self.system = system.eval().requires_grad_(False)
-        return f"teacher: {system.name} of {path}"
+            load_fitting(method.get_submodule(name), weights, what, "--method.teacher")
+        _keep(method, method.inference_networks)
+        self.method = method.eval().requires_grad_(False)
+        return f"teacher: {method.name} of {path}"
 
     @torch.no_grad()
     def forward(self, batch: Batch) -> Tensor:
@@ -214,14 +214,14 @@ class Teacher(TrainedLoss):
         Raises:
             UserError: ``load`` was not called.
         """
-        if self.system is None:
+        if self.method is None:
             raise UserError("the teacher's weights are loaded where training starts; call load()")
         domain = cast(DomainName, self.domain)
         # no more than at inference
         given = cast(Batch, {"key": batch["key"], domain: batch[domain]})
-        if isinstance(self.system, GeneratorSystem):
-            return self.system.paint(given)
-        return network_target(domain, cast(Batch, {"rgb": self.system.colorize(given)}))
+        if isinstance(self.method, GeneratorMethod):
+            return self.method.predict_ensembled(given)
+        return network_target(domain, cast(Batch, {"rgb": self.method.colorize(given)}))
 
 
 class _Sparse:
@@ -234,11 +234,11 @@ class _Sparse:
         return gradient * (self.parameter != 0)
 
 
-def _keep(system: ColorizationSystem, networks: Iterable[str]) -> None:
+def _keep(method: Method, networks: Iterable[str]) -> None:
     """Drop what a method needs for training alone: other networks, and losses' networks."""
-    for name in system.networks().keys() - set(networks):
-        setattr(system, name, nn.Identity())
-    for module in list(system.modules()):
+    for name in method.networks().keys() - set(networks):
+        setattr(method, name, nn.Identity())
+    for module in list(method.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, TrainedLoss):
                 setattr(module, name, nn.Identity())

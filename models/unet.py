@@ -14,7 +14,7 @@ from ..losses.pixel import PixelLoss, pixel_loss
 from ..losses.terms import Term, Terms
 from .base.domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_target
 from .base.extra_losses import ExtraLosses, ExtraTerms
-from .base.generator import GeneratorSystem
+from .base.generator import GeneratorMethod
 from .layers.norms import Norm, norm_layer
 
 
@@ -65,7 +65,7 @@ class UNetGenerator(nn.Module):
         return self.decode(self.encode(image))
 
 
-class UNet(GeneratorSystem):
+class UNet(GeneratorMethod):
     """U-Net trained by a pixel loss, for NIR to RGB and for L* to ab.
 
     Paper: Ronneberger et al. 2015, section 2 (the network); the regression baseline of most
@@ -76,7 +76,7 @@ class UNet(GeneratorSystem):
     name = "unet"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``UNet``.
 
         Attributes:

@@ -19,7 +19,7 @@ from ..losses.pixel import pixel_loss
 from ..losses.rebalanced import rebalancing_weights, soft_cross_entropy
 from ..losses.terms import Term, Terms
 from .base.domain import DomainName
-from .base.generator import GeneratorSystem
+from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
 from .base.weights import read_run_weights
 from .color.ab_bins import BINS, ab_bins, annealed_mean, soft_encode
@@ -90,7 +90,7 @@ class Zhang16Generator(nn.Module):
         return self.head(self.up(feature))
 
 
-class Zhang16(GeneratorSystem):
+class Zhang16(GeneratorMethod):
     """Classification of colour with rare colours weighted up, and the paper's ablations of it.
 
     Paper: Zhang, Isola and Efros 2016, "Colorful Image Colorization", sections 2 and 3.1.
@@ -102,7 +102,7 @@ class Zhang16(GeneratorSystem):
     name = "zhang16"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``Zhang16``.
 
         Attributes:

@@ -331,7 +331,7 @@ def _color_range(planes: Planes) -> float:
     return float((high - low).sum())
 
 
-def spread(length: int, count: int) -> list[int]:
+def evenly_spaced(length: int, count: int) -> list[int]:
     """At most ``count`` positions, spread evenly over ``length``."""
     count = min(count, length)
     return [index * length // count for index in range(count)]

@@ -55,7 +55,7 @@ class JoinedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined(Adapter):
+class PairsAndPhotos(Adapter):
     """Pairs for everything, and photographs of another dataset beside them in training.
 
     Name, protocol, validation and test are those of the pairs; ``root`` is the pairs' folder.

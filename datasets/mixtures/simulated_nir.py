@@ -12,7 +12,7 @@ import numpy as np
 
 from ..base.adapter import Planes, Source, SplitName
 from ..base.errors import DataError, UserError, unknown
-from .pairs_and_photos import Joined
+from .pairs_and_photos import PairsAndPhotos
 
 Simulation = Literal["luminance", "response"]
 
@@ -141,7 +141,7 @@ class MixedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsAndSimulated(Joined):
+class PairsAndSimulated(PairsAndPhotos):
     """Pairs for everything, and in training photographs with simulated NIR among them.
 
     Name, protocol, validation and test are those of the pairs; ``root`` is the pairs' folder.

@@ -55,7 +55,7 @@ class ChainedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Several(Adapter):
+class Union(Adapter):
     """The training images of several datasets, each as often as every other image.
 
     Name, protocol, planes, validation and test are those of ``first``, whose folder ``root`` is;

@@ -52,7 +52,7 @@ class BoxedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boxed(Adapter):
+class WithBoxes(Adapter):
     """A dataset whose images have the boxes of a file; see ``boxes``.
 
     Name, protocol and splits are those of the images; ``root`` is their folder.

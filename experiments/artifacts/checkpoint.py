@@ -15,7 +15,7 @@ from torch import nn
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ...models.base.weights import inference_weights
 from ..experiment import Experiment
 from ..settings import from_plain
@@ -26,10 +26,10 @@ LAST, BEST = "last.pt", "best.pt"
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained method: the system in eval mode and what its files say of it.
+    """A trained method: the method in eval mode and what its files say of it.
 
     Attributes:
-        system: the method, with the weights of ``path``.
+        method: the method, with the weights of ``path``.
         experiment: what was run.
         step: optimisation steps behind the weights; ``steps`` those of the whole run. ``None``
             where they are unknown: in weights that were imported.
@@ -40,7 +40,7 @@ class Trained:
         output: which of its outputs the method was asked for, "" where it was not.
     """
 
-    system: ColorizationSystem
+    method: Method
     experiment: Experiment
     step: int | None
     steps: int | None
@@ -57,13 +57,13 @@ class Trained:
             UserError: the method has no such output.
         """
         experiment = self.experiment
-        method = experiment.method.with_output(output)
-        system = method.build()
-        system.load_state_dict(self.system.state_dict())
+        config = experiment.method.with_output(output)
+        method = config.build()
+        method.load_state_dict(self.method.state_dict())
         return replace(
             self,
-            system=system.eval(),
-            experiment=replace(experiment, name=f"{experiment.name}:{output}", method=method),
+            method=method.eval(),
+            experiment=replace(experiment, name=f"{experiment.name}:{output}", method=config),
             output=output,
         )
 
@@ -122,13 +122,13 @@ def load_trained(run: Path, which: str = "result") -> Trained:
     last = path.parent / LAST
     whole = load(last, mapped=True) if path.name == BEST and last.is_file() else state
     experiment = from_plain(state["experiment"], Experiment)
-    system = experiment.method.build()
-    weights = inference_weights(state, system.inference_networks)
+    method = experiment.method.build()
+    weights = inference_weights(state, method.inference_networks)
     for name, tensors in weights.items():
-        load_strictly(system.get_submodule(name), tensors, f"{path}: {name}")
-    system.eval()
+        load_strictly(method.get_submodule(name), tensors, f"{path}: {name}")
+    method.eval()
     return Trained(
-        system=system,
+        method=method,
         experiment=experiment,
         step=state["step"],
         steps=whole["step"],

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ...datasets.base.errors import UserError, unknown
-from ...datasets.unknown_data import Elsewhere
-from ...losses.pretrained.published_weights import Published, published_file, sha256
+from ...datasets.unknown_data import UnknownData
+from ...losses.pretrained.published_weights import PublishedFile, published_file, sha256
 from ..experiment import Experiment
 from . import released_weights, weights_file
 from .checkpoint import Trained, weights_sha256
@@ -41,7 +41,7 @@ class Release:
     """
 
     name: str
-    files: tuple[Published, ...]
+    files: tuple[PublishedFile, ...]
     learnt_from: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -56,27 +56,29 @@ BY_HAND = {
 }
 
 
-def _files(method: str, *digests: str) -> tuple[Published, ...]:
-    return tuple(Published(n, digest, "") for n, digest in zip(FILES[method], digests, strict=True))
+def _files(method: str, *digests: str) -> tuple[PublishedFile, ...]:
+    return tuple(
+        PublishedFile(n, digest, "") for n, digest in zip(FILES[method], digests, strict=True)
+    )
 
 
 RELEASES = {
     "zhang16": (
         Release(
             name="zhang16_released",
-            files=(Published("colorization_release_v2-9b330a0b.pth", "9b330a0b", _ZHANG),),
+            files=(PublishedFile("colorization_release_v2-9b330a0b.pth", "9b330a0b", _ZHANG),),
             learnt_from="ImageNet train",
         ),
     ),
     "zhang17": (
         Release(
             name="zhang17_released",
-            files=(Published("siggraph17-df00044c.pth", "df00044c", _ZHANG),),
+            files=(PublishedFile("siggraph17-df00044c.pth", "df00044c", _ZHANG),),
             learnt_from="ImageNet train",
         ),
         Release(  # in github.com/ericsujw/InstColorization's checkpoints.zip, siggraph_retrained
             name="zhang17_retrained",
-            files=(Published("latest_net_G.pth", "29fc246aea5c99e7", ""),),
+            files=(PublishedFile("latest_net_G.pth", "29fc246aea5c99e7", ""),),
             learnt_from="ImageNet train",
             settings={"mask_center": 0.5},
         ),
@@ -84,22 +86,22 @@ RELEASES = {
     "ddcolor": (
         Release(
             name="ddcolor_paper_tiny",
-            files=(Published("ddcolor_paper_tiny.pth", "81dd643904f4664c", _DDCOLOR),),
+            files=(PublishedFile("ddcolor_paper_tiny.pth", "81dd643904f4664c", _DDCOLOR),),
             learnt_from="ImageNet train",
         ),
         Release(
             name="ddcolor_paper",
-            files=(Published("ddcolor_paper.pth", "789781789db1bafc", _DDCOLOR),),
+            files=(PublishedFile("ddcolor_paper.pth", "789781789db1bafc", _DDCOLOR),),
             learnt_from="ImageNet train",
         ),
         Release(
             name="ddcolor_modelscope",
-            files=(Published("ddcolor_modelscope.pth", "17c460d7e55b32a5", _DDCOLOR),),
+            files=(PublishedFile("ddcolor_modelscope.pth", "17c460d7e55b32a5", _DDCOLOR),),
             learnt_from="ImageNet train, gray pictures left out",
         ),
         Release(
             name="ddcolor_artistic",
-            files=(Published("ddcolor_artistic.pth", "a591ee5beedad36d", _DDCOLOR),),
+            files=(PublishedFile("ddcolor_artistic.pth", "a591ee5beedad36d", _DDCOLOR),),
             learnt_from="ImageNet train and private pictures",
             settings={"weight_colorfulness": 0.0},
         ),
@@ -120,7 +122,7 @@ RELEASES = {
 
 
 def import_weights(
-    method: str,
+    name: str,
     file: Path | None = None,
     *,
     train_data: str = "",
@@ -129,7 +131,7 @@ def import_weights(
     """A method of ours with the weights that its authors released.
 
     Args:
-        method: one of ``released.METHODS``.
+        name: of the method, one of ``released.METHODS``.
         file: a checkpoint of the authors (the folder that holds ``FILES``), or the name of one of
             ``RELEASES``, which is downloaded into the folder of torch's downloads; by default the
             method's first.
@@ -144,25 +146,25 @@ def import_weights(
             damaged, that runs code on loading, whose SHA-256 is not the one in its name, or whose
             weights are not those of the released network (missing and surplus ones are named).
     """
-    if method not in released_weights.METHODS:
-        raise UserError(unknown("method with released weights", method, released_weights.METHODS))
-    paths = _at_hand(method, file)
+    if name not in released_weights.METHODS:
+        raise UserError(unknown("method with released weights", name, released_weights.METHODS))
+    paths = _at_hand(name, file)
     digests = [_checked_sha256(path) for path in paths]
-    known = next((r for r in RELEASES[method] if _are(digests, r)), None)
+    known = next((r for r in RELEASES[name] if _are(digests, r)), None)
     own_settings = {**(known.settings if known else {}), **(settings or {})}
-    system = released_weights.METHODS[method]([read_state(path) for path in paths], own_settings)
+    method = released_weights.METHODS[name]([read_state(path) for path in paths], own_settings)
     learnt_from = train_data or (known.learnt_from if known else "unknown")
     whose = "the authors' weights" if known else "imported weights"
     files = [f"{p.name}, sha256 {d[:12]}" for p, d in zip(paths, digests, strict=True)]
-    source = paths[0].parent if method in FILES else paths[0]
+    source = paths[0].parent if name in FILES else paths[0]
     experiment = Experiment(
-        name=known.name if known else f"{method}_{source.stem}",
-        method=cast(Any, system).config,
-        data=Elsewhere(known_as=f"{learnt_from} ({whose} {'; '.join(files)})"),
+        name=known.name if known else f"{name}_{source.stem}",
+        method=cast(Any, method).config,
+        data=UnknownData(known_as=f"{learnt_from} ({whose} {'; '.join(files)})"),
     )
-    networks = {n: system.get_submodule(n).state_dict() for n in system.inference_networks}
+    networks = {n: method.get_submodule(n).state_dict() for n in method.inference_networks}
     return Trained(
-        system=system,
+        method=method,
         experiment=experiment,
         step=None,
         steps=None,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...datasets.base.color import AB_SCALE
 from ...datasets.base.errors import UserError
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ...models.color.ab_bins import ab_bins
 from ...models.ddcolor.method import DDColor
 from ...models.instance_aware.method import InstanceAware
@@ -190,7 +190,7 @@ def adopt(network: nn.Module, given: State, names: Names, what: str) -> None:
     network.load_state_dict({**own, **taken})
 
 
-def zhang16(states: Sequence[State], settings: Settings) -> ColorizationSystem:
+def zhang16(states: Sequence[State], settings: Settings) -> Method:
     """``Zhang16`` with the weights of the authors' second version, for PyTorch.
 
     It decodes at a temperature of 1, as the authors' code for PyTorch does, unless ``settings``
@@ -206,14 +206,14 @@ def zhang16(states: Sequence[State], settings: Settings) -> ColorizationSystem:
     (given,) = states
     released = {"width": _channels(given, "model1.0.weight", 64), "temperature": 1.0}
     config = Zhang16.Config(neighbours=10, lr=3e-5, **{**released, **settings})
-    system = cast(Zhang16, config.build())
-    adopt(system.generator, given, ZHANG16, "zhang16")
+    method = cast(Zhang16, config.build())
+    adopt(method.generator, given, ZHANG16, "zhang16")
     if _DECODING in given:
         _check_bins(given[_DECODING])
-    return system.eval()
+    return method.eval()
 
 
-def zhang17(states: Sequence[State], settings: Settings) -> ColorizationSystem:
+def zhang17(states: Sequence[State], settings: Settings) -> Method:
     """``Zhang17`` with the authors' main network, for PyTorch.
 
     The mask of hints is given to it as it is, 0 or 1: the weights were converted from Caffe. For
@@ -228,12 +228,12 @@ def zhang17(states: Sequence[State], settings: Settings) -> ColorizationSystem:
     """
     (given,) = states
     released = {"width": _channels(given, "model1.0.weight", 64), "mask_center": 0.0}
-    system = cast(Zhang17, Zhang17.Config(**{**released, **settings}).build())
-    adopt(system.generator, given, ZHANG17, "zhang17")
-    return system.eval()
+    method = cast(Zhang17, Zhang17.Config(**{**released, **settings}).build())
+    adopt(method.generator, given, ZHANG17, "zhang17")
+    return method.eval()
 
 
-def ddcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem:
+def ddcolor(states: Sequence[State], settings: Settings) -> Method:
     """``DDColor`` with the authors' weights, tiny or large by what is given.
 
     Args:
@@ -245,12 +245,12 @@ def ddcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem:
     """
     (given,) = states
     released = {} if "encoder" in settings else {"encoder": _convnext(given)}
-    system = cast(DDColor, DDColor.Config(**{**released, **settings}).build())
-    adopt(system.generator, given, DDCOLOR, "ddcolor")
-    return system.eval()
+    method = cast(DDColor, DDColor.Config(**{**released, **settings}).build())
+    adopt(method.generator, given, DDCOLOR, "ddcolor")
+    return method.eval()
 
 
-def instcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem:
+def instcolor(states: Sequence[State], settings: Settings) -> Method:
     """``InstanceAware`` with the authors' weights.
 
     Args:
@@ -263,10 +263,10 @@ def instcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem
     """
     picture, instance, fusion = states
     released = {"width": _channels(picture, "model1.0.weight", 64)}
-    system = cast(InstanceAware, InstanceAware.Config(**{**released, **settings}).build())
-    adopt(system.generator, picture, BRANCH, "instcolor's GComp")
-    adopt(system.instance, instance, BRANCH, "instcolor's G")
-    own = {FUSION.released(name) for name in system.fusion.state_dict()} | FUSION.spare
+    method = cast(InstanceAware, InstanceAware.Config(**{**released, **settings}).build())
+    adopt(method.generator, picture, BRANCH, "instcolor's GComp")
+    adopt(method.instance, instance, BRANCH, "instcolor's G")
+    own = {FUSION.released(name) for name in method.fusion.state_dict()} | FUSION.spare
     common = [n for n in picture if n not in own and not n.endswith(_COUNTER)]
     others = [n for n in common if n not in fusion or not torch.equal(fusion[n], picture[n])]
     if others:
@@ -274,12 +274,12 @@ def instcolor(states: Sequence[State], settings: Settings) -> ColorizationSystem
             f"instcolor: GF and GComp are not of one training, which leaves {_listed(others)} alike"
         )
     joining = {name: value for name, value in fusion.items() if name not in picture or name in own}
-    adopt(system.fusion, joining, FUSION, "instcolor's GF")
-    system.fusion.trained.fill_(True)
-    return system.eval()
+    adopt(method.fusion, joining, FUSION, "instcolor's GF")
+    method.fusion.trained.fill_(True)
+    return method.eval()
 
 
-METHODS: dict[str, Callable[[Sequence[State], Settings], ColorizationSystem]] = {
+METHODS: dict[str, Callable[[Sequence[State], Settings], Method]] = {
     "zhang16": zhang16,
     "zhang17": zhang17,
     "ddcolor": ddcolor,

@@ -59,8 +59,8 @@ def packed(trained: Trained, half: bool = True) -> bytes:
     }
     tensors = {
         f"{name}.{key}": _stored(value, half)
-        for name in trained.system.inference_networks
-        for key, value in trained.system.get_submodule(name).state_dict().items()
+        for name in trained.method.inference_networks
+        for key, value in trained.method.get_submodule(name).state_dict().items()
     }
     return to_bytes(tensors, {"format": _FORMAT, "about": json.dumps(about)})
 
@@ -83,17 +83,17 @@ def load(path: Path) -> Trained:
         raise UserError(f"{path} was not written by `crosschroma ship` ({_FORMAT})")
     about: dict[str, Any] = json.loads(metadata["about"])
     experiment = from_plain(about.pop("experiment"), Experiment)
-    system = experiment.method.build()
-    weights: dict[str, dict[str, torch.Tensor]] = {n: {} for n in system.inference_networks}
+    method = experiment.method.build()
+    weights: dict[str, dict[str, torch.Tensor]] = {n: {} for n in method.inference_networks}
     for key, value in tensors.items():
         network, _, name = key.partition(".")
         if network not in weights:
-            raise UserError(f"{path} holds {key}, which {system.name} does not have")
+            raise UserError(f"{path} holds {key}, which {method.name} does not have")
         weights[network][name] = value.float() if value.is_floating_point() else value
     for network, given in weights.items():
-        load_strictly(system.get_submodule(network), given, f"{path}: {network}")
+        load_strictly(method.get_submodule(network), given, f"{path}: {network}")
     return Trained(
-        system=system.eval(),
+        method=method.eval(),
         experiment=experiment,
         weights_sha256=weights_sha256(weights),
         path=path,

@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError, unknown
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
 from ..artifacts.weights_file import load_any
 from ..deploy.export import OUTPUTS, inference_colors, to_onnx
@@ -91,7 +91,7 @@ def bench_export(
     out: Path | None = Path("results/benchmarks/export.json"),
     *,
     run: Path | None = None,
-    system: ColorizationSystem | None = None,
+    method: Method | None = None,
     ways: Sequence[str] = (FOLDED, ONNX, BF16, COMPILED),
     images: Path | None = None,
     size: int = 256,
@@ -104,9 +104,9 @@ def bench_export(
 
     Args:
         out: where the JSON goes; ``None`` writes nothing.
-        run: as ``shipped.load_any``; without it (and ``system``) pix2pix at full size with random
+        run: as ``shipped.load_any``; without it (and ``method``) pix2pix at full size with random
             weights, its norms' averages taken from pictures.
-        system: a method instead of a run.
+        method: a method instead of a run.
         ways: which, beside ``eager``.
         images: pictures for comparison; ``None`` takes generated scenes.
         size: height and width in pixels, a multiple of the method's stride.
@@ -119,7 +119,7 @@ def bench_export(
     for name in ways:
         if name not in _MAKERS:
             raise UserError(unknown("way", name, _MAKERS))
-    colors, weights, planes = _prepared(run, system, images, size)
+    colors, weights, planes = _prepared(run, method, images, size)
     with threads(thread_count):
         made, ready, left_out = _made(colors, planes[0], ways)
         result = ExportBenchmark(
@@ -158,25 +158,25 @@ def _parity(
 
 
 def _prepared(
-    run: Path | None, system: ColorizationSystem | None, images: Path | None, size: int
+    run: Path | None, method: Method | None, images: Path | None, size: int
 ) -> tuple[MethodColors, str, list[Tensor]]:
     """The method, whose weights it has, and pictures as it is given them."""
-    system, weights = _method(run, system)
-    if size % system.stride:
-        raise UserError(f"size {size}: must be a multiple of {system.stride} for {system.name}")
-    colors = inference_colors(system)
+    method, weights = _method(run, method)
+    if size % method.stride:
+        raise UserError(f"size {size}: must be a multiple of {method.stride} for {method.name}")
+    colors = inference_colors(method)
     planes = [_square(plane[:1], size) for plane in sample_planes(colors.domain, images, size + 64)]
     if weights == _RANDOM:
         _calibrate(colors, torch.cat(planes))
     return colors, weights, planes
 
 
-def _method(run: Path | None, system: ColorizationSystem | None) -> tuple[ColorizationSystem, str]:
+def _method(run: Path | None, method: Method | None) -> tuple[Method, str]:
     if run is not None:
         trained = load_any(run)
-        return trained.system, f"{trained.experiment.name} {trained.weights_sha256[:12]}"
-    if system is not None:
-        return system, _RANDOM
+        return trained.method, f"{trained.experiment.name} {trained.weights_sha256[:12]}"
+    if method is not None:
+        return method, _RANDOM
     torch.manual_seed(0)
     return Pix2Pix.Config(domain="gray").build(), _RANDOM
 

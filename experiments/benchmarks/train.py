@@ -24,7 +24,7 @@ from ...datasets.base.errors import UserError
 from ...datasets.loading.cache import cached
 from ...datasets.loading.loader import train_loader
 from ...datasets.scenes.adapter import Scenes
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
 from ...models.unet import UNet
 from .. import recipe_list
@@ -217,11 +217,11 @@ def loaded_batches(experiment: Experiment, hardware: Hardware) -> Generator[Batc
     )
 
 
-def bare_step(system: ColorizationSystem, experiment: Experiment, device: torch.device) -> BareStep:
+def bare_step(method: Method, experiment: Experiment, device: torch.device) -> BareStep:
     """A training step of an experiment without the suite.
 
     Args:
-        system: whose networks are trained.
+        method: whose networks are trained.
         experiment: says how.
         device: where.
 
@@ -229,23 +229,23 @@ def bare_step(system: ColorizationSystem, experiment: Experiment, device: torch.
         UserError: what the bare loop does not know.
     """
     training = experiment.training
-    reason = _not_bare(experiment, system.stride)
+    reason = _not_bare(experiment, method.stride)
     if reason:
         raise UserError(
             f"{experiment.name}: the bare loop knows {reason}; choose such a recipe, as "
             f"{' or '.join(RECIPES)}"
         )
-    system.to(device, memory_format=torch.channels_last).train()  # pyright: ignore
+    method.to(device, memory_format=torch.channels_last).train()  # pyright: ignore
     half = training.precision == "bf16-mixed"
     autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=half)
-    step = _MAKERS[type(system)](system, training, autocast)
+    step = _MAKERS[type(method)](method, training, autocast)
     return lambda batch: step(to_device(batch, device))
 
 
 def _not_bare(experiment: Experiment, stride: int) -> str:
     """What the bare loop knows and the experiment has not, or ""."""
     config, training = experiment.method, experiment.training
-    free = _FREE.get(config.system)
+    free = _FREE.get(config.method_class)
     if free is None:
         return "unet and pix2pix"
     own = {name: getattr(config, name) for name in free}
@@ -258,9 +258,9 @@ def _not_bare(experiment: Experiment, stride: int) -> str:
     return ""
 
 
-def _bare_unet(system: UNet, training: Training, autocast: Callable[[], Any]) -> BareStep:
-    generator = system.generator
-    optimizer = torch.optim.Adam(generator.parameters(), lr=system.config.lr)
+def _bare_unet(method: UNet, training: Training, autocast: Callable[[], Any]) -> BareStep:
+    generator = method.generator
+    optimizer = torch.optim.Adam(generator.parameters(), lr=method.config.lr)
 
     def step(batch: Batch) -> None:
         with autocast():
@@ -275,8 +275,8 @@ def _bare_unet(system: UNet, training: Training, autocast: Callable[[], Any]) ->
     return step
 
 
-def _bare_pix2pix(system: Pix2Pix, training: Training, autocast: Callable[[], Any]) -> BareStep:
-    generator, discriminator, config = system.generator, system.discriminator, system.config
+def _bare_pix2pix(method: Pix2Pix, training: Training, autocast: Callable[[], Any]) -> BareStep:
+    generator, discriminator, config = method.generator, method.discriminator, method.config
     optimizer_g, optimizer_d = (
         torch.optim.Adam(network.parameters(), lr=config.lr, betas=(config.beta1, 0.999))
         for network in (generator, discriminator)
@@ -309,12 +309,12 @@ def _bare_pix2pix(system: Pix2Pix, training: Training, autocast: Callable[[], An
     return step
 
 
-_MAKERS: dict[type[ColorizationSystem], Callable[..., BareStep]] = {
+_MAKERS: dict[type[Method], Callable[..., BareStep]] = {
     UNet: _bare_unet,
     Pix2Pix: _bare_pix2pix,
 }
 # settings that the bare loops follow
-_FREE: dict[type[ColorizationSystem], tuple[str, ...]] = {
+_FREE: dict[type[Method], tuple[str, ...]] = {
     UNet: ("width", "levels", "norm", "lr"),
     Pix2Pix: (
         *("width", "levels", "dropout", "lr", "beta1", "weight_l1"),
@@ -353,6 +353,6 @@ def _described(experiment: Experiment) -> str:
     training, size = experiment.training, experiment.train_view.size
     count = sum(p.numel() for p in experiment.method.build().parameters())
     return (
-        f"{experiment.method.system.name}, {count:,} parameters, {training.batch_size} x "
+        f"{experiment.method.method_class.name}, {count:,} parameters, {training.batch_size} x "
         f"{size}x{size}, {training.precision}"
     )

@@ -99,7 +99,7 @@ def bench_ui(
     """
     colorizer = _colorizer(run, size)
     rgb = Scenes(size=_SIDE, count_test=1).split("test").load(0)["rgb"]
-    seen = colorizer.look(rgb)
+    seen = colorizer.prepare(rgb)
     height, width = seen.small.shape[-2:]
     marks = points_to_hints([], height, width) if colorizer.takes_hints else None
     precision = draft_precision("cpu")

@@ -185,7 +185,7 @@ def _colorize_file(
     data = encode(picture, rgb, _format(target))
     if options.before_after:
         # first: where the result is there, all is there
-        both = _side_by_side(colorizer.given(picture.levels), rgb)
+        both = _side_by_side(colorizer.shown_input(picture.levels), rgb)
         shown = encode(Picture(levels=both), both)
         write_atomic(beside, lambda file: file.write(shown))
     write_atomic(target, lambda file: file.write(data))

@@ -56,7 +56,7 @@ class EvaluateOptions:
 def evaluate(argv: list[str]) -> int:
     """``crosschroma evaluate RUN``."""
     options = tyro.cli(EvaluateOptions, prog="crosschroma evaluate", args=argv)
-    from ...datasets.mixtures.with_boxes import Boxed
+    from ...datasets.mixtures.with_boxes import WithBoxes
     from ..artifacts.weights_file import load_any
     from ..evaluation.evaluate_run import evaluate_run, row_name
     from ..metrics.definitions import METRICS
@@ -73,8 +73,8 @@ def evaluate(argv: list[str]) -> int:
             )
         adapter = adapter.with_protocol(options.protocol)
     if options.boxes is not None:
-        images = adapter.images if isinstance(adapter, Boxed) else adapter
-        adapter = Boxed(images=images, boxes=options.boxes, root=adapter.root)
+        images = adapter.images if isinstance(adapter, WithBoxes) else adapter
+        adapter = WithBoxes(images=images, boxes=options.boxes, root=adapter.root)
     run = evaluate_run(
         trained,
         adapter,

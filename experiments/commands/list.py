@@ -25,10 +25,10 @@ def list_recipes(argv: list[str]) -> int:
     for name in recipe_list.names():
         experiment = recipe_list.load(name)
         with torch.device("meta"):
-            system = experiment.method.build()
-        counts = (f"{network} {n:,}" for network, n in system.parameter_counts().items())
+            method = experiment.method.build()
+        counts = (f"{network} {n:,}" for network, n in method.parameter_counts().items())
         data = experiment.data
         parameters = ", ".join(counts)
-        shown.add_row(name, system.name, system.domain, data.name, data.protocol, parameters)
+        shown.add_row(name, method.name, method.domain, data.name, data.protocol, parameters)
     Console(width=None if Console().is_terminal else 200).print(shown)
     return 0

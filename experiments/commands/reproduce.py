@@ -12,7 +12,7 @@ import tyro
 
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import UserError, unknown
-from ...datasets.mixtures.union import Several
+from ...datasets.mixtures.union import Union
 from ...losses.terms import DivergedError
 from ...models.student import Student
 from .. import recipe_list
@@ -160,7 +160,7 @@ def _folder(options: ReproduceOptions) -> Path:
 def _tests(experiment: Experiment) -> dict[str, Adapter]:
     """What a trained experiment is tested on, by the name of the row."""
     data, row = experiment.data, _row_name(experiment)
-    others = data.others if isinstance(data, Several) else ()
+    others = data.others if isinstance(data, Union) else ()
     return {row: data, **{f"{row}_on_{other.name}": other for other in others}}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...datasets.base.adapter import Adapter, Planes, Record, Source
 from ...datasets.base.errors import UserError, unknown
-from ...datasets.files.folder import FileSource, Pairs, image_files, spread
+from ...datasets.files.folder import FileSource, Pairs, evenly_spaced, image_files
 from ...datasets.loading.loader import Images
 from ...datasets.loading.views import resize
 from ..artifacts.checkpoint import Trained
@@ -95,13 +95,13 @@ def compare(
         raise UserError(f"{', '.join(headings)}: one of the runs is named twice; take it once")
     if images is not None:
         source = _pictures(images)
-        rows = _folder_rows(source, spread(len(source), count), methods, size, device)
+        rows = _folder_rows(source, evenly_spaced(len(source), count), methods, size, device)
         about = f"{images.name}: {{}} of {len(source)} pictures"
     else:
         own, view = methods[0].experiment.data, methods[0].experiment.eval_view
         adapter = adapter or replace(own, root=root or own.root)
         test = Images(adapter.split("test"), view)
-        rows = (dataset_row(test, i, methods, device) for i in spread(len(test), count))
+        rows = (dataset_row(test, i, methods, device) for i in evenly_spaced(len(test), count))
         about = f"{adapter.name} test: {{}} of {len(test)} images, {view.protocol}"
     return _scored(list(rows), headings, metrics, about)
 
@@ -176,7 +176,7 @@ def _folder_rows(
             nir = planes.get("nir") if colorizer.domain == "nir" else None
             levels = planes["rgb"] if nir is None else nir
             made[name] = _unit(colorizer(levels))
-            given[GIVEN[colorizer.domain]] = _unit(colorizer.given(levels))[:1]
+            given[GIVEN[colorizer.domain]] = _unit(colorizer.shown_input(levels))[:1]
         target = {TARGET: _unit(planes["rgb"])} if _has_truth(colorizers, planes) else {}
         yield GalleryRow(
             key=source.keys[index],

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.batch import collate, to_device
 from ...datasets.base.errors import UserError
-from ...datasets.files.folder import spread
+from ...datasets.files.folder import evenly_spaced
 from ...datasets.loading.loader import Images
 from ..artifacts.checkpoint import Trained
 from ..artifacts.weights_file import load_any
@@ -52,7 +52,7 @@ def write_gallery(
     experiment = methods[0].experiment
     data = adapter or replace(experiment.data, root=root or experiment.data.root)
     test = Images(data.split("test"), experiment.eval_view)
-    rows = [dataset_row(test, index, methods) for index in spread(len(test), images)]
+    rows = [dataset_row(test, index, methods) for index in evenly_spaced(len(test), images)]
     gallery(rows, out, errors=errors)
 
 
@@ -84,12 +84,12 @@ def dataset_row(
     given: dict[str, Tensor] = {}
     made: dict[str, Tensor] = {}
     for method in methods:
-        domain = method.system.domain
+        domain = method.method.domain
         for plane in GIVEN if domain == "both" else (domain,):
             if plane not in batch:
                 raise UserError(f"{method.experiment.name} needs {plane}, which the data lacks")
             given[GIVEN[plane]] = batch[plane][0].cpu()
-        made[heading(method, methods)] = method.system.to(device).colorize(batch)[0].cpu()
+        made[heading(method, methods)] = method.method.to(device).colorize(batch)[0].cpu()
     pictures = {**given, **made, TARGET: batch["rgb"][0].cpu()}
     return GalleryRow(key=batch["key"][0], images=pictures, target=TARGET)
 
@@ -97,8 +97,8 @@ def dataset_row(
 def heading(method: Trained, methods: Sequence[Trained]) -> str:
     """The shortest name no other has: method, method and output or input, or run or file."""
     for name_of in (
-        lambda m: m.system.name,
-        lambda m: f"{m.system.name} {m.output or GIVEN.get(m.system.domain, '')}".strip(),
+        lambda m: m.method.name,
+        lambda m: f"{m.method.name} {m.output or GIVEN.get(m.method.domain, '')}".strip(),
         lambda m: f"{m.path.parent.name} {m.output}".strip(),
     ):
         if [name_of(other) for other in methods].count(name_of(method)) == 1:

@@ -13,9 +13,9 @@ import torch
 from ...datasets.base.adapter import Source
 from ...datasets.base.atomic_write import write_atomic, write_text_atomic
 from ...datasets.base.errors import UserError
-from ...datasets.files.folder import Subset, spread
+from ...datasets.files.folder import Subset, evenly_spaced
 from ...datasets.loading.loader import Images
-from ...models.base.generator import GeneratorSystem
+from ...models.base.generator import GeneratorMethod
 from ...models.student import NONE, Student
 from ..artifacts import weights_file
 from ..artifacts.checkpoint import Trained, load_strictly, load_trained, weights_sha256
@@ -85,20 +85,20 @@ def compress(
     """
     options = options or CompressOptions()
     teacher = weights_file.load_any(run)
-    if not isinstance(teacher.system, GeneratorSystem):
-        raise UserError(f"{teacher.system.name} is not one generator; compress takes those only")
+    if not isinstance(teacher.method, GeneratorMethod):
+        raise UserError(f"{teacher.method.name} is not one generator; compress takes those only")
     data = replace(teacher.experiment.data, root=root or teacher.experiment.data.root)
     teacher = replace(teacher, experiment=replace(teacher.experiment, data=data))
     students = [weights_file.load_any(path) for path in options.students]
     for student in students:
-        if student.system.domain != teacher.system.domain:
+        if student.method.domain != teacher.method.domain:
             raise UserError(
-                f"{student.experiment.name} is for {student.system.domain}, the teacher for "
-                f"{teacher.system.domain}; take a student of the same"
+                f"{student.experiment.name} is for {student.method.domain}, the teacher for "
+                f"{teacher.method.domain}; take a student of the same"
             )
     forms = list(_forms(teacher, students, out, options))
     test = data.split("test")
-    chosen = Subset(test, spread(len(test), options.images or len(test)))
+    chosen = Subset(test, evenly_spaced(len(test), options.images or len(test)))
     view = teacher.experiment.eval_view
     found: Measured = measured(
         forms, chosen, view, options.size or view.size or 256, options.threads, options.repeats
@@ -106,7 +106,7 @@ def compress(
     result = Compression(
         rows=found.rows,
         unavailable=found.unavailable,
-        method=teacher.system.name,
+        method=teacher.method.name,
         recipe=teacher.experiment.name,
         weights_sha256=teacher.weights_sha256,
         dataset=data.name,
@@ -155,7 +155,7 @@ def _pruned(
     inner, scale = (
         (method.student, method.scale) if isinstance(method, Student.Config) else (method, 1)
     )
-    generator = teacher.system.get_submodule("generator")
+    generator = teacher.method.get_submodule("generator")
     for share in options.sparsity:
         network = sparsified(generator, share)
         config = _student(inner, scale, sparse=True)
@@ -165,7 +165,7 @@ def _pruned(
     for share in options.channels:
         smaller = with_width(inner, share)
         config = _student(smaller, scale, sparse=False)
-        narrow = cast(GeneratorSystem, config.build()).generator
+        narrow = cast(GeneratorMethod, config.build()).generator
         state = narrowed(generator, narrow)
         trained = _as_trained(teacher, config, state, f"channels{100 * share:.0f}")
         how = f"width {getattr(inner, 'width', '')} to {getattr(smaller, 'width', '')}"
@@ -179,11 +179,11 @@ def _student(inner: Any, scale: int, sparse: bool) -> Student.Config:
 def _as_trained(
     teacher: Trained, config: Student.Config, state: dict[str, torch.Tensor], name: str
 ) -> Trained:
-    system = cast(Student, config.build())
-    load_strictly(system.generator, state, name)
+    method = cast(Student, config.build())
+    load_strictly(method.generator, state, name)
     experiment = replace(teacher.experiment, name=name, method=config)
     sha = weights_sha256({"generator": state})
-    return replace(teacher, system=system.eval(), experiment=experiment, weights_sha256=sha)
+    return replace(teacher, method=method.eval(), experiment=experiment, weights_sha256=sha)
 
 
 def _finetuned(
@@ -225,7 +225,7 @@ def _exported(
     name: str, trained: Trained, planes: Sequence[torch.Tensor], out: Path, count: int
 ) -> Iterator[Form]:
     """ONNX in float32, the reference for int8, and int8."""
-    colors = inference_colors(trained.system)
+    colors = inference_colors(trained.method)
     odd = planes[0][..., 1:, 1:]  # a size that needs padding, or the trace would know none
     model = to_onnx(folded(colors, odd), odd, about_of(trained))
     ways: dict[str, Callable[[], bytes]] = {
@@ -243,12 +243,12 @@ def _exported(
 
 def _planes(teacher: Trained, count: int) -> Iterator[torch.Tensor]:
     """What the network sees of pictures that are not for testing."""
-    experiment, domain = teacher.experiment, teacher.system.domain
+    experiment, domain = teacher.experiment, teacher.method.domain
     data = experiment.data
     source: Source = data.split("validation" if data.has_validation else "train")
     view = experiment.eval_view
     images = Images(source, view)
-    for index in spread(len(source), count):
+    for index in evenly_spaced(len(source), count):
         yield cast(Any, images[index])[domain][None]
 
 

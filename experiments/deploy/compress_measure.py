@@ -70,7 +70,7 @@ class Measured:
 
 def torch_form(name: str, how: str, trained: Trained, file: Path) -> Form:
     """A trained network in eager mode, BatchNorm folded; ``file`` holds its weights."""
-    colors = inference_colors(trained.system)
+    colors = inference_colors(trained.method)
     example = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     network = folded(colors, example)
     domain = colors.domain
@@ -87,7 +87,7 @@ def torch_form(name: str, how: str, trained: Trained, file: Path) -> Form:
 
 def exported_form(name: str, how: str, trained: Trained, file: Path) -> Form:
     """An ONNX file of a trained network."""
-    colors = inference_colors(trained.system)
+    colors = inference_colors(trained.method)
     return Form(
         name=name,
         how=how,

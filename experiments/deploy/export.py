@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError, unknown
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ..artifacts import weights_file
 from ..artifacts.checkpoint import Trained
 from ..inference.color_network import MethodColors
@@ -96,7 +96,7 @@ def export(
     if to not in SUFFIXES:
         raise UserError(unknown("format", to, SUFFIXES))
     trained = weights_file.load_any(run, which, output)
-    colors = inference_colors(trained.system)
+    colors = inference_colors(trained.method)
     size = trained.experiment.eval_view.size or _SIZE
     planes = sample_planes(colors.domain, images, size)
     expected = [colors(plane) for plane in planes]
@@ -122,13 +122,13 @@ def export(
     )
 
 
-def inference_colors(system: ColorizationSystem) -> MethodColors:
+def inference_colors(method: Method) -> MethodColors:
     """A copy of a method with nothing but the networks that colour, in eval mode, on the CPU.
 
     Raises:
         UserError: the method needs gray and NIR together.
     """
-    copied = copy.deepcopy(system).cpu()
+    copied = copy.deepcopy(method).cpu()
     for name in copied.networks():
         if name not in copied.inference_networks:
             setattr(copied, name, nn.Identity())
@@ -194,9 +194,9 @@ def to_torchscript(network: nn.Module, plane: Tensor, about: About) -> bytes:
 
 def about_of(trained: Trained) -> About:
     """What an exported file says of a trained method."""
-    domain = trained.system.domain
+    domain = trained.method.domain
     return About(
-        method=trained.system.name,
+        method=trained.method.name,
         recipe=trained.experiment.name,
         domain=domain,
         output=OUTPUTS[domain],
@@ -221,7 +221,7 @@ def _safetensors(network: nn.Module, plane: Tensor, trained: Trained) -> tuple[b
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"weights{weights_file.SUFFIX}"
         path.write_bytes(data)
-        return data, inference_colors(weights_file.load(path).system)
+        return data, inference_colors(weights_file.load(path).method)
 
 
 _WRITERS = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}

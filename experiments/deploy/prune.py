@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import prune
 
 from ...datasets.base.errors import UserError
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 # what treats every channel alike and by itself
@@ -63,7 +63,7 @@ def sparsified(network: nn.Module, share: float) -> nn.Module:
     return copied
 
 
-def with_width(method: ColorizationSystem.Config, share: float) -> ColorizationSystem.Config:
+def with_width(method: Method.Config, share: float) -> Method.Config:
     """The same method with ``share`` of its ``width``, rounded to even channels.
 
     Raises:
@@ -71,7 +71,9 @@ def with_width(method: ColorizationSystem.Config, share: float) -> ColorizationS
     """
     width = getattr(method, "width", None)
     if width is None:
-        raise UserError(f"{method.system.name} has no width, so its channels cannot be pruned")
+        raise UserError(
+            f"{method.method_class.name} has no width, so its channels cannot be pruned"
+        )
     new = max(2, round(width * share / 2) * 2)
     if not 0 < share < 1 or new >= width:
         raise UserError(

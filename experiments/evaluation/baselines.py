@@ -17,7 +17,7 @@ from ...datasets.base.errors import DataError, UserError, unknown
 from ...datasets.loading.views import EvalView
 from ..artifacts.run_file import RunFile
 from ..metrics.definitions import METRICS
-from .evaluate import evaluate_system
+from .evaluate import evaluate_method
 
 
 class NirCopy:
@@ -119,7 +119,7 @@ def score_baseline(
     if name not in BASELINES:
         raise UserError(unknown("baseline", name, BASELINES))
     baseline = BASELINES[name](adapter)
-    run = evaluate_system(
+    run = evaluate_method(
         baseline,
         adapter,
         view,

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...datasets.base.batch import Batch, collate, to_device
 from ...datasets.loading.loader import Images
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 
 _PICTURES = 5  # that are timed; their median stands
 
@@ -58,13 +58,13 @@ def macs(network: nn.Module, given: Any, run: Callable[[Any], object] | None = N
 
 
 @torch.no_grad()
-def cost(system: ColorizationSystem, images: Images, device: torch.device | str = "cpu") -> Cost:
+def cost(method: Method, images: Images, device: torch.device | str = "cpu") -> Cost:
     """Measure a method in evaluation mode on ``device``, whose pictures are of one size."""
     count = min(_PICTURES, len(images))
     batches = [to_device(collate([images[i]]), torch.device(device)) for i in range(count)]
     height, width = batches[0]["rgb"].shape[-2:]
-    work = macs(system, batches[0], system.colorize)  # and the first run is not timed
-    seconds = [_seconds(system.colorize, batch) for batch in batches]
+    work = macs(method, batches[0], method.colorize)  # and the first run is not timed
+    seconds = [_seconds(method.colorize, batch) for batch in batches]
     milliseconds = round(1000 * statistics.median(seconds), 2)
     return Cost(size=f"{height}x{width}", macs=work, ms=milliseconds)
 

@@ -20,7 +20,7 @@ from ...datasets.base.batch import Batch, to_device
 from ...datasets.base.errors import DataError, UserError
 from ...datasets.loading.loader import Images, eval_loader
 from ...datasets.loading.views import EvalView
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ..artifacts.provenance import provenance
 from ..artifacts.run_file import Kind, RunFile, Summary
 from ..metrics.definitions import METRICS, Row, protocol_of
@@ -32,8 +32,8 @@ Domain = Literal["nir", "gray", "both"]
 Scored = Literal["test", "validation"]
 
 
-class Method(Protocol):
-    """What can be evaluated: every ``ColorizationSystem``, and the baselines."""
+class Evaluable(Protocol):
+    """What can be evaluated: every ``Method``, and the baselines."""
 
     name: ClassVar[str]
 
@@ -118,8 +118,8 @@ def evaluate(
     )
 
 
-def evaluate_system(
-    system: Method,
+def evaluate_method(
+    method: Evaluable,
     adapter: Adapter,
     view: EvalView | None = None,
     *,
@@ -137,17 +137,17 @@ def evaluate_system(
     What only training knows is added by ``evaluate_run``.
     """
     view = view or EvalView()
-    _require_planes(system, adapter)
+    _require_planes(method, adapter)
     source = adapter.split(split)
     parameters, costs = None, Cost()
-    if isinstance(system, ColorizationSystem):
-        system = system.to(device).eval()
-        counts = system.parameter_counts()
-        parameters = sum(counts[name] for name in system.networks_used)
+    if isinstance(method, Method):
+        method = method.to(device).eval()
+        counts = method.parameter_counts()
+        parameters = sum(counts[name] for name in method.networks_used)
         if view.size and len(source):
-            costs = cost(system, Images(source, view), device)
+            costs = cost(method, Images(source, view), device)
     evaluation = evaluate(
-        system.colorize,
+        method.colorize,
         source,
         view,
         adapter.subsets() if split == "test" else None,
@@ -156,16 +156,16 @@ def evaluate_system(
         workers=workers,
         device=device,
         processes=processes,
-        title=f"scoring {system.name}",
+        title=f"scoring {method.name}",
     )
-    return run_file(
+    return make_run_file(
         evaluation,
         adapter,
         source,
         split=split,
         kind=kind,
-        method=system.name,
-        domain=_domain(system),
+        method=method.name,
+        domain=_domain(method),
         parameters=parameters,
         cost=costs,
         device=device,
@@ -173,12 +173,12 @@ def evaluate_system(
     )
 
 
-def _require_planes(system: Method, adapter: Adapter) -> None:
-    needed = {"rgb"} if system.domain == "gray" else {"rgb", "nir"}
+def _require_planes(method: Evaluable, adapter: Adapter) -> None:
+    needed = {"rgb"} if method.domain == "gray" else {"rgb", "nir"}
     missing = sorted(needed - adapter.planes)
     if missing:
         raise UserError(
-            f"{system.name} is for {system.domain} images and {adapter.name} has no "
+            f"{method.name} is for {method.domain} images and {adapter.name} has no "
             f"{', '.join(missing)}; choose another dataset"
         )
 
@@ -228,7 +228,7 @@ def score_folder(
         workers=workers,
         title=f"scoring {method}",
     )
-    return run_file(
+    return make_run_file(
         evaluation,
         adapter,
         source,
@@ -241,7 +241,7 @@ def score_folder(
     )
 
 
-def run_file(
+def make_run_file(
     evaluation: Evaluation,
     adapter: Adapter,
     source: Source,
@@ -285,7 +285,7 @@ def run_file(
     )
 
 
-def _domain(method: Method) -> Domain:
+def _domain(method: Evaluable) -> Domain:
     domain = method.domain
     assert domain in ("nir", "gray", "both"), f"{method.name} has the domain {domain}"
     return domain

@@ -9,14 +9,14 @@ from typing import Any
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import UserError
 from ...datasets.loading.views import EvalView
-from ...datasets.unknown_data import Elsewhere
+from ...datasets.unknown_data import UnknownData
 from ..artifacts.checkpoint import BEST, LAST, Trained
 from ..artifacts.provenance import provenance
 from ..artifacts.run_file import RunFile, Status, canonical_sha256
 from ..experiment import Experiment
 from ..metrics.definitions import METRICS
 from ..settings import to_plain
-from .evaluate import Scored, evaluate_system
+from .evaluate import Scored, evaluate_method
 
 
 def evaluate_run(
@@ -49,9 +49,9 @@ def evaluate_run(
     experiment = trained.experiment
     if split == "validation":
         _require_own_validation(experiment, adapter or experiment.data)
-    imported = isinstance(experiment.data, Elsewhere)
-    measured = evaluate_system(
-        trained.system,
+    imported = isinstance(experiment.data, UnknownData)
+    measured = evaluate_method(
+        trained.method,
         adapter or experiment.data,
         view or experiment.eval_view,
         kind="peer" if imported else "ours",
@@ -78,7 +78,7 @@ def evaluate_run(
 
 def _require_own_validation(experiment: Experiment, adapter: Adapter) -> None:
     own = experiment.data
-    if isinstance(own, Elsewhere) or adapter.rootless() != own.rootless():
+    if isinstance(own, UnknownData) or adapter.rootless() != own.rootless():
         raise UserError(
             f"{experiment.name}: validation images are scored of the data that a run kept them "
             "out of, as it was trained; leave --dataset and --boxes out"
@@ -109,7 +109,7 @@ def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:
     data = experiment.data
     return RunFile(
         kind="ours",
-        method=experiment.method.system.name,
+        method=experiment.method.method_class.name,
         domain=getattr(experiment.method, "domain", "both"),
         dataset=data.name,
         protocol=data.protocol,
@@ -137,5 +137,5 @@ def origin(experiment: Experiment) -> dict[str, Any]:
         ),
         "config": config,
         "config_sha256": canonical_sha256(config),
-        "seed": None if isinstance(experiment.data, Elsewhere) else experiment.seed,
+        "seed": None if isinstance(experiment.data, UnknownData) else experiment.seed,
     }

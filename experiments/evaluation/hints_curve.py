@@ -24,7 +24,7 @@ from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...datasets.loading.loader import Images
 from ...datasets.loading.views import EvalView
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ...models.color.global_hints import GLOBAL_HINTS, global_hints
 from ...models.color.hint_points import SIZES, reveal
 from ..artifacts.checkpoint import Trained
@@ -114,12 +114,12 @@ def hints_curve(
         UserError: a method without hints, no or negative counts, or a side out of range.
     """
     counts = sorted(set(counts))
-    _check(trained.system, counts, square, images, batch_size)
+    _check(trained.method, counts, square, images, batch_size)
     adapter = adapter or trained.experiment.data
     view = view or trained.experiment.eval_view
     source = adapter.split("test")
     test = Images(source, view)
-    system = trained.system.to(device).eval()
+    method = trained.method.to(device).eval()
     names = [*map(str, counts), EVERYTHING]
     if getattr(trained.experiment.method, "global_hints", False):
         names += [HISTOGRAM, SATURATION]
@@ -128,7 +128,7 @@ def hints_curve(
     for index in track(order, "revealing", console=Console(stderr=True), disable=_hidden()):
         batch = to_device(collate([test[index]]), torch.device(device))
         cases = _cases(batch, counts, square, seed, HISTOGRAM in names)
-        rows.append({"key": batch["key"][0], **_scores(system, batch, cases, names, batch_size)})
+        rows.append({"key": batch["key"][0], **_scores(method, batch, cases, names, batch_size)})
     return HintsCurve(
         points=[{"points": count, **_mean_of(rows, str(count))} for count in counts],
         whole=[{"given": name, **_mean_of(rows, name)} for name in names[len(counts) :]],
@@ -140,10 +140,10 @@ def hints_curve(
 
 
 def _check(
-    system: ColorizationSystem, counts: Sequence[int], square: int, images: int, batch_size: int
+    method: Method, counts: Sequence[int], square: int, images: int, batch_size: int
 ) -> None:
-    if not system.takes_hints:
-        raise UserError(f"{system.name} takes no hints; name a run of a method that does (zhang17)")
+    if not method.takes_hints:
+        raise UserError(f"{method.name} takes no hints; name a run of a method that does (zhang17)")
     if not counts or counts[0] < 0:
         raise UserError("--counts: name one or more numbers of points, 0 or more")
     if square not in SIZES:
@@ -181,7 +181,7 @@ def _cases(batch: Batch, counts: Sequence[int], square: int, seed: int, global_t
 
 
 def _scores(
-    system: ColorizationSystem, batch: Batch, cases: Batch, names: list[str], batch_size: int
+    method: Method, batch: Batch, cases: Batch, names: list[str], batch_size: int
 ) -> dict[str, float]:
     """PSNR of one image for each of the cases."""
     scorer = Scorer(("PSNR",))
@@ -191,7 +191,7 @@ def _scores(
         }
         given = names[start : start + batch_size]
         gray = batch["gray"].expand(len(given), -1, -1, -1)
-        rgb_hat = system.colorize(cast(Batch, {"key": given, "gray": gray, **part}))
+        rgb_hat = method.colorize(cast(Batch, {"key": given, "gray": gray, **part}))
         scorer.update(given, rgb_hat, batch["rgb"].expand_as(rgb_hat))
     found = {row["key"]: row["PSNR"] for row in scorer.rows()}
     return {name: found[name] for name in names}
@@ -199,15 +199,15 @@ def _scores(
 
 def _mean_of(rows: Sequence[Row], name: str) -> dict[str, float]:
     average = mean(rows, name)
-    spread = math.fsum((row[name] - average) ** 2 for row in rows) / max(1, len(rows) - 1)
-    error = math.sqrt(spread / len(rows))
+    evenly_spaced = math.fsum((row[name] - average) ** 2 for row in rows) / max(1, len(rows) - 1)
+    error = math.sqrt(evenly_spaced / len(rows))
     return {"PSNR": round(average, 4), "standard_error": round(error, 4)}
 
 
 def _about(trained: Trained, adapter: Adapter, view: EvalView, device: str) -> dict[str, Any]:
     return {
         "format": "crosschroma hints curve 1",
-        "method": trained.system.name,
+        "method": trained.method.name,
         "dataset": adapter.name,
         "protocol": adapter.protocol,
         "metric_protocol": {"view": view.protocol, **protocol_of(("PSNR",))},

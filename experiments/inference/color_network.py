@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from ...datasets.base.batch import Batch
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
-from ...models.base.generator import GeneratorSystem
-from ...models.base.method import ColorizationSystem
+from ...models.base.generator import GeneratorMethod
+from ...models.base.method import Method
 
 
 class MethodColors(nn.Module):
@@ -20,26 +20,26 @@ class MethodColors(nn.Module):
     done with the luminance of that size.
 
     Args:
-        system: a method whose ``colorize`` needs only ``gray`` or only ``nir``.
+        method: a method whose ``colorize`` needs only ``gray`` or only ``nir``.
 
     Raises:
         UserError: the method needs both.
     """
 
-    def __init__(self, system: ColorizationSystem) -> None:
+    def __init__(self, method: Method) -> None:
         super().__init__()
-        if system.domain not in ("gray", "nir"):
+        if method.domain not in ("gray", "nir"):
             raise UserError(
-                f"{system.name} needs gray and NIR together, and a picture holds one; choose one "
+                f"{method.name} needs gray and NIR together, and a picture holds one; choose one "
                 "of its outputs that is made from one (--output), where it has any"
             )
-        self.system = system
-        self.domain, self.name = system.domain, system.name
-        self.takes_hints, self.takes_global_hints = system.takes_hints, system.takes_global_hints
-        self.takes_boxes = system.takes_boxes
+        self.method = method
+        self.domain, self.name = method.domain, method.name
+        self.takes_hints, self.takes_global_hints = method.takes_hints, method.takes_global_hints
+        self.takes_boxes = method.takes_boxes
         self._paints = (
-            isinstance(system, GeneratorSystem)
-            and type(system).colorize is GeneratorSystem.colorize
+            isinstance(method, GeneratorMethod)
+            and type(method).colorize is GeneratorMethod.colorize
         )
 
     def forward(
@@ -62,8 +62,8 @@ class MethodColors(nn.Module):
         """
         batch = self.batch(plane, hints, global_hints, boxes)
         if self.domain == "gray" and self._paints:
-            return AB_SCALE * cast(GeneratorSystem, self.system).paint(batch)
-        rgb = self.system.colorize(batch)
+            return AB_SCALE * cast(GeneratorMethod, self.method).predict_ensembled(batch)
+        rgb = self.method.colorize(batch)
         return rgb_to_lab(rgb)[:, 1:] if self.domain == "gray" else rgb
 
     def batch(
@@ -73,7 +73,7 @@ class MethodColors(nn.Module):
         global_hints: Tensor | None = None,
         boxes: list[Tensor] | None = None,
     ) -> Batch:
-        """What the system is given; arguments as ``forward``'s."""
+        """What the method is given; arguments as ``forward``'s."""
         given = {
             "key": ["picture"] * len(plane),
             self.domain: plane,

@@ -18,7 +18,7 @@ from ...datasets.base.boxes import Box, cut_boxes
 from ...datasets.base.color import AB_SCALE, lab_to_rgb, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...datasets.loading.decode import MIN_SIDE
-from ...models.base.method import ColorizationSystem
+from ...models.base.method import Method
 from ...models.color.hint_points import HintPoint, points_to_hints
 from ...models.layers.guided_upsample import RGB_EPS, guided_upsample, resized
 from ...models.zhang17.suggestions import Suggestion
@@ -30,7 +30,7 @@ from .palette import Palette, Recolor
 from .picture_file import from_pil, to_pil
 from .pixels import bands, checked, lightness_of, nir_of, of_tensor, write
 from .precision import Bfloat16Colors, Precision
-from .prepared_picture import Seen, boxes_in
+from .prepared_picture import PreparedPicture, boxes_in
 from .tiles import tiled
 
 TILE = 1024  # for methods that say no size
@@ -75,7 +75,7 @@ class Colorizer:
     sees is cut into overlapping, blended tiles where a side is beyond ``tile``.
 
     Args:
-        system: a method whose ``colorize`` needs only ``gray`` or only ``nir``, or an exported one.
+        method: a method whose ``colorize`` needs only ``gray`` or only ``nir``, or an exported one.
         size: the short side at which the network sees pictures, in pixels; smaller pictures are
             not enlarged. ``None``: always the picture's own.
         device: where to compute.
@@ -88,15 +88,15 @@ class Colorizer:
 
     def __init__(
         self,
-        system: ColorizationSystem | ExportedColors,
+        method: Method | ExportedColors,
         size: int | None,
         device: str | torch.device = "cpu",
         tile: int = TILE,
     ) -> None:
-        method = isinstance(system, ColorizationSystem)
-        self.colors = (MethodColors(system) if method else system).to(device).eval()
-        self.domain = system.domain
-        self.name = system.name
+        colors = MethodColors(method) if isinstance(method, Method) else method
+        self.colors = colors.to(device).eval()
+        self.domain = method.domain
+        self.name = method.name
         self.origin: Origin | None = None
         self.size = size
         self.device = torch.device(device)
@@ -122,11 +122,11 @@ class Colorizer:
         if size is not None and size < MIN_SIDE:
             raise UserError(f"size {size}: must be {MIN_SIDE} pixels or more")
         if is_exported(Path(run)):
-            system = load_exported(Path(run))
-            colorizer = cls._seeing(system, system.size, device, size)
+            method = load_exported(Path(run))
+            colorizer = cls._seeing(method, method.size, device, size)
             colorizer.origin = Origin(
                 run=str(Path(run).resolve()),
-                weights_sha256=system.weights_sha256,
+                weights_sha256=method.weights_sha256,
                 size=colorizer.size,
             )
             return colorizer
@@ -139,7 +139,7 @@ class Colorizer:
     def of(cls, trained: Trained, device: str = "cpu", size: int | None = None) -> Colorizer:
         """From what is loaded already; see ``load``."""
         known = trained.experiment.eval_view.size
-        colorizer = cls._seeing(trained.system, known, device, size)
+        colorizer = cls._seeing(trained.method, known, device, size)
         colorizer.origin = Origin(
             run=str(trained.path.resolve()),
             weights_sha256=trained.weights_sha256,
@@ -151,12 +151,12 @@ class Colorizer:
     @classmethod
     def _seeing(
         cls,
-        system: ColorizationSystem | ExportedColors,
+        method: Method | ExportedColors,
         known: int | None,
         device: str,
         size: int | None,
     ) -> Colorizer:
-        return cls(system, size or known, device, 4 * known if known else TILE)
+        return cls(method, size or known, device, 4 * known if known else TILE)
 
     def __call__(
         self,
@@ -177,7 +177,7 @@ class Colorizer:
                 encoding, or NIR.
             strength: factor on the colours' chroma: 0 is gray, 1 as the method makes them.
             hints: colours given at points, in pixels of the upright picture.
-            palette: colours of another picture that this one is to take after; see ``paint``.
+            palette: colours of another picture that this one is to take after; see ``predict``.
             boxes: x1, y1, x2, y2 of the objects, for methods that colour these apart, in pixels of
                 the upright picture, the most important first; see ``datasets.base.boxes``.
 
@@ -191,9 +191,9 @@ class Colorizer:
         """
 
         def colored(levels: np.ndarray) -> np.ndarray:
-            seen = self.look(levels, boxes)
-            colors = self.paint(seen, hints, palette)
-            return self.develop(seen, colors, strength, checked(levels).dtype)
+            seen = self.prepare(levels, boxes)
+            colors = self.predict(seen, hints, palette)
+            return self.render(seen, colors, strength, checked(levels).dtype)
 
         if isinstance(image, Image.Image):
             picture = from_pil(image, self.managed)
@@ -238,9 +238,9 @@ class Colorizer:
     @property
     def suggests(self) -> bool:
         """Whether ``suggest`` is there."""
-        return isinstance(self.colors, MethodColors) and isinstance(self.colors.system, Suggesting)
+        return isinstance(self.colors, MethodColors) and isinstance(self.colors.method, Suggesting)
 
-    def look(self, levels: np.ndarray, boxes: Sequence[Box] | None = None) -> Seen:
+    def prepare(self, levels: np.ndarray, boxes: Sequence[Box] | None = None) -> PreparedPicture:
         """A picture as the method sees it, to be painted several times.
 
         Args:
@@ -257,11 +257,11 @@ class Colorizer:
         single = lightness_of(levels) if self.domain == "gray" else nir_of(levels)
         plane = torch.from_numpy(single)[None, None].to(self.device)
         small = self._shrunk(plane)
-        return Seen(plane, single.shape, small, boxes_in(small, boxes, single.shape))
+        return PreparedPicture(plane, single.shape, small, boxes_in(small, boxes, single.shape))
 
     @torch.no_grad()
-    def paint(
-        self, seen: Seen, hints: Sequence[HintPoint] = (), palette: Palette | None = None
+    def predict(
+        self, seen: PreparedPicture, hints: Sequence[HintPoint] = (), palette: Palette | None = None
     ) -> Tensor:
         """The colours of a picture at the network's size.
 
@@ -297,14 +297,14 @@ class Colorizer:
         return lab_to_rgb(torch.cat([lab[:, :1], lab[:, 1:] + added], dim=1), gamut="chroma")
 
     @torch.no_grad()
-    def develop(
-        self, seen: Seen, colors: Tensor, strength: float = 1.0, dtype: np.dtype = _BYTE
+    def render(
+        self, seen: PreparedPicture, colors: Tensor, strength: float = 1.0, dtype: np.dtype = _BYTE
     ) -> np.ndarray:
         """The result at the size of ``seen.plane``, H x W x 3 sRGB.
 
         Args:
             seen: the picture.
-            colors: of ``paint``.
+            colors: of ``predict``.
             strength: see ``__call__``.
             dtype: uint8, uint16, or float32 for [0,1].
 
@@ -333,9 +333,9 @@ class Colorizer:
             write(out, rows, band if strength == 1 else _with_chroma(band, strength))
         return out
 
-    def given(self, levels: np.ndarray | Seen) -> np.ndarray:
+    def shown_input(self, levels: np.ndarray | PreparedPicture) -> np.ndarray:
         """What the method is given of a picture, as gray levels H x W x 3, uint8."""
-        plane = (levels if isinstance(levels, Seen) else self.look(levels)).plane
+        plane = (levels if isinstance(levels, PreparedPicture) else self.prepare(levels)).plane
         out = np.empty((*plane.shape[-2:], 3), np.uint8)
         for rows in bands(*out.shape[:2]):
             band = plane[:, :, rows]
@@ -347,7 +347,7 @@ class Colorizer:
     @torch.no_grad()
     def suggest(
         self,
-        seen: Seen,
+        seen: PreparedPicture,
         x: float,
         y: float,
         hints: Sequence[HintPoint] = (),
@@ -366,15 +366,15 @@ class Colorizer:
             UserError: the method makes no suggestions, or the point lies outside the picture.
         """
         colors = self.colors
-        if not (isinstance(colors, MethodColors) and isinstance(colors.system, Suggesting)):
+        if not (isinstance(colors, MethodColors) and isinstance(colors.method, Suggesting)):
             raise UserError(f"{self.name} suggests no colours; zhang17 does")
         place = HintPoint(x=x, y=y, a=0.0, b=0.0, size=1)
         marked = self._marks(seen, [place])[0, 2].nonzero()[0].tolist()
         given = colors.batch(seen.small, self._marks(seen, hints), self._global(palette))
-        return colors.system.suggest(given, x=marked[1], y=marked[0])
+        return colors.method.suggest(given, x=marked[1], y=marked[0])
 
     def _network(
-        self, seen: Seen, hints: Sequence[HintPoint] = (), palette: Palette | None = None
+        self, seen: PreparedPicture, hints: Sequence[HintPoint] = (), palette: Palette | None = None
     ) -> Tensor:
         """The network's colours of a picture, in tiles where it is large."""
         given = seen.small
@@ -392,11 +392,11 @@ class Colorizer:
 
         return tiled(network, given, self.tile, self.tile // 8)
 
-    def _marks(self, seen: Seen, hints: Sequence[HintPoint]) -> Tensor:
+    def _marks(self, seen: PreparedPicture, hints: Sequence[HintPoint]) -> Tensor:
         height, width = seen.small.shape[-2:]
         return points_to_hints(hints, height, width, seen.size).to(seen.small.device)
 
-    def _less(self, seen: Seen, hint: HintPoint, added: Tensor) -> HintPoint:
+    def _less(self, seen: PreparedPicture, hint: HintPoint, added: Tensor) -> HintPoint:
         """The hint that comes out as ``hint`` after ``added`` (12hw, ab) is added."""
         square = self._marks(seen, [hint])[0, 2] > 0
         a, b = (

@@ -13,7 +13,7 @@ from ...models.layers.guided_upsample import resized
 
 
 @dataclass
-class Seen:
+class PreparedPicture:
     """A picture as one method sees it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Seen:
     boxes: np.ndarray | None = None
     automatic: Tensor | None = None
 
-    def shrunk(self, side: int) -> Seen:
+    def shrunk(self, side: int) -> PreparedPicture:
         """The same with a smaller result, no side of it longer than ``side``; colours are alike."""
         scale = side / max(self.size)
         if scale >= 1:

@@ -14,20 +14,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
-from ...losses.pretrained.published_weights import Published, published_state
+from ...losses.pretrained.published_weights import PublishedFile, published_state
 from ...losses.pretrained.torchvision_import import ensure_torchvision
 from .image import MetricUnavailableError
 
 Backend = Literal["tf", "tv"]
 
 _SIDE = 299
-NETWORKS: dict[Backend, Published] = {
-    "tf": Published(
+NETWORKS: dict[Backend, PublishedFile] = {
+    "tf": PublishedFile(
         "pt_inception-2015-12-05-6726825d.pth",
         "6726825d",
         "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/",
     ),
-    "tv": Published("inception_v3_google-1a9a5a14.pth", "1a9a5a14"),
+    "tv": PublishedFile("inception_v3_google-1a9a5a14.pth", "1a9a5a14"),
 }
 _TF_CLASSES = 1008
 # the blocks with an average pooling
@@ -59,8 +59,8 @@ def frechet_distance(features: Tensor, others: Tensor) -> float:
         raise UserError("a Fréchet distance needs at least two images of each kind")
     (mean, root), (other_mean, other_root) = (_moments(each) for each in (features, others))
     shared = torch.linalg.svdvals(root @ other_root.T).sum()
-    spread = root.square().sum() + other_root.square().sum()
-    return max(0.0, ((mean - other_mean).square().sum() + spread - 2 * shared).item())
+    evenly_spaced = root.square().sum() + other_root.square().sum()
+    return max(0.0, ((mean - other_mean).square().sum() + evenly_spaced - 2 * shared).item())
 
 
 def inception_features(image: Tensor, backend: Backend) -> Tensor:

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
-from ...losses.pretrained.published_weights import Published, published_state
+from ...losses.pretrained.published_weights import PublishedFile, published_state
 from ...losses.pretrained.torchvision_import import ensure_torchvision
 from .image import MetricUnavailableError
 
-WEIGHTS = Published("vgg16-397923af.pth", "397923af")
+WEIGHTS = PublishedFile("vgg16-397923af.pth", "397923af")
 _CLASS = re.compile(r"(?:^|/)(n\d{8})(?:/|_)")  # n01440764/... and n01440764_18.JPEG
 _SHORT_SIDE, _CROP = 256, 224
 _MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

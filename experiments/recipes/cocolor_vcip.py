@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
-from ...datasets.mixtures.pairs_and_photos import Joined
+from ...datasets.mixtures.pairs_and_photos import PairsAndPhotos
 from ...datasets.vcip import Vcip
 from ...models.cocolor.method import CoColor
 from ...models.cocolor.stages import Stage
@@ -50,7 +50,7 @@ method = CoColor.Config(
 experiment = Experiment(
     name="cocolor_vcip",
     method=method,
-    data=Joined(pairs=pairs, photos=ImageNetSample()),
+    data=PairsAndPhotos(pairs=pairs, photos=ImageNetSample()),
     train_view=TrainView(
         size=128, crop_scale=(0.625, 1.0), nir_gain=0.2, nir_gamma=0.2, nir_noise=0.01
     ),

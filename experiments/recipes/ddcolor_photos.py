@@ -15,7 +15,7 @@ from dataclasses import replace
 from ...datasets.bsds500 import Bsds500
 from ...datasets.files.folder import Folder
 from ...datasets.loading.views import TrainView
-from ...datasets.mixtures.union import Several
+from ...datasets.mixtures.union import Union
 from ...datasets.vcip import Vcip
 from .ddcolor_small_imagenet_sample import experiment as sample_only
 from .ddcolor_small_photos import experiment as before
@@ -24,7 +24,7 @@ experiment = replace(
     before,
     name="ddcolor_photos",
     method=replace(before.method, weight_adv=0.0),
-    data=Several(
+    data=Union(
         first=sample_only.data,
         others=(
             Bsds500(min_chroma=10.0),

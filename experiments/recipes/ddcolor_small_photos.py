@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ...datasets.bsds500 import Bsds500
 from ...datasets.loading.views import TrainView
-from ...datasets.mixtures.union import Several
+from ...datasets.mixtures.union import Union
 from ...datasets.vcip import Vcip
 from .ddcolor_small_imagenet_sample import experiment as before
 
@@ -22,7 +22,7 @@ experiment = replace(
     before,
     name="ddcolor_small_photos",
     method=replace(before.method, encoder="tf_efficientnet_lite0", lr=3e-4),
-    data=Several(
+    data=Union(
         first=before.data,
         others=(Bsds500(min_chroma=10.0), Vcip(protocol_name="vcip-clean", fold=None)),
     ),

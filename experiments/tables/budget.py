@@ -25,7 +25,7 @@ _READING = (
 )
 _TOO_SMALL = (
     "This budget is too small to rank methods: published trainings see millions of pictures. The "
-    "table shows that every system learns, how it begins, and what a step of it costs; those whose "
+    "table shows that every method learns, how it begins, and what a step of it costs; those whose "
     "encoder or loss has learnt from ImageNet before (see `trained on`) are ahead by that."
 )
 _NO_BOXES = (

@@ -17,7 +17,7 @@ class PublishedRow:
 
     Attributes:
         metrics: metric -> the text as printed ("0.60", "22.82 ± 0.18"), so that no digit is lost.
-        source, protocol, provenance: keys of ``Published``'s dictionaries of that name.
+        source, protocol, provenance: keys of ``QuotedTables``'s dictionaries of that name.
         params_M: parameters in millions, as printed.
         note: a caution about this row.
     """
@@ -42,7 +42,7 @@ class PublishedTable:
 
 
 @dataclass(frozen=True)
-class Published:
+class QuotedTables:
     """All quoted tables by name, and the texts behind the keys in their rows."""
 
     provenance: Mapping[str, str]
@@ -51,7 +51,7 @@ class Published:
     tables: Mapping[str, PublishedTable]
 
 
-def load_published(path: Path) -> Published:
+def load_published(path: Path) -> QuotedTables:
     """Read the quoted numbers; none when there is no such file.
 
     Raises:
@@ -59,11 +59,11 @@ def load_published(path: Path) -> Published:
             protocol or provenance.
     """
     if not path.exists():
-        return Published({}, {}, {}, {})
+        return QuotedTables({}, {}, {}, {})
     try:
         data = json.loads(path.read_text())
         tables = {name: _table(table) for name, table in data["tables"].items()}
-        published = Published(data["provenance"], data["sources"], data["protocols"], tables)
+        published = QuotedTables(data["provenance"], data["sources"], data["protocols"], tables)
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         raise UserError(
             f"{path} does not hold published tables: {error!r}; mend it, or restore it with git"
@@ -79,7 +79,7 @@ def _table(data: Mapping[str, Any]) -> PublishedTable:
     return PublishedTable(data["title"], data["comparable"], rows)
 
 
-def _check(path: Path, table: str, row: PublishedRow, published: Published) -> None:
+def _check(path: Path, table: str, row: PublishedRow, published: QuotedTables) -> None:
     known = (
         ("source", row.source, published.sources),
         ("protocol", row.protocol, published.protocols),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..artifacts.run_file import RunFile, canonical_sha256
 from . import specs as specs
-from .published import Published, PublishedRow, PublishedTable
+from .published import PublishedRow, PublishedTable, QuotedTables
 from .render import NOTHING, Cell, Column, Grid
 
 KINDS = ("ours", "peer", "baseline")
@@ -391,7 +391,7 @@ def _best(rows: Sequence[Row], columns: Iterable[tuple[str, str]]) -> set[tuple[
     return best
 
 
-def published_grids(table: PublishedTable, published: Published) -> list[Grid]:
+def published_grids(table: PublishedTable, published: QuotedTables) -> list[Grid]:
     """The quoted rows of a test set, one grid a protocol; the caution stands above the first."""
     by_protocol: dict[str, list[PublishedRow]] = defaultdict(list)
     for row in table.rows:
@@ -403,7 +403,7 @@ def published_grids(table: PublishedTable, published: Published) -> list[Grid]:
     ]
 
 
-def _published_grid(rows: Sequence[PublishedRow], published: Published, caution: str) -> Grid:
+def _published_grid(rows: Sequence[PublishedRow], published: QuotedTables, caution: str) -> Grid:
     protocol = rows[0].protocol
     metrics = sorted({name for row in rows for name in row.metrics}, key=specs.order)
     notes = Notes()

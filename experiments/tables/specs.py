@@ -88,7 +88,7 @@ GENERATED = "scenes"
 TITLES = {
     GENERATED: "Generated scenes (no photographs)",
     "bsds500": "BSDS500 test, grayscale colorization",
-    BUDGET: "Every grayscale system under one small training budget",
+    BUDGET: "Every grayscale method under one small training budget",
     "imagenet-sample": "ImageNet sample (100 photos, a split of our own), grayscale colorization",
     "rgb-nir-scene": "RGB-NIR Scene, NIR colorization",
     "vcip": "VCIP 2020 NIR colorization, the 28 test images",

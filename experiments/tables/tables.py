@@ -23,7 +23,7 @@ from ...datasets.base.errors import UserError, unknown
 from ..artifacts.run_file import RunFile, load_all
 from . import specs as specs
 from .budget import budget_grids, budget_lines, by_dataset, seconds_per_step
-from .published import Published, PublishedRow, load_published
+from .published import PublishedRow, QuotedTables, load_published
 from .render import Document, Grid, latex, markdown
 from .rows import (
     KINDS,
@@ -173,7 +173,7 @@ def _brief(document: Document) -> Document:
 class _Results:
     """All that a results folder holds."""
 
-    def __init__(self, runs: Mapping[str, RunFile], published: Published) -> None:
+    def __init__(self, runs: Mapping[str, RunFile], published: QuotedTables) -> None:
         self.published = published
         self.runs: dict[str, dict[str, RunFile]] = defaultdict(dict)
         for name, run in runs.items():

@@ -1,4 +1,4 @@
-"""The training loop: order, checkpoints, validation and logs, for any ``ColorizationSystem``."""
+"""The training loop: order, checkpoints, validation and logs, for any ``Method``."""
 
 from __future__ import annotations
 
@@ -96,29 +96,29 @@ class Run:
         self.train_source, self.validation_source = self._sources()
 
         fabric.seed_everything(experiment.seed, verbose=False)
-        self.system = experiment.method.build()
-        if not (run / checkpoint.LAST).exists() and (loaded := self.system.load_pretrained()):
+        self.method = experiment.method.build()
+        if not (run / checkpoint.LAST).exists() and (loaded := self.method.load_pretrained()):
             fabric.print(loaded)
-        if loaded := self.system.load_losses():
+        if loaded := self.method.load_losses():
             fabric.print(loaded)
-        self.system.to(fabric.device)
+        self.method.to(fabric.device)
         self.networks: dict[str, _FabricModule] = {}
-        for name, network in self.system.networks().items():
+        for name, network in self.method.networks().items():
             if self.training.sync_batchnorm and fabric.device.type == "cuda":
                 network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
             # the layout in which bfloat16 convolutions need no reordering
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore
             self.networks[name] = fabric.setup_module(network)
-            setattr(self.system, name, self.networks[name])
+            setattr(self.method, name, self.networks[name])
         self.optimizers: dict[str, _FabricOptimizer] = {
             name: cast(_FabricOptimizer, fabric.setup_optimizers(optimizer))
-            for name, optimizer in self.system.optimizers().items()
+            for name, optimizer in self.method.optimizers().items()
         }
         check_precision(self.training, len(self.optimizers))
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]
-        self.inference = {n: self.networks[n].module for n in self.system.inference_networks}
+        self.inference = {n: self.networks[n].module for n in self.method.inference_networks}
         decay = self.training.ema_decay
         self.average = WeightAverage(self.inference, decay) if decay else None
         self.progress = Progress()
@@ -197,12 +197,12 @@ class Run:
     def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
         index = self.progress.step
-        part = self.system.schedule_part(index, self.training.steps)
-        factor = self.training.rate_factor(index, part) * self.system.rate_factor(index)
+        part = self.method.schedule_part(index, self.training.steps)
+        factor = self.training.rate_factor(index, part) * self.method.rate_factor(index)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-        self.system.train()
+        self.method.train()
         logged: list[dict[str, Tensor]] = []
         for micro in range(self.training.accumulate):
             closes = micro == self.training.accumulate - 1
@@ -211,7 +211,7 @@ class Run:
             with contextlib.ExitStack() as stack:
                 if not closes:
                     self._without_sync(stack, *self.networks)
-                self.system.training_step(batch, step)
+                self.method.training_step(batch, step)
             logged.append(step.scalars)
         if self.average is not None:
             self.average.update()
@@ -231,9 +231,9 @@ class Run:
         view, step = self.experiment.eval_view, self.progress.step
         # what is random in validation must not depend on how often we look
         with self._shipped_weights(), torch.random.fork_rng():
-            self.system.eval()
+            self.method.eval()
             metrics = evaluate(
-                self.system.colorize,
+                self.method.colorize,
                 self.validation_source,
                 view,
                 metrics=self.training.metrics,
@@ -260,15 +260,15 @@ class Run:
         for image in images:
             sample = Images(source, view)[image]
             batch = to_device(collate([sample]), self.fabric.device)
-            given = batch["nir"] if self.system.domain != "gray" else batch["gray"]
+            given = batch["nir"] if self.method.domain != "gray" else batch["gray"]
             columns["input"].append(given)
-            columns["prediction"].append(self.system.colorize(batch))
+            columns["prediction"].append(self.method.colorize(batch))
             columns["target"].append(batch["rgb"])
         return {name: torch.cat(planes) for name, planes in columns.items()}
 
     def _note_best(self, metrics: dict[str, float | None]) -> None:
         progress, monitor = self.progress, self.training.monitor
-        part = self.system.schedule_part(progress.step - 1, self.training.steps)
+        part = self.method.schedule_part(progress.step - 1, self.training.steps)
         if part.stop < self.training.steps:
             return  # a later stage trains what this one has left as it began
         value = metrics[monitor]
@@ -354,7 +354,7 @@ class Run:
         )
         batches = iter(loader)
         first = next(batches)
-        require(first, self.system.needs, self.experiment.method.system.name)
+        require(first, self.method.needs, self.experiment.method.method_class.name)
         return itertools.chain([first], batches)
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
@@ -414,7 +414,7 @@ class _Step:
         run, stepped = self._run, self._run.optimizers[optimizer]
         if run.training.clip_norm is not None:
             norm = run.fabric.clip_gradients(
-                run.system, stepped, max_norm=run.training.clip_norm, error_if_nonfinite=False
+                run.method, stepped, max_norm=run.training.clip_norm, error_if_nonfinite=False
             )
             self.scalars[f"gradient_norm/{optimizer}"] = torch.as_tensor(norm)
         stepped.step()

@@ -165,8 +165,8 @@ def _add_results(app: FastAPI, studio: Studio) -> None:
     place = "/api/pictures/{token}/{number}"
 
     @app.get(place)
-    def look(token: str, number: int) -> dict[str, Any]:
-        return studio.look(token, number)
+    def prepare(token: str, number: int) -> dict[str, Any]:
+        return studio.prepare(token, number)
 
     @app.get(f"{place}/before")
     def before(token: str, number: int) -> Response:

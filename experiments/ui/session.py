@@ -22,7 +22,7 @@ from ..inference.hints_file import Hints, hints_from_plain, hints_text
 from ..inference.palette import Palette
 from ..inference.picture_file import Picture, encode, read_picture
 from ..inference.precision import Precision, multiplies_bfloat16
-from ..inference.prepared_picture import Seen
+from ..inference.prepared_picture import PreparedPicture
 
 MAX_PICTURES = 8
 MAX_PIXELS = 32_000_000  # of one picture
@@ -53,7 +53,7 @@ class Opened:
     pixels: int
     decoded: Picture
     managed: bool
-    seen: tuple[int, Seen, Seen] | None = field(default=None)
+    seen: tuple[int, PreparedPicture, PreparedPicture] | None = field(default=None)
 
 
 class Studio:
@@ -135,7 +135,7 @@ class Studio:
                 self._opened.popitem(last=False)
         return token
 
-    def look(self, token: str, number: int) -> dict[str, Any]:
+    def prepare(self, token: str, number: int) -> dict[str, Any]:
         """Sizes (width, height): of the picture, of the view, and as the method sees it.
 
         Raises:
@@ -154,7 +154,7 @@ class Studio:
     def before(self, token: str, number: int) -> bytes:
         """What the method is given, as PNG of the view's size."""
         with self._lock:
-            return _png(self.methods[number].given(self._seen(token, number)[1]))
+            return _png(self.methods[number].shown_input(self._seen(token, number)[1]))
 
     def colored(self, token: str, number: int, asked: Any) -> bytes:
         """The result, as PNG of the view's size.
@@ -206,7 +206,7 @@ class Studio:
         with self._lock:
             return Palette.of(self._read(name, data, managed=True).levels, name[:200])
 
-    def _seen(self, token: str, number: int) -> tuple[Seen, Seen]:
+    def _seen(self, token: str, number: int) -> tuple[PreparedPicture, PreparedPicture]:
         """The picture as a method sees it, at full size and at the view's."""
         if not 0 <= number < len(self.methods):
             raise UserError(f"method {number}: there are {len(self.methods)}, from 0")
@@ -218,7 +218,7 @@ class Studio:
             opened.decoded = self._read(opened.name, opened.data, method.managed)
             opened.managed, opened.seen = method.managed, None
         if opened.seen is None or opened.seen[0] != number:
-            full = method.look(opened.decoded.levels)
+            full = method.prepare(opened.decoded.levels)
             opened.seen = number, full, replace(full.shrunk(VIEW))
         return opened.seen[1:]
 
@@ -255,9 +255,9 @@ def draft_precision(device: str) -> Precision:
     return "bfloat16" if device == "cpu" and multiplies_bfloat16() else "float32"
 
 
-def _result(method: Colorizer, seen: Seen, hints: Hints, dtype: np.dtype) -> np.ndarray:
-    colors = method.paint(seen, hints.points, hints.palette)
-    return method.develop(seen, colors, 1.0 if hints.strength is None else hints.strength, dtype)
+def _result(method: Colorizer, seen: PreparedPicture, hints: Hints, dtype: np.dtype) -> np.ndarray:
+    colors = method.predict(seen, hints.points, hints.palette)
+    return method.render(seen, colors, 1.0 if hints.strength is None else hints.strength, dtype)
 
 
 def _label(method: Colorizer) -> str:

@@ -108,20 +108,20 @@ class FrameColorizer:
             UserError: a strength out of range.
         """
         colorizer = self._colorizer
-        seen = colorizer.look(frame)
-        own = colorizer.paint(seen, palette=self._palette)
+        seen = colorizer.prepare(frame)
+        own = colorizer.predict(seen, palette=self._palette)
         colors = self._steady(seen.small, own) if self._steady else own
         if self._error:
             small = seen.shrunk(METRIC_SIDE)
             versions = {"without": own, "with": colors}
             pictures = {
-                name: colorizer.develop(small, version, self._strength, _FLOAT)
+                name: colorizer.render(small, version, self._strength, _FLOAT)
                 for name, version in versions.items()
                 if self._steady or name == "without"
             }
             self._error.add(small.plane[0, 0].cpu().numpy(), pictures)
         dtype = _FLOAT if frame.dtype.kind == "f" else frame.dtype
-        return colorizer.develop(seen, colors, self._strength, dtype)
+        return colorizer.render(seen, colors, self._strength, dtype)
 
     def flicker(self) -> dict[str, Any]:
         """The warp error so far, as JSON; empty where it is not measured."""

@@ -19,7 +19,7 @@ _TIMEOUT_S = 10
 _FOLDER = "$TORCH_HOME/hub/checkpoints/ (TORCH_HOME is ~/.cache/torch unless set)"
 
 
-class Published(NamedTuple):
+class PublishedFile(NamedTuple):
     """A file by its published name, the first digits of its SHA-256, and the folder of its URL.
 
     The folder is torchvision's, of ImageNet networks, unless given.
@@ -30,13 +30,13 @@ class Published(NamedTuple):
     folder: str = _URL
 
 
-def published_state(published: Published, download: bool = True) -> dict[str, Tensor]:
+def published_state(published: PublishedFile, download: bool = True) -> dict[str, Tensor]:
     """The weights of a published file, on the CPU; arguments and errors of ``published_file``."""
     path = published_file(published, download)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def published_file(published: Published, download: bool = True) -> Path:
+def published_file(published: PublishedFile, download: bool = True) -> Path:
     """Where a published file lies on this machine.
 
     Args:
@@ -65,12 +65,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _remedy(published: Published) -> str:
+def _remedy(published: PublishedFile) -> str:
     url = published.folder + published.file
     return f"no {published.file} in {_FOLDER}; put {url} there"
 
 
-def _download(published: Published, path: Path) -> None:
+def _download(published: PublishedFile, path: Path) -> None:
     url, remedy = published.folder + published.file, _remedy(published)
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         raise UserError(f"{remedy}, or unset HF_HUB_OFFLINE to have it downloaded")

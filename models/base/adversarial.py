@@ -16,11 +16,11 @@ from ..layers.norms import init_normal
 from ..layers.patchgan import PatchGAN
 from .domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_input, network_target
 from .extra_losses import ExtraLosses, ExtraTerms
-from .generator import GeneratorSystem
+from .generator import GeneratorMethod
 from .method import Step
 
 
-class AdversarialSystem(GeneratorSystem):
+class AdversarialMethod(GeneratorMethod):
     """A generator against a conditional PatchGAN; with ``weight_adv`` 0 there is no GAN.
 
     A subclass brings the generator and may override ``content``.
@@ -33,7 +33,7 @@ class AdversarialSystem(GeneratorSystem):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """What adversarial methods have in common.
 
         Attributes:

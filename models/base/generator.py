@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...datasets.base.batch import Batch
 from .domain import DomainName, network_input, output_to_rgb
-from .method import ColorizationSystem
+from .method import Method
 from .padding import pad_and_crop
 
 
@@ -27,7 +27,7 @@ class MultiScale(Protocol):
         ...
 
 
-class GeneratorSystem(ColorizationSystem):
+class GeneratorMethod(Method):
     """A generator maps NIR to RGB, or L* to ab with L* kept, at any image size.
 
     Subclasses set ``generator`` and ``stride`` and have a ``Config`` with a ``domain`` field.
@@ -54,9 +54,9 @@ class GeneratorSystem(ColorizationSystem):
         """The generator's output in [-1,1] at the input's size; see ``domain.network_target``."""
         return pad_and_crop(self.generator, network_input(self.domain, batch), self.stride)
 
-    def paint(self, batch: Batch) -> Tensor:
+    def predict_ensembled(self, batch: Batch) -> Tensor:
         """What ``colorize`` shows, as ``predict``: one prediction, or a mean of several."""
         return self.predict(batch)
 
     def colorize(self, batch: Batch) -> Tensor:
-        return output_to_rgb(self.domain, self.paint(batch), batch)
+        return output_to_rgb(self.domain, self.predict_ensembled(batch), batch)

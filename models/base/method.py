@@ -1,4 +1,4 @@
-"""``ColorizationSystem``: all that the engine, evaluation and inference may ask of a method."""
+"""``Method``: all that the engine, evaluation and inference may ask of a method."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Step(Protocol):
         ...
 
 
-class ColorizationSystem(nn.Module, ABC):
+class Method(nn.Module, ABC):
     """A method: its networks, its optimisers, one optimisation step, and colour from a batch.
 
     A subclass is made from a ``Config`` (``Config(...).build()``); its file is all that a new
@@ -49,11 +49,11 @@ class ColorizationSystem(nn.Module, ABC):
     class Config:
         """Everything that decides what the method computes; defaults are the paper's."""
 
-        system: ClassVar[type[ColorizationSystem]]
+        method_class: ClassVar[type[Method]]
 
-        def build(self) -> ColorizationSystem:
-            """A new system with fresh weights from torch's global random state."""
-            return self.system(self)
+        def build(self) -> Method:
+            """A new method with fresh weights from torch's global random state."""
+            return self.method_class(self)
 
         @property
         def learnt_from(self) -> str:
@@ -75,7 +75,9 @@ class ColorizationSystem(nn.Module, ABC):
             Raises:
                 UserError: not one of ``outputs``.
             """
-            raise UserError(f"{self.system.name} has no outputs to choose from; leave {output} out")
+            raise UserError(
+                f"{self.method_class.name} has no outputs to choose from; leave {output} out"
+            )
 
     name: ClassVar[str]
     stride: int = 1  # inputs are padded to a multiple of it and outputs cropped back
@@ -87,7 +89,7 @@ class ColorizationSystem(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "Config" in cls.__dict__:
-            cls.Config.system = cls
+            cls.Config.method_class = cls
 
     @property
     @abstractmethod

@@ -85,17 +85,17 @@ class Schedule(Generic[S]):
 
 
 class Staged(Generic[S]):
-    """What the engine asks of a system in stages, whose optimisers begin at the first one's rate.
+    """What the engine asks of a method in stages, whose optimisers begin at the first one's rate.
 
-    A base beside ``ColorizationSystem``, before it.
+    A base beside ``Method``, before it.
     """
 
     schedule: Schedule[S]
 
     def schedule_part(self, index: int, steps: int) -> range:
-        """See ``ColorizationSystem.schedule_part``: learning rates begin anew in each stage."""
+        """See ``Method.schedule_part``: learning rates begin anew in each stage."""
         return self.schedule.steps(index, steps)
 
     def rate_factor(self, step: int) -> float:
-        """See ``ColorizationSystem.rate_factor``."""
+        """See ``Method.rate_factor``."""
         return self.schedule.rate_factor(step)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..base.domain import DomainName
-from ..base.method import ColorizationSystem
+from ..base.method import Method
 from ..base.weights import NONE, run_name
 from ..unet import UNet
 from .paths import PATHS
@@ -44,10 +44,10 @@ class Branches:
             whose result from NIR the other stages then leave as it is.
     """
 
-    nir_colorizer: ColorizationSystem.Config = field(
+    nir_colorizer: Method.Config = field(
         default_factory=lambda: UNet.Config(domain="nir", norm="group")
     )
-    gray_colorizer: ColorizationSystem.Config = field(
+    gray_colorizer: Method.Config = field(
         default_factory=lambda: UNet.Config(domain="gray", norm="group")
     )
     nir_start: str = NONE
@@ -61,17 +61,17 @@ class Branches:
     @property
     def learnt_from(self) -> str:
         parts = [
-            system.learnt_from
+            method.learnt_from
             if start == NONE
             else f"F_{domain[0].upper()} starts from {run_name(start)}"
-            for domain, (system, start) in self.colorizers.items()
+            for domain, (method, start) in self.colorizers.items()
         ]
         return "; ".join(dict.fromkeys(filter(None, parts)))
 
     @property
-    def colorizers(self) -> dict[DomainName, tuple[ColorizationSystem.Config, str]]:
+    def colorizers(self) -> dict[DomainName, tuple[Method.Config, str]]:
         """F_N and, where it is there, F_G: its settings and the run that it starts from."""
-        made: dict[DomainName, tuple[ColorizationSystem.Config, str]]
+        made: dict[DomainName, tuple[Method.Config, str]]
         made = {"nir": (self.nir_colorizer, self.nir_start)}
         if self.gray_branch:
             made["gray"] = (self.gray_colorizer, self.gray_start)

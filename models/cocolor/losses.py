@@ -16,7 +16,7 @@ from ...losses.pixel import pixel_loss
 from ...losses.structural import angular_loss, channel_cosine_loss, chord_loss, ssim_loss
 from ...losses.terms import Term, Terms
 from ..base.domain import DomainName
-from .paths import Painted, luminance
+from .paths import PathResult, luminance
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -65,7 +65,7 @@ class LossWeights:
         """Of one result, B3HW, against the truth, B3HW."""
         return _weighted(name, self._errors(), rgb_hat, rgb)
 
-    def consistency_terms(self, name: str, one: Painted, two: Painted) -> Terms:
+    def consistency_terms(self, name: str, one: PathResult, two: PathResult) -> Terms:
         """How far two paths are apart that end in the same pictures; both learn from it."""
         terms: Terms = {}
         if self.weight_pixel_consistency:
@@ -96,7 +96,7 @@ class LossWeights:
         }
 
 
-class Seen(NamedTuple):
+class TrainingPlanes(NamedTuple):
     """A training batch as the two domains see it: B pairs, and photographs after them for gray."""
 
     planes: dict[DomainName, Tensor]  # B1HW NIR, and B'1HW gray
@@ -104,7 +104,7 @@ class Seen(NamedTuple):
     pairs: int  # B
 
     @classmethod
-    def of(cls, batch: Batch) -> Seen:
+    def of(cls, batch: Batch) -> TrainingPlanes:
         """From a batch with ``nir``, ``rgb`` and perhaps ``photo``."""
         rgb, photo = batch["rgb"], batch.get("photo")
         colour = rgb if photo is None else torch.cat([rgb, photo])

@@ -15,16 +15,16 @@ from ...datasets.base.color import Gamut
 from ...datasets.base.errors import UserError, unknown
 from ...losses.terms import Terms
 from ..base.domain import DomainName
-from ..base.generator import GeneratorSystem
-from ..base.method import ColorizationSystem, Step
+from ..base.generator import GeneratorMethod
+from ..base.method import Method, Step
 from ..base.padding import pad_and_crop
 from ..base.self_ensemble import SelfEnsemble, self_ensemble
 from ..base.stages import Schedule, Staged
 from ..base.weights import NONE, load_start
 from .branches import GIVEN, Branches, CoDomain
 from .fusion import FeatureExchange, PathFusion
-from .losses import LossWeights, Seen
-from .paths import PATHS, Colorizer, Painted, luminance, paint, painted, with_luminance
+from .losses import LossWeights, TrainingPlanes
+from .paths import PATHS, PathColorizer, PathResult, luminance, paint, painted, with_luminance
 from .stages import Stage, StageName
 from .translator import Translator
 
@@ -34,7 +34,7 @@ _COLORIZERS: dict[DomainName, str] = {"nir": "nir_colorizer", "gray": "gray_colo
 _TRANSLATORS = {"nir_as_gray": "translator_n2g", "gray_as_nir": "translator_g2n"}
 
 
-class CoColor(Staged[Stage], ColorizationSystem):
+class CoColor(Staged[Stage], Method):
     """Colour from NIR, from gray or from both, by up to four paths over two colorizers.
 
     With F_N and F_G the colorizers and X_N2G, X_G2N the translated images, the paths are
@@ -54,7 +54,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
     name = "cocolor"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Branches, LossWeights, ColorizationSystem.Config):
+    class Config(Branches, LossWeights, Method.Config):
         """Settings of ``CoColor``, with those of its branches and the weights of its losses.
 
         Attributes:
@@ -129,7 +129,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
         self.config = config
         self._names: list[str] = []
         for domain, (colorizer, _) in config.colorizers.items():
-            self._add(_COLORIZERS[domain], Colorizer(colorizer, domain))
+            self._add(_COLORIZERS[domain], PathColorizer(colorizer, domain))
         if config.gray_branch and config.translation:
             for way, name in _TRANSLATORS.items():
                 if way == "gray_as_nir" or config.nir_to_gray == "translator":
@@ -164,20 +164,20 @@ class CoColor(Staged[Stage], ColorizationSystem):
         loaded = {}
         for domain, (_, start) in self.config.colorizers.items():
             name = _COLORIZERS[domain]
-            system = cast(GeneratorSystem, self.get_submodule(f"{name}.system"))
+            method = cast(GeneratorMethod, self.get_submodule(f"{name}.system"))
             if start == NONE:
-                loaded[name] = system.load_pretrained()
+                loaded[name] = method.load_pretrained()
             else:
                 option, settings = f"--method.{domain}-start", f"--method.{domain}-colorizer"
-                loaded[name] = load_start(system.generator, start, option, settings)
+                loaded[name] = load_start(method.generator, start, option, settings)
         return "; ".join(f"{name}: {text}" for name, text in loaded.items() if text)
 
     def optimizers(self) -> dict[str, Optimizer]:
         config, optimizers = self.config, {}
         for name, network in self.networks().items():
             if name in self._colorizers():
-                system = cast(ColorizationSystem, network.get_submodule("system"))
-                optimizers[name] = system.optimizers()["generator"]
+                method = cast(Method, network.get_submodule("system"))
+                optimizers[name] = method.optimizers()["generator"]
             else:
                 translator = name in _TRANSLATORS.values()
                 lr = config.translator_lr if translator else config.fusion_lr
@@ -209,7 +209,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
             "fuse": self._fuse_losses,
         }
         with step.frozen(*resting):
-            terms = losses[stage](Seen.of(batch))
+            terms = losses[stage](TrainingPlanes.of(batch))
             step.backward({f"{stage}/{name}": term for name, term in terms.items()}, stage)
         for name in trained:
             step.update(name)
@@ -262,7 +262,9 @@ class CoColor(Staged[Stage], ColorizationSystem):
         several = {domain: count for domain, count in ways.items() if count > 1}
         if config.fusion == "weights":
             self._add("fusion", PathFusion(several, config.fusion_width))
-        shapes = {cast(Colorizer, self.get_submodule(name)).coarsest for name in self._colorizers()}
+        shapes = {
+            cast(PathColorizer, self.get_submodule(name)).coarsest for name in self._colorizers()
+        }
         exchanged = config.feature_exchange and config.translation
         if (exchanged or config.weight_feature_consistency) and (len(shapes) > 1 or None in shapes):
             raise UserError(
@@ -295,9 +297,9 @@ class CoColor(Staged[Stage], ColorizationSystem):
         ways: Iterable[str],
         planes: Mapping[DomainName, Tensor],
         gamut: Gamut = "chroma",
-    ) -> dict[str, Painted]:
+    ) -> dict[str, PathResult]:
         """Walk the paths; a colorizer runs once on all planes that it learns from."""
-        wanted, made = set(ways), dict[str, Painted]()
+        wanted, made = set(ways), dict[str, PathResult]()
         rests = self.training and self.config.learn_translated == "gray"
         resting = {"gray_as_nir"} if rests else set[str]()
         for colorizer, name in _COLORIZERS.items():  # F_N first: F_G may be given what it makes
@@ -310,7 +312,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
         return {way: made[way] for way in PATHS if way in made}
 
     def _plane(
-        self, way: str, planes: Mapping[DomainName, Tensor], made: Mapping[str, Painted]
+        self, way: str, planes: Mapping[DomainName, Tensor], made: Mapping[str, PathResult]
     ) -> Tensor:
         """What the colorizer at the end of a path is given, B1HW in [0,1]."""
         given, colorizer = PATHS[way]
@@ -326,7 +328,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
         translator = _TRANSLATORS[way]
         return translator if translator in self._names else _COLORIZERS["nir"]
 
-    def _fused(self, domain: CoDomain, made: Mapping[str, Painted]) -> Tensor:
+    def _fused(self, domain: CoDomain, made: Mapping[str, PathResult]) -> Tensor:
         """One result of those of all the paths that ``domain`` has: B3HW in [0,1]."""
         ways = self.config.ways(domain)
         results = [self._exchanged(way, made) for way in ways]
@@ -335,7 +337,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
             return self.get_submodule("fusion")(domain, rgb, planes)
         return torch.stack(rgb).mean(0)
 
-    def _exchanged(self, way: str, made: Mapping[str, Painted]) -> Painted:
+    def _exchanged(self, way: str, made: Mapping[str, PathResult]) -> PathResult:
         """The result of a path without translation, its features helped by the other colorizer."""
         given, colorizer = PATHS[way]
         result = made[way]
@@ -347,16 +349,16 @@ class CoColor(Staged[Stage], ColorizationSystem):
         output, feature = network(result.plane, gain)
         return painted(colorizer, output, result.plane, feature)
 
-    def _pretrain_losses(self, seen: Seen) -> Terms:
+    def _pretrain_losses(self, seen: TrainingPlanes) -> Terms:
         own = [way for way in self.config.ways("both") if way in GIVEN["both"]]
         return self._supervised(self._paint(own, seen.planes, "clip"), seen)
 
-    def _translate_losses(self, seen: Seen) -> Terms:
+    def _translate_losses(self, seen: TrainingPlanes) -> Terms:
         planes: dict[DomainName, Tensor] = {**seen.planes, "gray": seen.paired_gray}
         ways = [way for way, name in _TRANSLATORS.items() if name in self._names]
         return self._translation({way: self._plane(way, planes, {}) for way in ways}, seen)
 
-    def _joint_losses(self, seen: Seen) -> Terms:
+    def _joint_losses(self, seen: TrainingPlanes) -> Terms:
         config = self.config
         made = self._paint(config.ways("both"), seen.planes, "clip")
         terms = self._supervised(made, seen)
@@ -370,7 +372,7 @@ class CoColor(Staged[Stage], ColorizationSystem):
         terms |= config.consistency_terms("gray", made["gray"], made["gray_as_nir"])
         return terms | self._translation({way: made[way].plane for way in _TRANSLATORS}, seen)
 
-    def _fuse_losses(self, seen: Seen) -> Terms:
+    def _fuse_losses(self, seen: TrainingPlanes) -> Terms:
         made = self._paint(self.config.ways("both"), seen.planes)
         pairs = {way: result.first(seen.pairs) for way, result in made.items()}
         terms: Terms = {}
@@ -383,13 +385,13 @@ class CoColor(Staged[Stage], ColorizationSystem):
                 terms |= self.config.error_terms(domain, fused, truth)
         return terms
 
-    def _supervised(self, made: Mapping[str, Painted], seen: Seen) -> Terms:
+    def _supervised(self, made: Mapping[str, PathResult], seen: TrainingPlanes) -> Terms:
         terms: Terms = {}
         for way, result in made.items():
             terms |= self.config.error_terms(way, result.rgb, seen.truth[PATHS[way].given])
         return terms
 
-    def _translation(self, planes: Mapping[str, Tensor], seen: Seen) -> Terms:
+    def _translation(self, planes: Mapping[str, Tensor], seen: TrainingPlanes) -> Terms:
         true = {"nir_as_gray": seen.paired_gray, "gray_as_nir": seen.planes["nir"]}
         terms: Terms = {}
         for way, name in _TRANSLATORS.items():

@@ -14,12 +14,12 @@ from ...datasets.base.color import AB_SCALE, Gamut, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ..base.domain import DomainName, network_input, output_to_rgb
 from ..base.freezing import averages_at_rest, frozen
-from ..base.generator import GeneratorSystem, MultiScale
-from ..base.method import ColorizationSystem
+from ..base.generator import GeneratorMethod, MultiScale
+from ..base.method import Method
 from ..base.padding import pad_and_crop
 
 
-class Path(NamedTuple):
+class ColorPath(NamedTuple):
     """A way to colour: the domain of the given image, and that of the network that colours it."""
 
     given: DomainName
@@ -27,48 +27,48 @@ class Path(NamedTuple):
 
 
 # F_N(X_N), F_G(X_N2G), F_G(X_G), F_N(X_G2N) in the paper's symbols
-PATHS: dict[str, Path] = {
-    "nir": Path("nir", "nir"),
-    "nir_as_gray": Path("nir", "gray"),
-    "gray": Path("gray", "gray"),
-    "gray_as_nir": Path("gray", "nir"),
+PATHS: dict[str, ColorPath] = {
+    "nir": ColorPath("nir", "nir"),
+    "nir_as_gray": ColorPath("nir", "gray"),
+    "gray": ColorPath("gray", "gray"),
+    "gray_as_nir": ColorPath("gray", "nir"),
 }
 
 
-class Painted(NamedTuple):
+class PathResult(NamedTuple):
     """What a path has made, and from what."""
 
     rgb: Tensor  # B3HW [0,1]
     plane: Tensor  # B1HW [0,1], what the colorizer was given
     feature: Tensor | None  # BChw, the colorizer's coarsest map, where it shows it
 
-    def first(self, count: int) -> Painted:
+    def first(self, count: int) -> PathResult:
         """Of the first ``count`` images."""
         feature = None if self.feature is None else self.feature[:count]
-        return Painted(self.rgb[:count], self.plane[:count], feature)
+        return PathResult(self.rgb[:count], self.plane[:count], feature)
 
 
-class Colorizer(nn.Module):
-    """A generator system as a network of another system.
+class PathColorizer(nn.Module):
+    """A method with one generator as a network of another method.
 
     Args:
-        config: of a ``GeneratorSystem``.
+        config: of a ``GeneratorMethod``.
         domain: what it must be for.
 
     Raises:
         UserError: another kind of method, or one for the other domain.
     """
 
-    def __init__(self, config: ColorizationSystem.Config, domain: DomainName) -> None:
+    def __init__(self, config: Method.Config, domain: DomainName) -> None:
         super().__init__()
-        system = config.build()
-        if not isinstance(system, GeneratorSystem):
-            raise UserError(f"{system.name} is not one generator, and cannot be a colorizer here")
-        if system.domain != domain:
+        method = config.build()
+        if not isinstance(method, GeneratorMethod):
+            raise UserError(f"{method.name} is not one generator, and cannot be a colorizer here")
+        if method.domain != domain:
             raise UserError(
-                f"the colorizer for {domain} is a {system.name} for {system.domain}; set its domain"
+                f"the colorizer for {domain} is a {method.name} for {method.domain}; set its domain"
             )
-        self.system = system
+        self.system = method  # the name stands in checkpoints
 
     @property
     def coarsest(self) -> tuple[int, int] | None:
@@ -111,14 +111,14 @@ def painted(
     plane: Tensor,
     feature: Tensor | None,
     gamut: Gamut = "chroma",
-) -> Painted:
+) -> PathResult:
     """A colorizer's output on ``plane`` as colour; predicted ab joins the L* that ``plane`` is.
 
     A colorizer that learns needs the ``gamut`` that clips: shrunk chroma passes on gradients that
     drive ab out of sRGB without end.
     """
     rgb = output_to_rgb(domain, output.float(), _batch(domain, plane), gamut=gamut)
-    return Painted(rgb, plane, feature)
+    return PathResult(rgb, plane, feature)
 
 
 def paint(
@@ -127,11 +127,11 @@ def paint(
     planes: Mapping[str, Tensor],
     gamut: Gamut = "chroma",
     learn: bool = True,
-) -> dict[str, Painted]:
+) -> dict[str, PathResult]:
     """Colour several paths' planes in one pass.
 
     Args:
-        colorizer: a ``Colorizer``, as it is or wrapped by the engine.
+        colorizer: a ``PathColorizer``, as it is or wrapped by the engine.
         domain: what it is for.
         planes: by path, B1HW in [0,1]; B may differ, H and W may not.
         gamut: see ``painted``.

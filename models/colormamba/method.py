@@ -18,7 +18,7 @@ from ...losses.pixel import pixel_loss
 from ...losses.structural import angular_loss, ms_ssim_loss
 from ...losses.terms import Term, Terms
 from ..base.domain import DomainName, output_to_rgb
-from ..base.method import ColorizationSystem, Step
+from ..base.method import Method, Step
 from ..base.padding import pad_and_crop
 from ..layers.patchgan import PatchGAN
 from .networks import ColorMambaGenerator, Design
@@ -34,7 +34,7 @@ _SMOKE = {
 }
 
 
-class ColorMambaSystem(ColorizationSystem):
+class ColorMambaMethod(Method):
     """What both configurations share: the generator, a critic of either output, the step.
 
     Subclasses say what the targets are and how far the planes are from them. A gray image gives
@@ -45,7 +45,7 @@ class ColorMambaSystem(ColorizationSystem):
     generator_updates: ClassVar[int] = 1  # for one of each critic
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(ColorizationSystem.Config):
+    class Config(Method.Config):
         """Settings of both configurations.
 
         Attributes:
@@ -138,7 +138,7 @@ class ColorMambaSystem(ColorizationSystem):
         return list(planes.float().split(3, dim=1))
 
 
-class ColorMamba(ColorMambaSystem):
+class ColorMamba(ColorMambaMethod):
     """The dual RGB and HSV network on selective scans, with the released code's defects mended.
 
     Paper: Zhai, Jin, Yang and Kang 2024 (ColorMamba, arXiv 2408.08087), by its released code
@@ -152,7 +152,7 @@ class ColorMamba(ColorMambaSystem):
     name = "colormamba"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(ColorMambaSystem.Config):
+    class Config(ColorMambaMethod.Config):
         """Settings of ``ColorMamba``. The weights are of terms on images in [0,1].
 
         Attributes:
@@ -198,7 +198,7 @@ class ColorMamba(ColorMambaSystem):
         return terms
 
 
-class ColorMambaReleased(ColorMambaSystem):
+class ColorMambaReleased(ColorMambaMethod):
     """What the public code computes and how it trains, for comparison.
 
     Its ground truth is stretched per image by its own minimum and maximum, and so is what it
@@ -219,7 +219,7 @@ class ColorMambaReleased(ColorMambaSystem):
     generator_updates = 2
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(ColorMambaSystem.Config):
+    class Config(ColorMambaMethod.Config):
         """Settings of ``ColorMambaReleased``.
 
         Attributes:

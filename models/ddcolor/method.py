@@ -16,7 +16,7 @@ from ...losses.perceptual import PerceptualLoss
 from ...losses.pixel import pixel_loss
 from ...losses.terms import Term, Terms
 from ..base.domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
-from ..base.generator import GeneratorSystem
+from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..layers.encoders import encoder_learnt_from, load_encoder
 from .network import DDColorCritic, DDColorGenerator
@@ -25,7 +25,7 @@ _LUMA = (0.2989, 0.587, 0.114)  # of sRGB, ITU-R BT.601
 _BETAS = (0.9, 0.99)
 
 
-class DDColor(GeneratorSystem):
+class DDColor(GeneratorMethod):
     """Dual decoders, of pixels and of colour queries, for L* to ab and for NIR to RGB.
 
     Paper: Kang et al. 2023, "DDColor: Towards Photo-Realistic Image Colorization via Dual
@@ -41,7 +41,7 @@ class DDColor(GeneratorSystem):
     name = "ddcolor"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``DDColor``. A loss of weight 0 is left out, with its network.
 
         Attributes:

@@ -16,7 +16,7 @@ from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...losses.pixel import pixel_loss
 from ...losses.terms import Term, Terms
-from ..base.generator import GeneratorSystem
+from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..base.padding import pad_and_crop
 from ..base.stages import RatedStage, Schedule, Staged
@@ -47,7 +47,7 @@ class Stage(RatedStage):
     name: StageName
 
 
-class InstanceAware(Staged[Stage], GeneratorSystem):
+class InstanceAware(Staged[Stage], GeneratorMethod):
     """A branch for the picture and one for the objects in ``batch["boxes"]``, joined at 13 places.
 
     Each object is cut out, resized to ``crop_size`` and coloured by its own branch; learnt weights
@@ -66,7 +66,7 @@ class InstanceAware(Staged[Stage], GeneratorSystem):
     takes_boxes = True
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``InstanceAware``.
 
         Attributes:

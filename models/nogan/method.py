@@ -18,7 +18,7 @@ from ...losses.pixel import pixel_loss
 from ...losses.terms import Term, Terms
 from ..base.domain import OUT_CHANNELS, DomainName, network_target, output_to_rgb
 from ..base.extra_losses import ExtraLosses, ExtraTerms
-from ..base.generator import GeneratorSystem
+from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..base.stages import RatedStage, Schedule, Staged
 from ..layers.dynamic_unet import DynamicUNet, FirstConv
@@ -58,7 +58,7 @@ _REPEAT = (
 )
 
 
-class NoGan(Staged[Phase], GeneratorSystem):
+class NoGan(Staged[Phase], GeneratorMethod):
     """DeOldify's training: feature loss at growing sizes, then critic and a short GAN, repeated.
 
     In a ``gan`` phase one of the two learns in a step. It begins with the critic, which goes on
@@ -77,7 +77,7 @@ class NoGan(Staged[Phase], GeneratorSystem):
     name = "nogan"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``NoGan``.
 
         Attributes:

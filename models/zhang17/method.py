@@ -16,7 +16,7 @@ from ...datasets.base.errors import UserError
 from ...losses.pixel import pixel_loss
 from ...losses.rebalanced import soft_cross_entropy
 from ...losses.terms import Term, Terms
-from ..base.generator import GeneratorSystem
+from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..base.padding import pad_and_crop
 from ..base.stages import RatedStage, Schedule, Staged
@@ -46,7 +46,7 @@ class Stage(RatedStage):
     hints: bool
 
 
-class Zhang17(Staged[Stage], GeneratorSystem):
+class Zhang17(Staged[Stage], GeneratorMethod):
     """Regression of ab from L* and sparse hints, with the distribution of colours at hand.
 
     ``Batch["hints"]`` and, with ``global_hints``, ``Batch["global_hints"]`` are what a user gives;
@@ -64,7 +64,7 @@ class Zhang17(Staged[Stage], GeneratorSystem):
     takes_hints = True
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         """Settings of ``Zhang17``.
 
         Attributes:

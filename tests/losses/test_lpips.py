@@ -10,7 +10,7 @@ from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.metrics import lpips as lpips_metric
 from crosschroma.losses import lpips
 from crosschroma.losses.lpips import LpipsLoss
-from crosschroma.losses.pretrained.published_weights import Published, sha256
+from crosschroma.losses.pretrained.published_weights import PublishedFile, sha256
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 
 
@@ -25,7 +25,7 @@ def squeezenet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.parent.mkdir()
     torch.save(squeezenet1_1(weights=None).state_dict(), path)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    published = Published(path.name, sha256(path)[:8])
+    published = PublishedFile(path.name, sha256(path)[:8])
     monkeypatch.setitem(lpips.BACKBONES, "squeeze", published)
 
 

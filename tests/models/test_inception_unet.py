@@ -40,32 +40,32 @@ def test_400_pixels_through_inception_resnet(skips: bool) -> None:
 
 
 def test_it_sees_its_own_size_and_paints_the_images() -> None:
-    system = SMALL.build().eval()
+    method = SMALL.build().eval()
     seen = []
-    system.generator.register_forward_pre_hook(lambda _m, given: seen.append(given[0].shape))
-    output = system.predict(batch())
+    method.generator.register_forward_pre_hook(lambda _m, given: seen.append(given[0].shape))
+    output = method.predict(batch())
     assert seen == [(2, 1, 64, 64)]
     assert output.shape == (2, 2, 48, 80)
-    assert system.colorize(batch()).shape == (2, 3, 48, 80)
+    assert method.colorize(batch()).shape == (2, 3, 48, 80)
 
 
 @pytest.mark.parametrize("skips", [False, True])
 def test_it_trains_under_autocast(skips: bool) -> None:
     """A CPU resizes no bfloat16 with antialiasing, and 50 pixels are no multiple of a stride."""
-    system = replace(SMALL, size=50, skips=skips).build()
+    method = replace(SMALL, size=50, skips=skips).build()
     with torch.autocast("cpu", torch.bfloat16):
-        output = system.predict(batch())
+        output = method.predict(batch())
     assert output.shape == (2, 2, 48, 80)
     output.float().square().mean().backward()
-    assert all(p.grad is not None for p in system.generator.parameters())
+    assert all(p.grad is not None for p in method.generator.parameters())
 
 
 def test_the_default_is_the_seeds_regression() -> None:
-    system = SMALL.build()
-    terms = system.content(system.predict(batch()), batch())
+    method = SMALL.build()
+    terms = method.content(method.predict(batch()), batch())
     assert {name: term.weight for name, term in terms.items()} == {"mse": 1.0}
-    assert list(system.networks()) == ["generator"]
-    assert list(system.optimizers()) == ["generator"]
+    assert list(method.networks()) == ["generator"]
+    assert list(method.optimizers()) == ["generator"]
 
 
 def test_the_wish_list() -> None:
@@ -73,12 +73,12 @@ def test_the_wish_list() -> None:
         SMALL, skips=True, attention=True, weight_adv=1.0, weight_l1=10.0,
         extra=ExtraLosses(ssim=0.5),
     )  # fmt: skip
-    system = wishes.build()
-    terms = system.content(system.predict(batch(64, 64)), batch(64, 64))
+    method = wishes.build()
+    terms = method.content(method.predict(batch(64, 64)), batch(64, 64))
     assert {name: term.weight for name, term in terms.items()} == {"l1": 10.0, "ssim": 0.5}
-    assert list(system.optimizers()) == ["generator", "discriminator"]
+    assert list(method.optimizers()) == ["generator", "discriminator"]
     plain = SMALL.build().parameter_counts()["generator"]
-    assert system.parameter_counts()["generator"] > plain
+    assert method.parameter_counts()["generator"] > plain
 
 
 def test_widths_that_do_not_fit() -> None:

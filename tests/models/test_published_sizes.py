@@ -40,10 +40,10 @@ def test_parameters(config, network: str, parameters: int) -> None:
 )
 def test_field_and_logits_of_the_discriminators(kind: str, logits_side: int, field: int) -> None:
     config = Pix2Pix.Config(domain="gray", discriminator=kind, discriminator_width=8)  # pyright: ignore
-    system = config.build()
-    system.discriminator.eval()
+    method = config.build()
+    method.discriminator.eval()
     given = torch.zeros(1, 1, 256, 256, requires_grad=True)
-    logits = system.discriminator(given, torch.zeros(1, 2, 256, 256))
+    logits = method.discriminator(given, torch.zeros(1, 2, 256, 256))
     assert logits.shape == (1, 1, logits_side, logits_side)
     logits[0, 0, logits_side // 2, logits_side // 2].backward()
     assert given.grad is not None
@@ -52,6 +52,6 @@ def test_field_and_logits_of_the_discriminators(kind: str, logits_side: int, fie
 
 
 def test_pix2pix_drops_out_in_three_decoder_levels() -> None:
-    system = Pix2Pix.Config(width=8).build()
-    dropouts = [m for m in system.generator.modules() if isinstance(m, torch.nn.Dropout)]
+    method = Pix2Pix.Config(width=8).build()
+    dropouts = [m for m in method.generator.modules() if isinstance(m, torch.nn.Dropout)]
     assert len(dropouts) == 3

@@ -13,7 +13,7 @@ from crosschroma.experiments import recipe_list
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import from_plain, to_plain
 from crosschroma.losses.terms import Terms, total
-from crosschroma.models.base.method import ColorizationSystem
+from crosschroma.models.base.method import Method
 
 RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
 
@@ -33,7 +33,8 @@ def _different_methods() -> list[Any]:
     return [
         pytest.param(
             name,
-            marks=[pytest.mark.slow] * bool({name, RECIPES[name].method.system.name} & SLOW_TO_FIT),
+            marks=[pytest.mark.slow]
+            * bool({name, RECIPES[name].method.method_class.name} & SLOW_TO_FIT),
         )
         for name in kinds.values()
     ]
@@ -42,8 +43,8 @@ def _different_methods() -> list[Any]:
 class PlainStep:
     """The engine's side of a step, without an engine."""
 
-    def __init__(self, system: ColorizationSystem, index: int = 0) -> None:
-        self.index, self.system, self.optimizers = index, system, system.optimizers()
+    def __init__(self, method: Method, index: int = 0) -> None:
+        self.index, self.method, self.optimizers = index, method, method.optimizers()
         self.reached: dict[str, set[str]] = {}
         self.left: set[str] = set()  # had a gradient that no optimiser took
         self.terms: dict[str, float] = {}
@@ -52,7 +53,7 @@ class PlainStep:
         """Parameters that have one."""
         return {
             name
-            for name, p in self.system.named_parameters()
+            for name, p in self.method.named_parameters()
             if p.grad is not None and p.grad.abs().sum() > 0
         }
 
@@ -64,13 +65,13 @@ class PlainStep:
     def update(self, optimizer: str) -> None:
         groups = self.optimizers[optimizer].param_groups
         owned = {id(p) for group in groups for p in group["params"]}
-        own = {name for name, p in self.system.named_parameters() if id(p) in owned}
+        own = {name for name, p in self.method.named_parameters() if id(p) in owned}
         self.reached[optimizer] = self.gradients() & own
         self.optimizers[optimizer].step()
         self.optimizers[optimizer].zero_grad()
 
     def frozen(self, *networks: str):
-        return _Frozen([self.system.get_submodule(name) for name in networks])
+        return _Frozen([self.method.get_submodule(name) for name in networks])
 
 
 class _Frozen:
@@ -113,7 +114,7 @@ def _different_networks() -> list[str]:
 
 
 @pytest.fixture(params=_different_networks())
-def small(request: pytest.FixtureRequest) -> ColorizationSystem:
+def small(request: pytest.FixtureRequest) -> Method:
     torch.manual_seed(0)
     return RECIPES[request.param].method.smoke().build()
 
@@ -127,7 +128,7 @@ def test_config_survives_json(experiment: Experiment) -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (45, 67), (100, 33)])
-def test_colorize_keeps_the_size_and_range(small: ColorizationSystem, size: tuple) -> None:
+def test_colorize_keeps_the_size_and_range(small: Method, size: tuple) -> None:
     batch = make_batch(1, *size)
     rgb = small.eval().colorize(batch)
     assert rgb.shape == (1, 3, *size)
@@ -136,13 +137,13 @@ def test_colorize_keeps_the_size_and_range(small: ColorizationSystem, size: tupl
     assert rgb.max() <= 1
 
 
-def test_colorize_needs_no_target(small: ColorizationSystem) -> None:
+def test_colorize_needs_no_target(small: Method) -> None:
     batch = make_batch(1, 32, 32)
     given = Batch(key=batch["key"], **{small.domain: batch[small.domain]})
     assert torch.equal(small.eval().colorize(given), small.colorize(batch))
 
 
-def test_gray_input_keeps_its_luminance(small: ColorizationSystem) -> None:
+def test_gray_input_keeps_its_luminance(small: Method) -> None:
     if small.domain != "gray":
         pytest.skip("not a gray method")
     batch = make_batch(2, 40, 56)
@@ -150,7 +151,7 @@ def test_gray_input_keeps_its_luminance(small: ColorizationSystem) -> None:
     assert (lightness - 100 * batch["gray"]).abs().max() < 0.1
 
 
-def test_batch_of_two_equals_two_of_one(small: ColorizationSystem) -> None:
+def test_batch_of_two_equals_two_of_one(small: Method) -> None:
     small.eval()
     both = make_batch(2, 48, 40)
     alone = [
@@ -166,7 +167,7 @@ def test_batch_of_two_equals_two_of_one(small: ColorizationSystem) -> None:
 
 
 def test_gradients_reach_each_optimizers_parameters_and_no_other(
-    small: ColorizationSystem,
+    small: Method,
 ) -> None:
     step = PlainStep(small)
     small.train().training_step(make_batch(4, 64, 64), step)
@@ -182,7 +183,7 @@ def test_gradients_reach_each_optimizers_parameters_and_no_other(
     assert not step.left | step.gradients()
 
 
-def test_optimizers_hold_parameters_in_their_networks_order(small: ColorizationSystem) -> None:
+def test_optimizers_hold_parameters_in_their_networks_order(small: Method) -> None:
     """A resumed run finds an optimiser's state again by position only."""
     place = {id(p): index for index, p in enumerate(small.parameters())}
     for optimizer in small.optimizers().values():
@@ -191,7 +192,7 @@ def test_optimizers_hold_parameters_in_their_networks_order(small: ColorizationS
             assert places == sorted(places)
 
 
-def test_saved_weights_make_the_same_pixels(small: ColorizationSystem) -> None:
+def test_saved_weights_make_the_same_pixels(small: Method) -> None:
     batch = make_batch(1, 32, 48)
     small.train().training_step(make_batch(2, 64, 64), PlainStep(small))
     torch.manual_seed(1)
@@ -217,7 +218,7 @@ def test_four_images_are_fitted(recipe: str) -> None:
     pytest.fail(f"colour error {before:.2f} has only fallen to {_colour_error(small, batch):.2f}")
 
 
-def _colour_error(system: ColorizationSystem, batch: Batch) -> float:
+def _colour_error(method: Method, batch: Batch) -> float:
     with torch.no_grad():
-        difference = rgb_to_lab(system.eval().colorize(batch)) - rgb_to_lab(batch["rgb"])
+        difference = rgb_to_lab(method.eval().colorize(batch)) - rgb_to_lab(batch["rgb"])
     return difference[:, 1:].abs().mean().item()

@@ -93,38 +93,38 @@ def test_initial_outputs_are_undecided() -> None:
 def test_temperature_goes_from_the_mean_to_the_mode() -> None:
     """Two bins with shares 1/3 and 2/3: T = .5 squares them to 1/5 and 4/5."""
     for temperature, share in ((1.0, 2 / 3), (0.5, 0.8), (1e-3, 1.0), (0.0, 1.0)):
-        system = built(temperature=temperature)
-        system.generator = Fixed(logits(n40_10=2 / 3, nm20_m10=1 / 3))
-        found = 110 * system.predict(batch_of(plain(0, 0)))
+        method = built(temperature=temperature)
+        method.generator = Fixed(logits(n40_10=2 / 3, nm20_m10=1 / 3))
+        found = 110 * method.predict(batch_of(plain(0, 0)))
         expected = share * torch.tensor([40.0, 10]) + (1 - share) * torch.tensor([-20.0, -10])
         assert found.shape == (1, 2, 16, 16)
         torch.testing.assert_close(found.mean((0, 2, 3)), expected, atol=1e-3, rtol=0)
 
 
 def test_decoded_colours_are_painted_under_the_given_lightness() -> None:
-    system = built(loss="rebalanced")
-    system.generator = Fixed(logits(n20_30=1.0))
+    method = built(loss="rebalanced")
+    method.generator = Fixed(logits(n20_30=1.0))
     torch.manual_seed(0)
     lightness = 40 + 20 * torch.rand(1, 1, 21, 30)
     batch = batch_of(torch.cat([lightness, torch.zeros(1, 2, 21, 30)], 1))
-    lab = rgb_to_lab(system.colorize(batch))
+    lab = rgb_to_lab(method.colorize(batch))
     assert lab.shape[-2:] == (21, 30)
     assert (lab[:, :1] - lightness).abs().max() < 0.1
     assert (lab[:, 1:] - torch.tensor([20.0, 30]).view(1, 2, 1, 1)).abs().max() < 0.1
 
 
 def test_regression_paints_what_its_two_channels_say() -> None:
-    system = built(loss="l2")
-    system.generator = Fixed(torch.tensor([20.0, -30]) / 110)
-    found = 110 * system.predict(batch_of(plain(0, 0)))
+    method = built(loss="l2")
+    method.generator = Fixed(torch.tensor([20.0, -30]) / 110)
+    found = 110 * method.predict(batch_of(plain(0, 0)))
     assert (found - torch.tensor([20.0, -30]).view(1, 2, 1, 1)).abs().max() < 1e-4
 
 
 # losses
 
 
-def loss(system: Zhang16, batch: Batch) -> float:
-    (term,) = system.losses(batch).values()
+def loss(method: Zhang16, batch: Batch) -> float:
+    (term,) = method.losses(batch).values()
     return term.value.item()
 
 
@@ -140,18 +140,18 @@ def test_targets_are_colours_of_the_picture_and_no_mixtures() -> None:
     fields[..., ::2, ::2] = fields[..., 1::2, 1::2] = 1
     board = F.interpolate(fields, scale_factor=4)
     lab = board * plain(40, 30) + (1 - board) * plain(-20, -10)
-    system = built(loss="plain", neighbours=1)
-    system.generator = Fixed(logits(n40_30=0.5, nm20_m10=0.5))
-    assert loss(system, batch_of(lab)) == pytest.approx(0.6931, abs=1e-3)
+    method = built(loss="plain", neighbours=1)
+    method.generator = Fixed(logits(n40_30=0.5, nm20_m10=0.5))
+    assert loss(method, batch_of(lab)) == pytest.approx(0.6931, abs=1e-3)
 
 
 def test_a_target_is_the_colour_in_the_middle_of_its_cell() -> None:
     """The pixel at row and column 2 of each 4 x 4 cell, half a pixel off the middle."""
     lab = plain(-20, -10).clone()
     lab[..., 2::4, 2::4] = plain(40, 30)[..., 2::4, 2::4]
-    system = built(loss="plain", neighbours=1)
-    system.generator = Fixed(logits(n40_30=1.0))
-    assert loss(system, batch_of(lab)) == pytest.approx(0, abs=1e-4)
+    method = built(loss="plain", neighbours=1)
+    method.generator = Fixed(logits(n40_30=1.0))
+    assert loss(method, batch_of(lab)) == pytest.approx(0, abs=1e-4)
 
 
 def test_rare_colours_weigh_more() -> None:
@@ -163,9 +163,9 @@ def test_rare_colours_weigh_more() -> None:
         batch = batch_of(plain(a, b))
         losses = []
         for kind in ("plain", "rebalanced"):
-            system = built(loss=kind)
-            system.generator = Fixed(undecided.clone(), prior)
-            losses.append(loss(system, batch))
+            method = built(loss=kind)
+            method.generator = Fixed(undecided.clone(), prior)
+            losses.append(loss(method, batch))
         assert losses[1] / losses[0] == pytest.approx(weights[number(a, b)].item(), rel=1e-4)
     assert weights[number(60, 50)] > 5 * weights[number(0, 10)]
 
@@ -173,39 +173,39 @@ def test_rare_colours_weigh_more() -> None:
 @pytest.mark.parametrize("kind", ["rebalanced", "plain", "l2"])
 def test_gray_pictures_teach_nothing(kind: str) -> None:
     """Up to 5 ab units is gray; beside a coloured picture it does not change the loss."""
-    system = built(loss=kind)
+    method = built(loss=kind)
     outputs = torch.randn(2 if kind == "l2" else len(BINS))
-    system.generator = Fixed(outputs, load_prior("imagenet-sample", 5, 5.0))
+    method.generator = Fixed(outputs, load_prior("imagenet-sample", 5, 5.0))
     coloured = plain(30, -20)
-    alone = loss(system, batch_of(coloured))
-    assert loss(system, batch_of(plain(4.9, -4.9))) == 0
-    assert loss(system, batch_of(torch.cat([coloured, plain(4.9, 0)]))) == pytest.approx(alone)
-    assert loss(system, batch_of(torch.cat([coloured, plain(5.1, 0)]))) != pytest.approx(alone)
+    alone = loss(method, batch_of(coloured))
+    assert loss(method, batch_of(plain(4.9, -4.9))) == 0
+    assert loss(method, batch_of(torch.cat([coloured, plain(4.9, 0)]))) == pytest.approx(alone)
+    assert loss(method, batch_of(torch.cat([coloured, plain(5.1, 0)]))) != pytest.approx(alone)
 
 
 def test_masked_pixels_do_not_count() -> None:
     lab = torch.cat([plain(40, 30, 16, 8), plain(-20, -10, 16, 8)], dim=3)
-    system = built(loss="plain", neighbours=1)
-    system.generator = Fixed(logits(n40_30=1.0))
+    method = built(loss="plain", neighbours=1)
+    method.generator = Fixed(logits(n40_30=1.0))
     batch = batch_of(lab)
-    assert loss(system, batch) > 1
+    assert loss(method, batch) > 1
     valid = torch.zeros(1, 1, 16, 16)
     valid[..., :8] = 1
-    assert loss(system, Batch(**batch, valid=valid)) == pytest.approx(0, abs=1e-4)
+    assert loss(method, Batch(**batch, valid=valid)) == pytest.approx(0, abs=1e-4)
 
 
 def test_odd_sizes_lose_their_last_pixels_in_training() -> None:
-    system = built(loss="plain").train(False)
+    method = built(loss="plain").train(False)
     whole = torch.cat([plain(30, 20), plain(-30, 20)], dim=2)
     wider = F.pad(whole, (0, 5, 0, 3), mode="replicate")
-    assert loss(system, batch_of(wider)) == pytest.approx(loss(system, batch_of(whole)), rel=1e-5)
+    assert loss(method, batch_of(wider)) == pytest.approx(loss(method, batch_of(whole)), rel=1e-5)
 
 
 def test_regression_by_hand() -> None:
     """Errors of 11 and 22 ab units: (0.1² + 0.2²) / 2."""
-    system = built(loss="l2")
-    system.generator = Fixed(torch.zeros(2))
-    assert loss(system, batch_of(plain(11, 22))) == pytest.approx(0.025, rel=1e-3)
+    method = built(loss="l2")
+    method.generator = Fixed(torch.zeros(2))
+    assert loss(method, batch_of(plain(11, 22))) == pytest.approx(0.025, rel=1e-3)
 
 
 # the prior and the weights of another run
@@ -221,14 +221,14 @@ def prior_file(folder: Path) -> Path:
 def test_a_prior_from_a_file_travels_in_the_weights(tmp_path: Path) -> None:
     path = prior_file(tmp_path)
     expected = load_prior(str(path), 5, 5.0)
-    system = built(prior=str(path))
-    assert str(path) in system.load_pretrained()
+    method = built(prior=str(path))
+    assert str(path) in method.load_pretrained()
     path.unlink()
     again = built(prior=str(path))  # as a checkpoint is loaded: without its file
-    again.generator.load_state_dict(system.generator.state_dict())
+    again.generator.load_state_dict(method.generator.state_dict())
     torch.testing.assert_close(again.generator.prior, expected)
     batch = batch_of(plain(60, 50))
-    assert loss(again.eval(), batch) == loss(system.eval(), batch)
+    assert loss(again.eval(), batch) == loss(method.eval(), batch)
 
 
 def test_a_new_run_needs_the_priors_file(tmp_path: Path) -> None:
@@ -242,9 +242,9 @@ def test_only_the_rebalanced_loss_has_a_prior() -> None:
     assert built(loss="l2").load_pretrained() == ""
 
 
-def saved(system: Zhang16, path: Path, kind: str) -> None:
+def saved(method: Zhang16, path: Path, kind: str) -> None:
     """As the engine writes best.pt, and last.pt with and without averages."""
-    state = {name: value + 0 for name, value in system.generator.state_dict().items()}
+    state = {name: value + 0 for name, value in method.generator.state_dict().items()}
     other = {name: 0 * value for name, value in state.items()}
     average = {"n_averaged": torch.tensor(3)} | {f"module.{n}": v for n, v in state.items()}
     content = {
@@ -275,9 +275,9 @@ def test_regression_starts_from_the_classifier(kind: str, tmp_path: Path) -> Non
 
 def test_a_classifier_that_starts_from_another_keeps_its_own_prior(tmp_path: Path) -> None:
     saved(built(prior="imagenet-sample"), tmp_path / "run.pt", "best")
-    system = built(prior="uniform", start=str(tmp_path / "run.pt"))
-    system.load_pretrained()
-    torch.testing.assert_close(system.generator.prior, torch.full((313,), 1 / 313))
+    method = built(prior="uniform", start=str(tmp_path / "run.pt"))
+    method.load_pretrained()
+    torch.testing.assert_close(method.generator.prior, torch.full((313,), 1 / 313))
 
 
 def test_starts_that_do_not_fit_are_named(tmp_path: Path) -> None:

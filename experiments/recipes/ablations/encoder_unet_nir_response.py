@@ -11,12 +11,12 @@ Result:  run once, as encoder_unet_nir at commit 7233990: VCIP's 28 test images 
 
 from dataclasses import replace
 
-from ....datasets.mixtures.union import Several
+from ....datasets.mixtures.union import Union
 from ..encoder_unet_nir import experiment as by_luminance
 
 experiment = replace(
     by_luminance,
     name="encoder_unet_nir_response",
-    data=replace(by_luminance.data, photos=Several(), simulation="response", draws=4),
+    data=replace(by_luminance.data, photos=Union(), simulation="response", draws=4),
     training=replace(by_luminance.training, steps=1800),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ....datasets.bsds500 import Bsds500
 from ....datasets.imagenet import ImageNetSample
 from ....datasets.loading.views import TrainView
-from ....datasets.mixtures.union import Several
-from ....models.base.method import ColorizationSystem
+from ....datasets.mixtures.union import Union
+from ....models.base.method import Method
 from ...experiment import Experiment, Training
 
 TRAINING = Training(
@@ -23,10 +23,10 @@ TRAINING = Training(
     checkpoint_every=100,
 )
 VIEW = TrainView(size=128, crop_scale=(0.5, 1.0))
-_DATA = Several(first=ImageNetSample(min_chroma=10.0), others=(Bsds500(min_chroma=10.0),))
+_DATA = Union(first=ImageNetSample(min_chroma=10.0), others=(Bsds500(min_chroma=10.0),))
 
 
-def budget_experiment(name: str, method: ColorizationSystem.Config) -> Experiment:
+def budget_experiment(name: str, method: Method.Config) -> Experiment:
     """A method under the budget: 300 steps of 8 crops of 128x128 pixels, the last weights kept.
 
     A step is one batch. A GAN trains its two networks on it; a method of stages divides the steps

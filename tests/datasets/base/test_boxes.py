@@ -10,7 +10,7 @@ import pytest
 from crosschroma.datasets.base.adapter import Adapter
 from crosschroma.datasets.base.boxes import largest_first, read_boxes, write_boxes
 from crosschroma.datasets.base.errors import DataError
-from crosschroma.datasets.mixtures.with_boxes import Boxed
+from crosschroma.datasets.mixtures.with_boxes import WithBoxes
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments.settings import from_plain, to_plain
 
@@ -73,10 +73,10 @@ def test_no_file_names_the_command(tmp_path: Path) -> None:
         read_boxes(tmp_path / "none.json")
 
 
-def boxed(tmp_path: Path, **entries: list) -> Boxed:
+def boxed(tmp_path: Path, **entries: list) -> WithBoxes:
     path = tmp_path / "boxes.json"
     write_boxes(path, {key: entries.get(key.replace("/", "_"), []) for key in KEYS})
-    return Boxed(images=TINY, boxes=path)
+    return WithBoxes(images=TINY, boxes=path)
 
 
 def test_a_dataset_has_the_boxes_of_the_file(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_dataset_has_the_boxes_of_the_file(tmp_path: Path) -> None:
 def test_pictures_that_the_file_lacks_are_named(tmp_path: Path) -> None:
     path = tmp_path / "boxes.json"
     write_boxes(path, {"test/00000": []})
-    data = Boxed(images=TINY, boxes=path)
+    data = WithBoxes(images=TINY, boxes=path)
     assert len(data.split("test")) == 1
     with pytest.raises(DataError, match=r"boxes\.json has no entry for train/00000 and 1 more"):
         data.split("train")

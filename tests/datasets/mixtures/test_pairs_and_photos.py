@@ -14,7 +14,7 @@ from crosschroma.datasets.imagenet import ImageNetSample
 from crosschroma.datasets.loading.cache import cached
 from crosschroma.datasets.loading.loader import Images
 from crosschroma.datasets.loading.views import TrainView
-from crosschroma.datasets.mixtures.pairs_and_photos import Joined, JoinedSource
+from crosschroma.datasets.mixtures.pairs_and_photos import JoinedSource, PairsAndPhotos
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.datasets.vcip import Vcip
 
@@ -93,7 +93,9 @@ def test_the_cache_keeps_photographs(tmp_path: Path) -> None:
 
 
 def test_photographs_stand_beside_the_pairs_in_training_only() -> None:
-    data = Joined(pairs=Scenes(size=32, count_train=4), photos=Scenes(size=40, count_train=6))
+    data = PairsAndPhotos(
+        pairs=Scenes(size=32, count_train=4), photos=Scenes(size=40, count_train=6)
+    )
     assert "photo" in data.split("train").load(0)
     for split in ("validation", "test"):
         assert "photo" not in data.split(split).load(0)
@@ -102,11 +104,15 @@ def test_photographs_stand_beside_the_pairs_in_training_only() -> None:
 
 
 def test_it_goes_by_the_name_of_its_pairs() -> None:
-    data = Joined(pairs=Vcip(protocol_name="vcip-official", fold=None), photos=ImageNetSample())
+    data = PairsAndPhotos(
+        pairs=Vcip(protocol_name="vcip-official", fold=None), photos=ImageNetSample()
+    )
     assert (data.name, data.protocol, data.has_validation) == ("vcip", "vcip-official", False)
     assert data.planes == {"rgb", "nir"}
     assert data.subsets() == data.pairs.subsets()
-    assert Joined(pairs=Vcip(fold=3), photos=ImageNetSample()).validation_part == "fold 3 of 5"
+    assert (
+        PairsAndPhotos(pairs=Vcip(fold=3), photos=ImageNetSample()).validation_part == "fold 3 of 5"
+    )
     assert data.train_data == f"{data.pairs.train_data} + {data.photos.train_data}"
     assert data.with_protocol("vcip-clean").pairs == Vcip(protocol_name="vcip-clean", fold=None)
 
@@ -114,7 +120,7 @@ def test_it_goes_by_the_name_of_its_pairs() -> None:
 def test_root_is_that_of_the_pairs(tmp_path: Path) -> None:
     (tmp_path / "pairs").mkdir()
     (tmp_path / "photos").mkdir()
-    data = Joined(
+    data = PairsAndPhotos(
         root=tmp_path / "pairs",
         pairs=Vcip(root=tmp_path / "elsewhere"),
         photos=ImageNetSample(root=tmp_path / "photos"),

@@ -13,13 +13,13 @@ from crosschroma.datasets.bsds500 import Bsds500
 from crosschroma.datasets.files.folder import Folder
 from crosschroma.datasets.imagenet import ImageNetSample
 from crosschroma.datasets.loading.cache import cached
-from crosschroma.datasets.mixtures.union import ChainedSource, Several
+from crosschroma.datasets.mixtures.union import ChainedSource, Union
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.datasets.vcip import Vcip
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Several:
+def data(tmp_path: Path) -> Union:
     """20 photos and 2 for testing in the first, 3 in the second; red tells which image it is."""
     level = 0
     for part, count in (("imagenet/train/n1", 20), ("imagenet/val/n1", 2), ("bsds/train", 3)):
@@ -28,12 +28,12 @@ def data(tmp_path: Path) -> Several:
             picture = np.zeros((16, 24, 3), np.uint8)
             picture[..., 2] = level = level + 10
             cv2.imwrite(str(tmp_path / part / f"{number:02d}.jpg"), picture)
-    return Several(
+    return Union(
         first=ImageNetSample(root=tmp_path / "imagenet"), others=(Bsds500(root=tmp_path / "bsds"),)
     )
 
 
-def test_training_shows_every_image_of_all_once(data: Several, tmp_path: Path) -> None:
+def test_training_shows_every_image_of_all_once(data: Union, tmp_path: Path) -> None:
     train = data.split("train")
     first, second = data.first.split("train"), data.others[0].split("train")
     assert len(train) == len(train.keys) == len(first) + len(second) == 18 + 3
@@ -50,7 +50,7 @@ def test_training_shows_every_image_of_all_once(data: Several, tmp_path: Path) -
     )
 
 
-def test_validation_and_test_are_those_of_the_first_alone(data: Several) -> None:
+def test_validation_and_test_are_those_of_the_first_alone(data: Union) -> None:
     for name in ("validation", "test"):
         assert list(data.split(name).keys) == list(data.first.split(name).keys)
     assert len(data.split("test")) == 2
@@ -59,7 +59,7 @@ def test_validation_and_test_are_those_of_the_first_alone(data: Several) -> None
     }
 
 
-def test_it_is_named_as_the_first_and_says_what_it_learns_from(data: Several) -> None:
+def test_it_is_named_as_the_first_and_says_what_it_learns_from(data: Union) -> None:
     assert (data.name, data.protocol) == ("imagenet-sample", "imagenet-sample")
     assert data.planes == {"rgb"}
     assert data.train_data == "imagenet-sample train + bsds500 train"
@@ -69,18 +69,18 @@ def test_it_is_named_as_the_first_and_says_what_it_learns_from(data: Several) ->
     assert bare.others[0].root is None
 
 
-def test_root_is_the_folder_of_the_first(data: Several, tmp_path: Path) -> None:
+def test_root_is_the_folder_of_the_first(data: Union, tmp_path: Path) -> None:
     moved = replace(data, first=ImageNetSample(root=tmp_path / "absent"), root=data.first.root)
     assert list(moved.split("train").keys) == list(data.split("train").keys)
 
 
-def test_images_have_the_planes_of_the_first_alone(data: Several) -> None:
+def test_images_have_the_planes_of_the_first_alone(data: Union) -> None:
     mixed = replace(data, others=(Scenes(size=32, count_train=2),)).split("train")
     assert set(Scenes(size=32).split("train").load(0)) > {"rgb"}
     assert {frozenset(mixed.load(index)) for index in range(len(mixed))} == {frozenset({"rgb"})}
 
 
-def test_a_missing_folder_of_any_is_said(data: Several, tmp_path: Path) -> None:
+def test_a_missing_folder_of_any_is_said(data: Union, tmp_path: Path) -> None:
     absent = replace(data, others=(Bsds500(root=tmp_path / "absent"),))
     with pytest.raises(DataError, match="bsds500: no folder"):
         absent.base()
@@ -90,8 +90,8 @@ def test_a_missing_folder_of_any_is_said(data: Several, tmp_path: Path) -> None:
 
 def test_what_does_not_go_together() -> None:
     with pytest.raises(DataError, match="each dataset may be joined once"):
-        Several(first=Bsds500(), others=(Bsds500(min_chroma=5),))
+        Union(first=Bsds500(), others=(Bsds500(min_chroma=5),))
     with pytest.raises(DataError, match="folder has no nir, which images of vcip have"):
-        Several(first=Vcip(), others=(Folder(),))
+        Union(first=Vcip(), others=(Folder(),))
     with pytest.raises(DataError, match="no datasets"):
         ChainedSource({}, frozenset())

@@ -24,7 +24,7 @@ def run(unet: Experiment, tmp_path: Path) -> Path:
 def test_a_trained_system_carries_its_experiment(run: Path, unet: Experiment) -> None:
     trained = checkpoint.load_trained(run)
     assert trained.experiment == unet
-    assert not trained.system.training
+    assert not trained.method.training
     assert trained.path.name == checkpoint.BEST
     again = checkpoint.load_trained(run / checkpoint.BEST)
     assert again.weights_sha256 == trained.weights_sha256

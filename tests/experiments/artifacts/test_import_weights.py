@@ -12,8 +12,8 @@ from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import import_weights, released_weights, weights_file
 from crosschroma.experiments.artifacts.import_weights import Release, read_state
-from crosschroma.losses.pretrained.published_weights import Published, sha256
-from crosschroma.models.base.method import ColorizationSystem
+from crosschroma.losses.pretrained.published_weights import PublishedFile, sha256
+from crosschroma.models.base.method import Method
 from crosschroma.models.color.ab_bins import ab_bins
 from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.zhang16 import Zhang16
@@ -25,18 +25,18 @@ from torch import Tensor
 State = dict[str, Tensor]
 
 
-def state_of(system: ColorizationSystem, names: released_weights.Names) -> State:
+def state_of(method: Method, names: released_weights.Names) -> State:
     """Weights as their authors would name them."""
-    own = system.get_submodule("generator").state_dict()
+    own = method.get_submodule("generator").state_dict()
     return {names.released(n): v.clone() for n, v in own.items() if n not in names.own}
 
 
 @pytest.fixture(scope="module")
 def original() -> Zhang16:
     torch.manual_seed(0)
-    system = Zhang16(Zhang16.Config(width=4, temperature=1.0)).eval()
-    torch.nn.init.normal_(system.generator.head.weight, std=0.5)
-    return system
+    method = Zhang16(Zhang16.Config(width=4, temperature=1.0)).eval()
+    torch.nn.init.normal_(method.generator.head.weight, std=0.5)
+    return method
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_file_colours_as_the_original(imported: Path, original: Zhang16) -> 
     batch = {"key": ["a"], "gray": gray}
     wanted = original.colorize(batch)  # pyright: ignore
     assert wanted.std(1).max() > 0.05
-    torch.testing.assert_close(trained.system.colorize(batch), wanted)  # pyright: ignore
+    torch.testing.assert_close(trained.method.colorize(batch), wanted)  # pyright: ignore
     assert (trained.step, trained.steps) == (None, None)
 
 
@@ -105,21 +105,21 @@ def test_a_known_file_brings_its_name_and_settings(
     torch.save(state_of(Zhang17(Zhang17.Config(width=4)), released_weights.ZHANG17), path)
     known = Release(
         name="zhang17_known",
-        files=(Published(path.name, sha256(path)[:16], ""),),
+        files=(PublishedFile(path.name, sha256(path)[:16], ""),),
         learnt_from="a million pictures",
         settings={"mask_center": 0.25},
     )
     unknown = import_weights.import_weights("zhang17", path)
     assert unknown.experiment.name == "zhang17_latest_net_G"
-    assert unknown.system.config.mask_center == 0  # pyright: ignore
+    assert unknown.method.config.mask_center == 0  # pyright: ignore
     assert unknown.experiment.data.train_data.startswith("unknown (imported weights")
     monkeypatch.setitem(import_weights.RELEASES, "zhang17", (known,))
     trained = import_weights.import_weights("zhang17", path)
     assert trained.experiment.name == "zhang17_known"
-    assert trained.system.config.mask_center == 0.25  # pyright: ignore
+    assert trained.method.config.mask_center == 0.25  # pyright: ignore
     assert trained.experiment.data.train_data.startswith("a million pictures (the authors' weights")
     mine = import_weights.import_weights("zhang17", path, settings={"mask_center": 0.0})
-    assert mine.system.config.mask_center == 0  # pyright: ignore
+    assert mine.method.config.mask_center == 0  # pyright: ignore
 
 
 def test_every_release_is_of_a_method_and_has_a_hash() -> None:
@@ -163,7 +163,7 @@ def test_a_download_is_found_again_and_checked(
         import_weights.import_weights("zhang16")
     with pytest.raises(UserError, match=r"its SHA-256 begins with .*; download it anew"):
         import_weights.import_weights("zhang16", there)
-    ours = Published(
+    ours = PublishedFile(
         there.name.replace("9b330a0b", digest := sha256(file)[:8]), digest, "https://a/"
     )
     there.rename(there.with_name(ours.file))
@@ -179,11 +179,11 @@ def test_three_files_of_a_folder_are_one_method(
     assert "publish checkpoints.zip (https://drive.google.com/" in capsys.readouterr().err
     folder = tmp_path / "coco"
     folder.mkdir()
-    system = InstanceAware(InstanceAware.Config(width=4))
+    method = InstanceAware(InstanceAware.Config(width=4))
     branch = {
-        released_weights.BRANCH.released(n): v for n, v in system.generator.state_dict().items()
+        released_weights.BRANCH.released(n): v for n, v in method.generator.state_dict().items()
     }
-    fusion = {released_weights.FUSION.released(n): v for n, v in system.fusion.state_dict().items()}
+    fusion = {released_weights.FUSION.released(n): v for n, v in method.fusion.state_dict().items()}
     fusion = branch | {n: v + 1 for n, v in fusion.items() if n != "trained"}
     torch.save(branch, folder / "latest_net_G.pth")
     torch.save({f"module.{n}": v for n, v in fusion.items()}, folder / "latest_net_GF.pth")
@@ -194,13 +194,13 @@ def test_three_files_of_a_folder_are_one_method(
     trained = weights_file.load(tmp_path / "instcolor_coco.safetensors")
     told = trained.experiment.data.train_data
     assert [told.count(name) for name in import_weights.FILES["instcolor"]] == [1, 1, 1]
-    state = trained.system.get_submodule("fusion").state_dict()
+    state = trained.method.get_submodule("fusion").state_dict()
     assert state["trained"]
     assert torch.equal(state["colors.bias"], fusion["model_out.0.bias"])
     names = import_weights.FILES["instcolor"]
     digests = [sha256(folder / name)[:16] for name in names]
-    files = [Published(name, d, "") for name, d in zip(names, digests, strict=True)]
-    mixed = [*files[:2], Published(names[2], "0" * 16, "")]
+    files = [PublishedFile(name, d, "") for name, d in zip(names, digests, strict=True)]
+    mixed = [*files[:2], PublishedFile(names[2], "0" * 16, "")]
     releases = [
         Release(name=name, files=tuple(given), learnt_from="COCO")
         for name, given in (("mixed", mixed), ("known", files))
@@ -247,7 +247,7 @@ def test_settings_belong_to_their_method(file: Path, capsys: pytest.CaptureFixtu
     assert cli.run(["import-weights", "zhang17", str(file), "--temperature", "0.4"]) == 1
     assert "--temperature is a setting of zhang16, not of zhang17" in capsys.readouterr().err
     trained = import_weights.import_weights("zhang16", file, settings={"temperature": 0.4})
-    assert trained.system.config.temperature == 0.4  # pyright: ignore
+    assert trained.method.config.temperature == 0.4  # pyright: ignore
     with pytest.raises(UserError, match="unknown method with released weights 'unet'"):
         import_weights.import_weights("unet", file)
 

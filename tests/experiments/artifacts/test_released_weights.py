@@ -468,10 +468,10 @@ def test_zhang16_paints_as_the_released_network(temperature: float | None) -> No
     state, batch = random_state(zhang16_shapes(8)), gray_batch()
     state["model8.6.weight"] *= 5  # decided enough for the temperature to count
     settings = {} if temperature is None else {"temperature": temperature}
-    system = cast(Zhang16, released_weights.zhang16([state], settings))
-    assert system.config.temperature == (temperature or 1)
+    method = cast(Zhang16, released_weights.zhang16([state], settings))
+    assert method.config.temperature == (temperature or 1)
     with torch.no_grad():
-        close(110 * system.predict(batch), forward16(100 * batch["gray"], state, temperature or 1))
+        close(110 * method.predict(batch), forward16(100 * batch["gray"], state, temperature or 1))
 
 
 @pytest.mark.parametrize("center", [None, 0.5])
@@ -482,23 +482,23 @@ def test_zhang17_paints_as_the_released_network(center: float | None) -> None:
     ab = mask * torch.rand(2, 2, 24, 40, generator=generator)
     batch["hints"] = torch.cat([ab, mask], dim=1)
     settings = {} if center is None else {"mask_center": center}
-    system = cast(Zhang17, released_weights.zhang17([state], settings))
+    method = cast(Zhang17, released_weights.zhang17([state], settings))
     given = torch.cat([batch["gray"] - 0.5, ab, mask - (center or 0)], dim=1)
     with torch.no_grad():
         wanted, classes = forward17(given, state)
-        close(110 * system.predict(batch), wanted)
-        torch.testing.assert_close(system.class_logits(batch), classes, rtol=1e-3, atol=1e-4)
+        close(110 * method.predict(batch), wanted)
+        torch.testing.assert_close(method.class_logits(batch), classes, rtol=1e-3, atol=1e-4)
 
 
 def test_ddcolor_paints_as_the_released_network() -> None:
     """On timm's smallest ConvNeXt, which differs in the two numbers that are named here."""
     state = random_state(ddcolor_shapes(**SMALL))
-    system = cast(DDColor, released_weights.ddcolor([state], SMALL_DDCOLOR))
+    method = cast(DDColor, released_weights.ddcolor([state], SMALL_DDCOLOR))
     batch = gray_batch(64, 96)
     rgb = lab_to_rgb(F.pad(100 * batch["gray"], (0, 0, 0, 0, 0, 2)), "none")
     with torch.no_grad():
         wanted = forward_ddcolor(rgb, state, SMALL["depths"], 4, encoder_gray=0.5, eps=1e-5)
-        close(110 * system.predict(batch), wanted)
+        close(110 * method.predict(batch), wanted)
 
 
 def instcolor_states(width: int) -> tuple[State, State, State]:
@@ -515,7 +515,7 @@ def instcolor_states(width: int) -> tuple[State, State, State]:
 
 def test_instcolor_paints_as_the_released_networks() -> None:
     picture, instance, fusion = instcolor_states(4)
-    system = released_weights.instcolor([picture, instance, fusion], {"crop_size": 32})
+    method = released_weights.instcolor([picture, instance, fusion], {"crop_size": 32})
     batch, corners = gray_batch(64, 64), [[8, 16, 40, 48], [24, 0, 56, 32]]
     batch["boxes"] = [torch.tensor(corners, dtype=torch.float32), torch.zeros(0, 4)]
     given = F.pad(batch["gray"] - 0.5, (0, 0, 0, 0, 0, 2))
@@ -533,7 +533,7 @@ def test_instcolor_paints_as_the_released_networks() -> None:
         return fused(x, seen[place], fusion, LAYERS[place], corners)
 
     with torch.no_grad():
-        found = 110 * cast(InstanceAware, system).predict(batch)
+        found = 110 * cast(InstanceAware, method).predict(batch)
         forward17(crops, instance, keep)
         close(found[:1], forward17(given[:1], fusion, at)[0])
         close(found[1:], forward17(given[1:], picture)[0])
@@ -587,10 +587,10 @@ def test_published_sizes_fit(build, shapes: Shapes, parameters: int, encoder: st
     with torch.device("meta"):
         # the meta device cannot tell whether the bins are right
         given = {n: torch.empty(s) for n, s in shapes.items() if n != "model_out.weight"}
-        system = build([given], {})
-    assert getattr(system.config, "encoder", "") == encoder
+        method = build([given], {})
+    assert getattr(method.config, "encoder", "") == encoder
     if encoder:
-        model = system.generator.encoder.model
+        model = method.generator.encoder.model
         assert model.pretrained_cfg["mean"] == (0.485, 0.456, 0.406)
         assert {m.eps for m in model.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-6}
 

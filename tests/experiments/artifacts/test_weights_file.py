@@ -42,7 +42,7 @@ def test_the_file_colours_as_the_run_does(run: Path, file: Path) -> None:
     assert (told.step, told.steps, told.starts) == (trained.step, trained.steps, trained.starts)
     assert told.experiment.data.root is None
     assert file.stat().st_size < 0.7 * sum(
-        4 * x.numel() for x in trained.system.generator.state_dict().values()
+        4 * x.numel() for x in trained.method.generator.state_dict().values()
     )
 
 
@@ -53,8 +53,8 @@ def test_large_running_variances_survive(run: Path, tmp_path: Path) -> None:
     name = next(key for key in weights if key.endswith("running_var"))
     weights[name].fill_(1e6)
     torch.save(checkpoint, tmp_path / "large.pt")
-    system = weights_file.load(weights_file.ship(tmp_path / "large.pt", tmp_path)).system
-    assert system.get_submodule("generator").state_dict()[name].eq(1e6).all()
+    method = weights_file.load(weights_file.ship(tmp_path / "large.pt", tmp_path)).method
+    assert method.get_submodule("generator").state_dict()[name].eq(1e6).all()
 
 
 def test_commands_take_the_file(

@@ -66,14 +66,14 @@ def test_the_bare_loop_does_what_the_engine_does(
     assert list(islice(steps, 3)) == [1, 2, 3]
     steps.close()
     torch.manual_seed(experiment.seed)
-    system = experiment.method.build()
-    step = bare_step(system, experiment, CPU)
+    method = experiment.method.build()
+    step = bare_step(method, experiment, CPU)
     for batch in islice(loaded_batches(experiment, hardware), 3):
         step(batch)
-    for name, network in system.networks().items():
+    for name, network in method.networks().items():
         for key, value in run.networks[name].state_dict().items():
             torch.testing.assert_close(network.state_dict()[key], value, atol=1e-6, rtol=1e-5)
-    assert any(not torch.equal(v, start[n]) for n, v in system.generator.state_dict().items())
+    assert any(not torch.equal(v, start[n]) for n, v in method.generator.state_dict().items())
 
 
 def test_every_way_makes_as_many_steps_and_the_engine_logs(
@@ -120,7 +120,7 @@ def test_what_the_engine_adds_is_seen(
 
 
 @pytest.mark.parametrize(
-    ("method", "training", "size", "text"),
+    ("config", "training", "size", "text"),
     [
         (Zhang16.Config(), {}, 32, "knows unet and pix2pix;"),
         (UNet.Config(domain="gray", extra=ExtraLosses(ssim=1.0)), {}, 32, "losses that a method"),
@@ -132,18 +132,18 @@ def test_what_the_engine_adds_is_seen(
     ],
 )
 def test_what_the_bare_loop_does_not_know_is_refused(
-    unet: Experiment, method, training: dict, size: int, text: str
+    unet: Experiment, config, training: dict, size: int, text: str
 ) -> None:
     experiment = replace(
         unet,
-        method=method,
+        method=config,
         train_view=replace(unet.train_view, size=size),
         training=replace(unet.training, **training),
     )
     with torch.device("meta"):
-        system = method.build()
+        method = config.build()
     with pytest.raises(UserError, match=text):
-        bare_step(system, experiment, CPU)
+        bare_step(method, experiment, CPU)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

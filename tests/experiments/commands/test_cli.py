@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from crosschroma.datasets.files.folder import Folder
-from crosschroma.datasets.mixtures.union import Several
+from crosschroma.datasets.mixtures.union import Union
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli, recipe_list
 from crosschroma.experiments.artifacts import checkpoint, run_file
@@ -526,7 +526,7 @@ def budget(unet: Experiment, place: Path, monkeypatch: pytest.MonkeyPatch) -> di
         unet,
         name="b_teacher",
         method=replace(unet.method, domain="gray"),  # pyright: ignore[reportCallIssue]
-        data=Several(first=Folder(root=place / "pictures"), others=(unet.data,)),
+        data=Union(first=Folder(root=place / "pictures"), others=(unet.data,)),
         training=replace(unet.training, steps=2),
     )
     taught = Student.Config(

@@ -14,7 +14,7 @@ from crosschroma.experiments.artifacts import weights_file
 from crosschroma.experiments.commands.colorize_files import FileOptions, colorize_files
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
-from crosschroma.experiments.inference.prepared_picture import Seen
+from crosschroma.experiments.inference.prepared_picture import PreparedPicture
 from crosschroma.experiments.recipe_list import load
 from crosschroma.experiments.training.engine import fit
 from crosschroma.models.color.hint_points import HintPoint
@@ -60,9 +60,9 @@ def test_a_picture_too_large_for_memory_does_not_stop_the_others(
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "in" / "large.png", 80, 80)
     colorize = colorizer()
-    look = colorize.look
+    look = colorize.prepare
 
-    def limited(levels: np.ndarray, boxes: None) -> Seen:
+    def limited(levels: np.ndarray, boxes: None) -> PreparedPicture:
         if levels.shape[0] > 60:
             raise MemoryError
         return look(levels, boxes)
@@ -157,9 +157,9 @@ def noted(calls: list) -> Colorizer:
     """A colorizer that notes the boxes it is given with each picture."""
 
     class Noting(Colorizer):
-        def look(self, levels: np.ndarray, boxes: object = None) -> Seen:
+        def prepare(self, levels: np.ndarray, boxes: object = None) -> PreparedPicture:
             calls.append(boxes)
-            return super().look(levels)
+            return super().prepare(levels)
 
     made = Noting(UNet.Config(domain="gray", width=4, levels=3).build(), 64)
     made.colors.takes_boxes = True

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from crosschroma.datasets.base.color import lightness_from_uint8
-from crosschroma.datasets.mixtures.with_boxes import Boxed
+from crosschroma.datasets.mixtures.with_boxes import WithBoxes
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
@@ -141,5 +141,5 @@ def test_evaluate_takes_boxes_from_a_file(photos: Path, monkeypatch: pytest.Monk
     with pytest.raises(EndError):
         evaluate_command.evaluate(["run", *argv])
     [adapter] = adapters
-    assert isinstance(adapter, Boxed)
+    assert isinstance(adapter, WithBoxes)
     assert adapter.split("test").load(0)["boxes"].tolist() == [[1, 2, 7, 8]]

@@ -37,8 +37,8 @@ CONFIGS = {
 def ship(folder: Path, config) -> Path:
     """Weights of a method that is not trained, but whose norms have seen something."""
     torch.manual_seed(0)
-    system = config.build()
-    for module in system.modules():
+    method = config.build()
+    for module in method.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(module.weight)
         elif isinstance(module, nn.BatchNorm2d):
@@ -53,7 +53,7 @@ def ship(folder: Path, config) -> Path:
         eval_view=replace(experiment.eval_view, size=96),
     )
     trained = Trained(
-        system=system,
+        method=method,
         experiment=experiment,
         step=1,
         steps=1,
@@ -111,11 +111,11 @@ def test_onnx_says_what_it_is_and_has_dynamic_sizes(tmp_path: Path) -> None:
 
 
 def test_training_networks_stay_out(tmp_path: Path) -> None:
-    system = weights_file.load(ship(tmp_path, CONFIGS["pix2pix"])).system
-    colors = inference_colors(system)
+    method = weights_file.load(ship(tmp_path, CONFIGS["pix2pix"])).method
+    colors = inference_colors(method)
     names = {name.split(".")[1] for name, _ in colors.named_parameters()}
     assert names == {"generator"}
-    assert system.get_submodule("discriminator").state_dict()
+    assert method.get_submodule("discriminator").state_dict()
 
 
 @pytest.mark.parametrize("to", ["onnx", "torchscript"])

@@ -58,102 +58,102 @@ def taught(teacher: Path, unet: Experiment, **settings) -> Student:
         student=SMALL, teacher=unet.method, teacher_weights=str(teacher), **settings
     )
     torch.manual_seed(0)
-    system = config.build()
-    assert isinstance(system, Student)
-    return system
+    method = config.build()
+    assert isinstance(method, Student)
+    return method
 
 
 def test_the_losses_are_those_of_their_formulas(teacher: Path, unet: Experiment) -> None:
-    batch, own = make_batch(), load_trained(teacher).system
+    batch, own = make_batch(), load_trained(teacher).method
     assert isinstance(own, UNet)
     soft, truth = own.predict(batch).detach(), network_target("nir", batch)
-    system = taught(teacher, unet, loss="l1", alpha=0.3)
-    assert "unet of" in system.load_losses()
-    output = system.predict(batch)
+    method = taught(teacher, unet, loss="l1", alpha=0.3)
+    assert "unet of" in method.load_losses()
+    output = method.predict(batch)
     expected = 0.3 * (output - soft).abs().mean() + 0.7 * (output - truth).abs().mean()
-    torch.testing.assert_close(total(system.losses(batch), 0), expected)
+    torch.testing.assert_close(total(method.losses(batch), 0), expected)
     for axis in ("channels", "pixels"):
-        system = taught(teacher, unet, loss="kl", alpha=0.3, temperature=2.0, axis=axis)
-        system.load_losses()
-        terms = system.losses(batch)
+        method = taught(teacher, unet, loss="kl", alpha=0.3, temperature=2.0, axis=axis)
+        method.load_losses()
+        terms = method.losses(batch)
         assert sorted(terms) == ["kl_teacher", "mse_rgb"]
-        output = system.predict(batch)
+        output = method.predict(batch)
         taught_kl = distillation_kl(output, soft, 2.0, axis)
         expected = 0.3 * taught_kl + 0.7 * (output - truth).square().mean()
         torch.testing.assert_close(total(terms, 0), expected)
 
 
 def test_without_a_teacher_the_truth_is_all(unet: Experiment) -> None:
-    system = Student.Config(student=SMALL, teacher=unet.method, alpha=0.9).build()
-    assert system.load_losses() == ""
+    method = Student.Config(student=SMALL, teacher=unet.method, alpha=0.9).build()
+    assert method.load_losses() == ""
     batch = make_batch()
-    (term,) = system.losses(batch).values()
-    error = (system.predict(batch) - network_target("nir", batch)).abs().mean()
+    (term,) = method.losses(batch).values()
+    error = (method.predict(batch) - network_target("nir", batch)).abs().mean()
     torch.testing.assert_close(total({"only": term}, 0), error)
 
 
 def test_the_teacher_is_frozen_and_in_no_list(teacher: Path, unet: Experiment) -> None:
-    system = taught(teacher, unet)
+    method = taught(teacher, unet)
     with pytest.raises(UserError, match="loaded where training starts"):
-        system.losses(make_batch())
-    system.load_losses()
-    before = {name: value.clone() for name, value in system.teacher.state_dict().items()}
-    assert list(system.networks()) == ["generator"]
-    assert sum(system.parameter_counts().values()) == sum(
+        method.losses(make_batch())
+    method.load_losses()
+    before = {name: value.clone() for name, value in method.teacher.state_dict().items()}
+    assert list(method.networks()) == ["generator"]
+    assert sum(method.parameter_counts().values()) == sum(
         p.numel() for p in SMALL.build().parameters()
     )
-    optimizer = system.optimizers()["generator"]
-    system.train()
-    total(system.losses(make_batch()), 0).backward()
+    optimizer = method.optimizers()["generator"]
+    method.train()
+    total(method.losses(make_batch()), 0).backward()
     optimizer.step()
-    assert not system.teacher.training
-    assert all(p.grad is None for p in system.teacher.parameters())
-    for name, value in system.teacher.state_dict().items():
+    assert not method.teacher.training
+    assert all(p.grad is None for p in method.teacher.parameters())
+    for name, value in method.teacher.state_dict().items():
         assert torch.equal(value, before[name])
 
 
 def test_a_teacher_sees_what_inference_would(teacher: Path, unet: Experiment) -> None:
-    system = taught(teacher, unet)
-    system.load_losses()
+    method = taught(teacher, unet)
+    method.load_losses()
     batch = make_batch()
     alone = Batch(key=batch["key"], nir=batch["nir"])
-    assert torch.equal(system.teacher(batch), system.teacher(alone))
+    assert torch.equal(method.teacher(batch), method.teacher(alone))
 
 
 def test_a_teacher_brings_no_networks_of_training(tmp_path: Path, pix2pix: Experiment) -> None:
     """Neither its discriminator nor the networks of its losses, whose weights are not here."""
     fit(replace(pix2pix, training=replace(pix2pix.training, steps=1)), tmp_path, HARDWARE)
-    method = replace(pix2pix.method, extra=ExtraLosses(lpips=1.0))
+    teacher = replace(pix2pix.method, extra=ExtraLosses(lpips=1.0))
     student = replace(SMALL, domain="gray")
-    config = Student.Config(student=student, teacher=method, teacher_weights=str(tmp_path))
-    system = config.build()
-    assert "pix2pix" in system.load_losses()
-    assert isinstance(system.teacher.system, Pix2Pix)
-    generator = sum(p.numel() for p in system.teacher.system.generator.parameters())
-    assert sum(p.numel() for p in system.teacher.parameters()) == generator
+    config = Student.Config(student=student, teacher=teacher, teacher_weights=str(tmp_path))
+    method = config.build()
+    assert "pix2pix" in method.load_losses()
+    assert isinstance(method.teacher.method, Pix2Pix)
+    generator = sum(p.numel() for p in method.teacher.method.generator.parameters())
+    assert sum(p.numel() for p in method.teacher.parameters()) == generator
 
 
 @pytest.mark.parametrize("domain", ["nir", "gray"])
 def test_the_generator_sees_a_reduced_plane(domain: DomainName) -> None:
     student = UNet.Config(domain=domain, width=2, levels=2)
-    system = Student.Config(student=student, scale=4).build().eval()
+    method = Student.Config(student=student, scale=4).build().eval()
     seen = []
-    system.generator.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    method.generator.register_forward_hook(lambda _, given, __: seen.append(given[0]))
     batch = make_batch(64)
-    assert system.stride == 16
-    assert system.predict(batch).shape[-2:] == (64, 64)
+    assert method.stride == 16
+    assert method.predict(batch).shape[-2:] == (64, 64)
     torch.testing.assert_close(seen[0], F.avg_pool2d(2 * batch[domain] - 1, 4))
 
 
 def test_the_planes_edges_come_back_in_the_output() -> None:
     """A generator whose output is a line over its input: at full size it is that line again."""
-    system = Student.Config(student=SMALL, scale=4).build()
-    system.generator = nn.Conv2d(1, 3, 1)
-    nn.init.constant_(system.generator.weight, 0.5)
+    method = Student.Config(student=SMALL, scale=4).build()
+    method.generator = nn.Conv2d(1, 3, 1)
+    nn.init.constant_(method.generator.weight, 0.5)
     nir = torch.zeros(1, 1, 64, 64)
     nir[..., 30:] = 1.0
-    output = system.predict(Batch(key=["edge"], nir=nir))
-    exact = system.generator(2 * nir - 1)
+    output = method.predict(Batch(key=["edge"], nir=nir))
+    exact = method.generator(2 * nir - 1)
     plain = F.interpolate(F.avg_pool2d(exact, 4), size=(64, 64), mode="bilinear")
     assert (output - exact).abs().mean() < 0.3 * (plain - exact).abs().mean()
 
@@ -177,7 +177,7 @@ def test_zeros_of_a_pruned_start_stay(teacher: Path, unet: Experiment, tmp_path:
     fit(experiment, tmp_path / "run", HARDWARE)
     longer = replace(experiment, training=replace(training, steps=4))
     fit(longer, tmp_path / "run", HARDWARE, resume=True)
-    tuned = load_trained(tmp_path / "run").system.get_submodule("generator").state_dict()
+    tuned = load_trained(tmp_path / "run").method.get_submodule("generator").state_dict()
     start = state["networks"]["generator"]
     for name, value in tuned.items():
         assert not torch.equal(value, start[name])
@@ -185,7 +185,7 @@ def test_zeros_of_a_pruned_start_stay(teacher: Path, unet: Experiment, tmp_path:
             assert torch.equal(value == 0, start[name] == 0)
     dense = replace(experiment, method=replace(config, sparse=False))
     fit(dense, tmp_path / "dense", HARDWARE)
-    grown = load_trained(tmp_path / "dense").system.get_submodule("generator").state_dict()
+    grown = load_trained(tmp_path / "dense").method.get_submodule("generator").state_dict()
     assert any((value != 0).all() for value in grown.values() if value.ndim > 1)
 
 
@@ -200,9 +200,9 @@ def test_a_run_holds_no_teacher_and_needs_none(
     moved = replace(config, teacher_weights=str(tmp_path / "gone"))
     trained = load_trained(tmp_path / "run")
     other = moved.build()
-    other.generator.load_state_dict(trained.system.get_submodule("generator").state_dict())
+    other.generator.load_state_dict(trained.method.get_submodule("generator").state_dict())
     batch = make_batch()
-    assert torch.equal(other.eval().colorize(batch), trained.system.colorize(batch))
+    assert torch.equal(other.eval().colorize(batch), trained.method.colorize(batch))
 
 
 def test_what_does_not_fit_is_named(teacher: Path, unet: Experiment, tmp_path: Path) -> None:
@@ -246,13 +246,13 @@ def test_what_it_has_learnt_from() -> None:
 
 
 def test_at_a_scale_nir_keeps_faint_detail() -> None:
-    system = Student.Config(student=SMALL, teacher=SMALL, scale=4).build().eval()
-    system.generator = _Copy()
+    method = Student.Config(student=SMALL, teacher=SMALL, scale=4).build().eval()
+    method.generator = _Copy()
     cells = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     faint = 0.5 + 0.06 * F.interpolate(cells, scale_factor=4)
     small = F.interpolate(F.avg_pool2d(faint, 4), scale_factor=4, mode="bilinear")
     with torch.no_grad():
-        out = system.predict(Batch(key=["image"], nir=faint))
+        out = method.predict(Batch(key=["image"], nir=faint))
     shown = ((out + 1) / 2 - small)[:, :1].flatten()
     detail = (faint - small).flatten()
     assert shown @ detail / (detail @ detail) > 0.5

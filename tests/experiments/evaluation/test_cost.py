@@ -12,7 +12,7 @@ from crosschroma.datasets.loading.views import EvalView
 from crosschroma.experiments.artifacts import run_file
 from crosschroma.experiments.evaluation import cost
 from crosschroma.experiments.evaluation.baselines import NirCopy
-from crosschroma.experiments.evaluation.evaluate import evaluate_system
+from crosschroma.experiments.evaluation.evaluate import evaluate_method
 from crosschroma.experiments.experiment import Experiment
 from torch import nn
 
@@ -40,12 +40,12 @@ def test_a_parameter_may_be_what_a_module_is_given() -> None:
 
 
 def test_a_methods_work_is_its_networks_and_grows_with_the_picture(unet: Experiment) -> None:
-    system = unet.method.build().eval()
+    method = unet.method.build().eval()
     test = unet.data.split("test")
-    found = {side: cost.cost(system, Images(test, EvalView(size=side))) for side in (32, 64)}
+    found = {side: cost.cost(method, Images(test, EvalView(size=side))) for side in (32, 64)}
     assert found[32]["size"] == "32x32"
     assert found[64]["macs"] == 4 * found[32]["macs"]
-    assert found[32]["macs"] == cost.macs(system.generator, torch.rand(1, 1, 32, 32))
+    assert found[32]["macs"] == cost.macs(method.generator, torch.rand(1, 1, 32, 32))
     assert all(one["ms"] > 0 for one in found.values())
 
 
@@ -58,8 +58,8 @@ def test_the_median_of_warm_pictures_is_taken(unet: Experiment, monkeypatch) -> 
 
 
 def test_run_files_hold_it_and_old_ones_need_not(unet: Experiment, tmp_path: Path) -> None:
-    system = unet.method.build()
-    run = evaluate_system(system, unet.data, unet.eval_view, metrics=("PSNR",))
+    method = unet.method.build()
+    run = evaluate_method(method, unet.data, unet.eval_view, metrics=("PSNR",))
     path = tmp_path / "run.json"
     run.save(path)
     assert run_file.load(path).cost == run.cost
@@ -71,6 +71,6 @@ def test_run_files_hold_it_and_old_ones_need_not(unet: Experiment, tmp_path: Pat
 
 
 def test_no_network_or_no_one_size_has_none(unet: Experiment) -> None:
-    assert not evaluate_system(NirCopy(), unet.data, EvalView(size=32), metrics=("PSNR",)).cost
-    native = evaluate_system(unet.method.build(), unet.data, EvalView(size=None), metrics=("PSNR",))
+    assert not evaluate_method(NirCopy(), unet.data, EvalView(size=32), metrics=("PSNR",)).cost
+    native = evaluate_method(unet.method.build(), unet.data, EvalView(size=None), metrics=("PSNR",))
     assert not native.cost

@@ -19,7 +19,7 @@ from crosschroma.datasets.loading.views import EvalView
 from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments.artifacts import run_file
 from crosschroma.experiments.evaluation.baselines import NirCopy
-from crosschroma.experiments.evaluation.evaluate import evaluate, evaluate_system, score_folder
+from crosschroma.experiments.evaluation.evaluate import evaluate, evaluate_method, score_folder
 from crosschroma.experiments.evaluation.picture_folder import match_pictures
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.metrics import lpips as lpips_metric
@@ -97,7 +97,7 @@ ALL_FLAT = {key: f"{index + 1}.png" for index, key in enumerate(KEYS)}
 
 def test_a_method_scores_as_its_saved_pictures(tmp_path: Path) -> None:
     save_pictures(tmp_path, ALL_FLAT)
-    live = evaluate_system(Tint(), Noise(), VIEW, metrics=QUICK)
+    live = evaluate_method(Tint(), Noise(), VIEW, metrics=QUICK)
     saved = score_folder(tmp_path, Noise(), VIEW, method="tint", metrics=QUICK)
     assert live.rows == saved.rows
     assert live.metric_protocol == saved.metric_protocol
@@ -120,7 +120,7 @@ def test_native_sizes_need_no_common_size() -> None:
 
 
 def test_run_file_holds_what_its_numbers_need(tmp_path: Path) -> None:
-    run = evaluate_system(NirCopy(), Noise(), VIEW, kind="baseline", metrics=(*QUICK, "LPIPS-vgg"))
+    run = evaluate_method(NirCopy(), Noise(), VIEW, kind="baseline", metrics=(*QUICK, "LPIPS-vgg"))
     path = tmp_path / "row.json"
     run.save(path)
     loaded = run_file.load(path)
@@ -140,10 +140,10 @@ def test_a_chosen_few_metrics_do_not_load_lpips(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_trained_system_counts_only_what_it_ships(unet: Experiment) -> None:
-    system = unet.method.build().train()
-    run = evaluate_system(system, unet.data, unet.eval_view, metrics=("PSNR",))
-    assert run.parameters == system.parameter_counts()["generator"]
-    assert not system.training
+    method = unet.method.build().train()
+    run = evaluate_method(method, unet.data, unet.eval_view, metrics=("PSNR",))
+    assert run.parameters == method.parameter_counts()["generator"]
+    assert not method.training
     assert (run.method, run.domain, run.dataset) == ("unet", "nir", "scenes")
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from crosschroma.datasets.base.adapter import Adapter
 from crosschroma.datasets.scenes.adapter import Scenes
-from crosschroma.datasets.unknown_data import Elsewhere
+from crosschroma.datasets.unknown_data import UnknownData
 from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import checkpoint, run_file
-from crosschroma.experiments.evaluation.evaluate import evaluate_system
+from crosschroma.experiments.evaluation.evaluate import evaluate_method
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.experiments.settings import to_plain
 from crosschroma.experiments.training.engine import fit
@@ -38,9 +38,9 @@ def run_of(
 
 
 def test_validation_images_are_scored_apart(unet: Experiment) -> None:
-    system = unet.method.build()
+    method = unet.method.build()
     tested, kept_out = (
-        evaluate_system(system, unet.data, unet.eval_view, split=split, metrics=("PSNR",))
+        evaluate_method(method, unet.data, unet.eval_view, split=split, metrics=("PSNR",))
         for split in ("test", "validation")
     )
     keys = [row["key"] for row in kept_out.rows]
@@ -82,7 +82,7 @@ def test_each_seed_and_split_has_its_file(
     [
         (Scenes(size=32), ["--dataset", "vcip"], "leave --dataset and --boxes out"),
         (Vcip(fold=None), [], "trained on all of vcip-clean train: no validation images"),
-        (Elsewhere(known_as="COCO"), ["--dataset", "scenes"], "leave --dataset"),
+        (UnknownData(known_as="COCO"), ["--dataset", "scenes"], "leave --dataset"),
     ],
     ids=["another dataset's", "none kept out", "weights of others"],
 )

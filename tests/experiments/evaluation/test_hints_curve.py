@@ -44,10 +44,10 @@ class Obedient(Zhang17):
 
 
 def trained_as(unet: Experiment, config: Zhang17.Config, cls: type = Obedient) -> Trained:
-    system = cls(config)
-    system.seen = []
+    method = cls(config)
+    method.seen = []
     experiment = replace(unet, name="tiny", method=config)
-    return Trained(system, experiment, 1, 1, 0.0, [], "0" * 64, Path("last.pt"))
+    return Trained(method, experiment, 1, 1, 0.0, [], "0" * 64, Path("last.pt"))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_psnr_rises_with_points_up_to_the_truth(obedient: Trained) -> None:
 
 def test_global_hints_are_given_one_at_a_time_and_without_points(obedient: Trained) -> None:
     measured(obedient, batch_size=100, images=1)
-    [batch] = obedient.system.seen
+    [batch] = obedient.method.seen
     assert set(batch) == {"key", "gray", "hints", "global_hints"}
     given = batch["global_hints"][:, [313, 315]].tolist()
     assert given == [[0, 0]] * 5 + [[1, 0], [0, 1]]
@@ -82,7 +82,7 @@ def test_global_hints_are_given_one_at_a_time_and_without_points(obedient: Train
 
 def test_more_points_are_the_fewer_ones_and_further(obedient: Trained) -> None:
     measured(obedient, batch_size=100, images=1)
-    masks = obedient.system.seen[0]["hints"][:4, 2]
+    masks = obedient.method.seen[0]["hints"][:4, 2]
     assert masks.sum((1, 2))[:2].tolist() == [0, 16]
     for fewer, more in pairwise(masks):
         assert bool((more >= fewer).all())
@@ -97,15 +97,15 @@ def test_as_many_points_are_revealed_as_are_named(
         lambda ab, hint, *more: hint.add_(1),
     )
     measured(obedient, batch_size=100, images=1)
-    shown = obedient.system.seen[0]["hints"][:4, 0, 0, 0]
+    shown = obedient.method.seen[0]["hints"][:4, 0, 0, 0]
     assert shown.tolist() == [0, 1, 4, 30]
 
 
 def test_places_depend_on_seed_and_image_alone(obedient: Trained) -> None:
     def masks(**settings) -> dict[str, torch.Tensor]:
-        obedient.system.seen = []
+        obedient.method.seen = []
         curve = measured(obedient, batch_size=100, **settings)
-        planes = [batch["hints"][1, 2] for batch in obedient.system.seen]
+        planes = [batch["hints"][1, 2] for batch in obedient.method.seen]
         return dict(zip([row["key"] for row in curve.rows], planes, strict=True))
 
     one, first = masks(), masks(images=1)
@@ -155,7 +155,7 @@ def test_settings_are_checked(obedient: Trained, settings: dict, text: str) -> N
 
 def test_a_method_without_hints_is_refused(unet: Experiment) -> None:
     trained = replace(
-        trained_as(unet, Zhang17.Config(width=8)), system=UNet.Config(width=4, levels=2).build()
+        trained_as(unet, Zhang17.Config(width=8)), method=UNet.Config(width=4, levels=2).build()
     )
     with pytest.raises(UserError, match="unet takes no hints"):
         measured(trained)

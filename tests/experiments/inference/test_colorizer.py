@@ -18,7 +18,7 @@ from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.palette import Palette
 from crosschroma.models.base.domain import output_to_rgb
-from crosschroma.models.base.generator import GeneratorSystem
+from crosschroma.models.base.generator import GeneratorMethod
 from crosschroma.models.color.hint_points import HintPoint
 from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.unet import UNet
@@ -36,14 +36,14 @@ def colorizer(domain: str, size: int | None = 64, **options) -> Colorizer:
     return Colorizer(UNet.Config(domain=domain, width=4, levels=3).build(), size, **options)
 
 
-class Tint(GeneratorSystem):
+class Tint(GeneratorMethod):
     """ab of one value everywhere, or the given hints; NIR as it is."""
 
     name = "tint"
     takes_hints = True
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         domain: str = "gray"
 
     def __init__(self, config: Config) -> None:
@@ -80,7 +80,7 @@ def test_at_its_own_size_it_is_the_system(domain: str) -> None:
     )
     batch = Batch(key=["a"], **{domain: torch.from_numpy(plane)[None, None]})
     with torch.no_grad():
-        rgb = colorize.colors.system.colorize(batch)[0].permute(1, 2, 0)
+        rgb = colorize.colors.method.colorize(batch)[0].permute(1, 2, 0)
     assert np.abs(colorize(image).astype(float) - 255 * rgb.numpy()).max() <= 0.51
 
 
@@ -307,16 +307,16 @@ def test_hints_are_obeyed_under_a_palette() -> None:
 def test_a_picture_is_painted_once_for_several_sizes() -> None:
     colorize = colorizer("gray")
     image = picture(200, 300)
-    seen = colorize.look(image)
-    colors = colorize.paint(seen)
-    assert np.array_equal(colorize.develop(seen, colors), colorize(image))
+    seen = colorize.prepare(image)
+    colors = colorize.predict(seen)
+    assert np.array_equal(colorize.render(seen, colors), colorize(image))
     small = seen.shrunk(75)
     assert small.plane.shape[-2:] == (50, 75)
     assert seen.shrunk(300) is seen
-    shown = colorize.develop(small, colors)
+    shown = colorize.render(small, colors)
     whole = np.array(Image.fromarray(colorize(image)).resize((75, 50), Image.Resampling.BOX))
     assert np.abs(shown.astype(int) - whole).mean() < 2
-    assert np.array_equal(colorize.given(seen), colorize.given(image))
+    assert np.array_equal(colorize.shown_input(seen), colorize.shown_input(image))
 
 
 def test_suggestions_come_from_the_place_that_was_asked_for() -> None:
@@ -327,7 +327,7 @@ def test_suggestions_come_from_the_place_that_was_asked_for() -> None:
 
     colorize = Colorizer(Namer(Tint.Config()), 50)
     assert colorize.suggests
-    seen = colorize.look(np.full((100, 200), 128, np.uint8))
+    seen = colorize.prepare(np.full((100, 200), 128, np.uint8))
     hint = HintPoint(x=0, y=0, a=0, b=0, size=1)
     assert colorize.suggest(seen, 150.2, 41, [hint]) == [(75, 20, (50, 100))]
     assert colorize.suggest(seen, 199.4, 99.4, [hint]) == [(99, 49, (50, 100))]
@@ -340,12 +340,12 @@ def test_suggestions_come_from_the_place_that_was_asked_for() -> None:
 
 def test_what_is_given_is_shown() -> None:
     image = picture(40, 40)
-    shown = colorizer("gray").given(image)
+    shown = colorizer("gray").shown_input(image)
     assert np.ptp(shown.astype(int), axis=2).max() <= 1
     difference = lab_from_uint8(shown)[..., 0] - lab_from_uint8(image)[..., 0]
     assert np.abs(difference).max() < 1
     plane = image[..., 0]
-    assert np.array_equal(colorizer("nir").given(plane), np.repeat(plane[..., None], 3, 2))
+    assert np.array_equal(colorizer("nir").shown_input(plane), np.repeat(plane[..., None], 3, 2))
 
 
 def test_a_method_that_needs_both_planes_is_refused() -> None:

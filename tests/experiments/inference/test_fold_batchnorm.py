@@ -128,12 +128,12 @@ def test_timms_norm_keeps_its_activation() -> None:
         Pix2Pix.Config(domain="gray", width=4, levels=5),
         EncoderUNet.Config(width=4, encoder="resnet18"),
     ],
-    ids=lambda config: type(config).system.name,
+    ids=lambda config: type(config).method_class.name,
 )
 def test_generators_lose_every_norm_and_no_digit(config) -> None:
     torch.manual_seed(0)
     generator = config.build().generator
-    if config.system is Pix2Pix:
+    if config.method_class is Pix2Pix:
         init_normal(generator)
     lively(generator)
     before = copy.deepcopy(generator.state_dict())

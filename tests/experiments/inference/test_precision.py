@@ -125,8 +125,8 @@ def test_few_sizes_are_compiled_and_the_others_not(monkeypatch: pytest.MonkeyPat
 def test_compiled_weights_are_laid_out_for_the_cpu() -> None:
     """Not so where ``freezing`` is an option of ``torch.compile``: then convolutions are ATen's."""
     torch.manual_seed(0)
-    system = Pix2Pix.Config(domain="gray", width=8, levels=3, discriminator_width=4).build()
-    colors = MethodColors(system).eval()
+    method = Pix2Pix.Config(domain="gray", width=8, levels=3, discriminator_width=4).build()
+    colors = MethodColors(method).eval()
     plane = torch.rand(1, 1, 64, 64)
     way = compiled(colors, plane)
     with torch.profiler.profile() as profile:
@@ -138,8 +138,8 @@ def test_compiled_weights_are_laid_out_for_the_cpu() -> None:
 
 
 def test_a_colorizer_in_another_precision_is_another_one() -> None:
-    system = UNet.Config(domain="gray", width=8, levels=3).build()
-    exact = Colorizer(system, 64)
+    method = UNet.Config(domain="gray", width=8, levels=3).build()
+    exact = Colorizer(method, 64)
     levels = np.random.default_rng(0).integers(0, 256, (90, 80), np.uint8)
     before = exact(levels)
     quick = exact.at("bfloat16", silent)

@@ -61,9 +61,9 @@ def test_fewer_images_than_features_is_no_obstacle() -> None:
     flat = torch.zeros(3, 40).double()
     flat[:, :2] = torch.tensor([[0.0, 0], [2, 0], [0, 2]])
     moved = flat.roll(2, dims=1)  # into two other dimensions: nothing shared
-    spread = 2 * flat.var(0).sum().item()
+    evenly_spaced = 2 * flat.var(0).sum().item()
     means = (flat.mean(0) - moved.mean(0)).square().sum().item()
-    assert frechet_distance(flat, moved) == pytest.approx(means + spread)
+    assert frechet_distance(flat, moved) == pytest.approx(means + evenly_spaced)
     assert frechet_distance(flat, flat) == pytest.approx(0, abs=1e-12)
 
 

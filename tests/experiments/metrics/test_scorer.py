@@ -21,7 +21,7 @@ from crosschroma.experiments.metrics.definitions import METRICS, metric_of, prot
 from crosschroma.experiments.metrics.image import MetricUnavailableError
 from crosschroma.experiments.metrics.scorer import Scorer, eight_bits, merge_rows, summarize
 from crosschroma.losses import lpips as lpips_loss
-from crosschroma.losses.pretrained.published_weights import Published, sha256
+from crosschroma.losses.pretrained.published_weights import PublishedFile, sha256
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
@@ -290,7 +290,7 @@ def test_lpips_takes_the_backbone_from_its_file(
     """With the hash of a stand-in file: the network holds that file's weights and measures."""
     path = tmp_path / "checkpoints" / lpips_loss.BACKBONES["alex"].file
     random_alexnet(path)
-    backbone = Published(path.name, sha256(path)[:8])
+    backbone = PublishedFile(path.name, sha256(path)[:8])
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setitem(lpips_loss.BACKBONES, "alex", backbone)
     lpips_metric.load.cache_clear()

@@ -25,9 +25,9 @@ def test_recipes_differ_by_the_method_alone(recipe: str) -> None:
 
 
 def test_every_gray_method_is_there() -> None:
-    methods = {recipe.method.system.name for recipe in RECIPES.values()}
+    methods = {recipe.method.method_class.name for recipe in RECIPES.values()}
     others = (recipe_list.load(name) for name in recipe_list.names() if name not in RECIPES)
-    gray = {other.method.system.name for other in others if domain(other.method) == "gray"}
+    gray = {other.method.method_class.name for other in others if domain(other.method) == "gray"}
     assert methods == gray | {"colormamba"}
     assert all(domain(recipe.method) == "gray" for recipe in RECIPES.values())
 

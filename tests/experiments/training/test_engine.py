@@ -136,7 +136,7 @@ def test_pix2pix_trains_in_two_processes(pix2pix: Experiment, tmp_path: Path) ->
     noted = checkpoint.load(tmp_path / "two" / checkpoint.BEST)
     trained = checkpoint.load_trained(tmp_path / "two")
     scored = evaluate(
-        trained.system.colorize,
+        trained.method.colorize,
         pix2pix.data.split("validation"),
         pix2pix.eval_view,
         metrics=("PSNR",),
@@ -165,7 +165,7 @@ def test_accumulated_micro_batches_equal_one_batch(unet: Experiment, tmp_path: P
 def test_shipped_weights_are_the_average(pix2pix: Experiment, tmp_path: Path) -> None:
     fit(pix2pix, tmp_path, ALONE)
     state = state_of(tmp_path)
-    shipped = checkpoint.load_trained(tmp_path, "last").system.networks()["generator"].state_dict()
+    shipped = checkpoint.load_trained(tmp_path, "last").method.networks()["generator"].state_dict()
     own = state["networks"]["generator"]
     average = {name: state["average"]["generator"][f"module.{name}"] for name in own}
     assert_same(dict(shipped), average)

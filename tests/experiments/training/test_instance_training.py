@@ -43,11 +43,11 @@ def test_resumed_is_bit_identical(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_trained_run_uses_the_boxes_that_the_data_has(whole: Path) -> None:
-    system = checkpoint.load_trained(whole, "last").system
+    method = checkpoint.load_trained(whole, "last").method
     seen = []
-    system.get_submodule("instance").register_forward_pre_hook(lambda m, x: seen.append(len(x[0])))
+    method.get_submodule("instance").register_forward_pre_hook(lambda m, x: seen.append(len(x[0])))
     source = STAGED.data.split("test")
-    evaluate(system.colorize, source, STAGED.eval_view, metrics=("PSNR",))
+    evaluate(method.colorize, source, STAGED.eval_view, metrics=("PSNR",))
     boxes = [len(source.load(index)["boxes"]) for index in range(len(source))]
     assert seen
     assert seen == [count for count in boxes if count]

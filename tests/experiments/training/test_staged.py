@@ -14,7 +14,7 @@ import pytest
 import torch
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.datasets.loading.views import EvalView, TrainView
-from crosschroma.datasets.mixtures.pairs_and_photos import Joined
+from crosschroma.datasets.mixtures.pairs_and_photos import PairsAndPhotos
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import checkpoint, run_file, weights_file
@@ -48,7 +48,7 @@ def staged() -> Experiment:
             fusion_width=4,
             ensemble="none",
         ),
-        data=Joined(pairs=tiny, photos=replace(tiny, scene_seed=1, count_train=6)),
+        data=PairsAndPhotos(pairs=tiny, photos=replace(tiny, scene_seed=1, count_train=6)),
         train_view=TrainView(size=32),
         eval_view=EvalView(size=32),
         training=Training(
@@ -199,7 +199,7 @@ def test_shipped_weights_have_all_outputs_and_no_folder(whole: Path, tmp_path: P
     told = weights_file.load_any(file, output="gray_as_nir")
     assert told.output == "gray_as_nir"
     data = told.experiment.data
-    assert isinstance(data, Joined)
+    assert isinstance(data, PairsAndPhotos)
     assert (data.root, data.pairs.root, data.photos.root) == (None, None, None)
     colored = Colorizer.load(file, output="fused_gray")(np.full((33, 40), 90, np.uint8))
     assert colored.shape == (33, 40, 3)
@@ -209,7 +209,7 @@ def test_a_run_goes_on_where_its_photographs_have_moved(whole: Path, tmp_path: P
     experiment, run = staged(), tmp_path / "run"
     shutil.copytree(whole, run)
     data = experiment.data
-    assert isinstance(data, Joined)
+    assert isinstance(data, PairsAndPhotos)
     moved = replace(data, photos=replace(data.photos, root=tmp_path))
     fit(replace(experiment, data=moved), run, ALONE, resume=True)
     other = replace(data, photos=replace(data.photos, scene_seed=2))

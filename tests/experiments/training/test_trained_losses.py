@@ -38,10 +38,10 @@ def test_resumed_is_bit_identical_and_nothing_of_it_is_saved(
     saved = {tuple(x.shape) for net in state["networks"].values() for x in net.values()}
     assert not shapes & saved
     monkeypatch.setenv("CROSSCHROMA_DATA", str(tmp_path))  # evaluation asks for no weights
-    system = from_plain(state["experiment"], Experiment).method.build()
-    system.generator.load_state_dict(state["networks"]["generator"])
+    method = from_plain(state["experiment"], Experiment).method.build()
+    method.generator.load_state_dict(state["networks"]["generator"])
     gray = torch.rand(1, 1, 32, 32)
-    assert system.eval().colorize({"key": ["a"], "gray": gray}).isfinite().all()
+    assert method.eval().colorize({"key": ["a"], "gray": gray}).isfinite().all()
 
 
 def test_without_its_weights_a_run_does_not_start(

@@ -105,7 +105,7 @@ def test_a_hint_colours_its_place_and_nothing_else(client: TestClient, place: st
 def test_large_pictures_are_shown_small_and_saved_large(studio: Studio) -> None:
     studio.max_pixels = 10**6
     token = studio.open("wide.png", png(60, 2048))
-    assert studio.look(token, 0)["view"] == [1024, 30]
+    assert studio.prepare(token, 0)["view"] == [1024, 30]
     assert pixels(studio.colored(token, 0, [])).shape == (30, 1024, 3)
     assert pixels(studio.saved(token, 0, [])).shape == (60, 2048, 3)
 
@@ -215,12 +215,12 @@ def test_what_is_no_picture_is_named_without_our_folders(
 
 def test_pictures_are_forgotten_the_oldest_first(studio: Studio) -> None:
     first, *rest = (studio.open(f"{number}.png", png()) for number in range(3))
-    studio.look(first, 0)
+    studio.prepare(first, 0)
     newest = studio.open("new.png", png())
     for token in (first, rest[1], newest):
-        studio.look(token, 0)
+        studio.prepare(token, 0)
     with pytest.raises(GoneError):
-        studio.look(rest[0], 0)
+        studio.prepare(rest[0], 0)
     studio.max_all_pixels = 25_000
     last = studio.open("last.png", png())
     assert list(studio._opened) == [newest, last]

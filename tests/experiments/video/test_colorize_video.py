@@ -25,7 +25,7 @@ from crosschroma.experiments.video.colorize_video import (
 from crosschroma.experiments.video.optical_flow import _seen, motion
 from crosschroma.experiments.video.stabilize import Steady
 from crosschroma.experiments.video.warp_error import WarpError
-from crosschroma.models.base.generator import GeneratorSystem
+from crosschroma.models.base.generator import GeneratorMethod
 from crosschroma.models.color.hint_points import HintPoint
 from PIL import Image
 
@@ -56,13 +56,13 @@ def scene(step: int) -> tuple[np.ndarray, np.ndarray]:
     return plane, np.where(inside[..., None], [60.0, 40.0], [-40.0, 30.0]).astype(np.float32)
 
 
-class Moody(GeneratorSystem):
+class Moody(GeneratorMethod):
     """Changes its mind with every frame: one ab for a frame, by its mean level."""
 
     name = "moody"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(GeneratorSystem.Config):
+    class Config(GeneratorMethod.Config):
         domain: str = "gray"
 
     def __init__(self, config: Config) -> None:
@@ -352,7 +352,7 @@ def test_an_interrupted_video_is_finished_to_the_byte(tmp_path: Path) -> None:
     colorizer = moody()
     report = colorize_video(colorizer, source, target, options)
     assert report.resumed == 6
-    assert colorizer.colors.system.calls == 4
+    assert colorizer.colors.method.calls == 4
     assert target.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert report.flicker == whole.flicker
     assert not (tmp_path / "out.mp4.parts").exists()
@@ -399,7 +399,7 @@ def test_a_full_disk_at_the_end_loses_nothing(
     assert target.read_text() == "old"
     colorizer = moody()
     assert colorize_video(colorizer, source, target).resumed == 10
-    assert colorizer.colors.system.calls == 0
+    assert colorizer.colors.method.calls == 0
     assert len(frames_of(target)) == 10
 
 

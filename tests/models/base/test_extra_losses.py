@@ -77,37 +77,37 @@ def test_pixels_that_do_not_count(batch: Batch, output: Tensor) -> None:
         torch.testing.assert_close(term.value, clean[name], rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", [UNet, Pix2Pix, EncoderUNet])
+@pytest.mark.parametrize("cls", [UNet, Pix2Pix, EncoderUNet])
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_a_perceptual_loss_beside_a_methods_own(
-    method: type, domain: str, batch: Batch, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+    cls: type, domain: str, batch: Batch, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Built without the weights, loaded where training starts; its gradient reaches the output."""
     monkeypatch.setenv("CROSSCHROMA_DATA", str(shared_data))
     extra = ExtraLosses(perceptual=0.5, backbone="squeezenet1_0", layers=(("conv1", 1.0),))
-    config = replace(method.Config(domain=domain).smoke(), extra=extra)
+    config = replace(cls.Config(domain=domain).smoke(), extra=extra)
     assert "loss on squeezenet1_0: imagenet" in config.learnt_from
     torch.manual_seed(0)
-    system = config.build()
-    own = {id(p) for network in system.networks().values() for p in network.parameters()}
-    assert {id(p) for p in system.parameters()} == own
-    system.eval().colorize(batch)
+    method = config.build()
+    own = {id(p) for network in method.networks().values() for p in network.parameters()}
+    assert {id(p) for p in method.parameters()} == own
+    method.eval().colorize(batch)
     with pytest.raises(UserError, match=r"call load\(\)"):
-        terms_of(system, batch)
-    assert "perceptual loss on squeezenet1_0" in system.load_losses()
-    terms = terms_of(system, batch)
+        terms_of(method, batch)
+    assert "perceptual loss on squeezenet1_0" in method.load_losses()
+    terms = terms_of(method, batch)
     name = next(name for name in terms if name.endswith("perceptual"))
     assert terms[name].weight == 0.5
     terms[name].value.backward()
-    reached = [p.grad is not None and p.grad.any() for p in system.generator.parameters()]
+    reached = [p.grad is not None and p.grad.any() for p in method.generator.parameters()]
     assert sum(reached) > len(reached) / 2
-    assert total(terms_of(system, batch), 0).isfinite()
+    assert total(terms_of(method, batch), 0).isfinite()
 
 
-def terms_of(system, batch: Batch):
-    if isinstance(system, Pix2Pix):
-        return system.content(system.predict(batch), batch)
-    return system.losses(batch)
+def terms_of(method, batch: Batch):
+    if isinstance(method, Pix2Pix):
+        return method.content(method.predict(batch), batch)
+    return method.losses(batch)
 
 
 def test_a_negative_weight_is_named() -> None:

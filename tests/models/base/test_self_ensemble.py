@@ -48,8 +48,8 @@ def test_half_size_counts_by_cells() -> None:
         return seen if image.shape[-1] == 12 else torch.zeros_like(image)
 
     cells = F.avg_pool2d(self_ensemble(network, IMAGE, "scales"), 4)[..., 1:-1, 1:-1]
-    spread = F.interpolate(F.avg_pool2d(seen, 2) / 2, scale_factor=4, mode="bilinear")
-    torch.testing.assert_close(cells, F.avg_pool2d(spread, 4)[..., 1:-1, 1:-1])
+    evenly_spaced = F.interpolate(F.avg_pool2d(seen, 2) / 2, scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(cells, F.avg_pool2d(evenly_spaced, 4)[..., 1:-1, 1:-1])
 
 
 @pytest.mark.parametrize("config", [EncoderUNet.Config(domain="nir"), CoColor.Config()])

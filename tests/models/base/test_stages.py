@@ -29,7 +29,7 @@ def test_rates_are_those_of_the_stages_over_the_first() -> None:
 
 
 def test_a_system_in_stages_answers_by_its_schedule() -> None:
-    """Before the answers of the system that it is besides."""
+    """Before the answers of the method that it is besides."""
 
     class Plain:
         def schedule_part(self, index: int, steps: int) -> range:

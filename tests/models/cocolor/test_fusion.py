@@ -42,9 +42,9 @@ def test_one_weight_serves_all_three_channels() -> None:
     disturbed(fusion)
     share = (fusion("a", rgb, planes) - rgb[1]) / (rgb[0] - rgb[1])
     clear = ((rgb[0] - rgb[1]).abs() > 0.05).all(1)
-    spread = (share.amax(1) - share.amin(1))[clear]
-    assert len(spread) > 50
-    assert spread.max() < 1e-3
+    evenly_spaced = (share.amax(1) - share.amin(1))[clear]
+    assert len(evenly_spaced) > 50
+    assert evenly_spaced.max() < 1e-3
 
 
 def test_heads_have_weights_of_their_own() -> None:

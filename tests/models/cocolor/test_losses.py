@@ -5,13 +5,13 @@ import torch
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.structural import chord_loss
 from crosschroma.models.cocolor.losses import LossWeights
-from crosschroma.models.cocolor.paths import Painted
+from crosschroma.models.cocolor.paths import PathResult
 
 
 def test_consistency_is_the_distance_of_the_results_and_the_angle_of_the_features() -> None:
     feature = torch.rand(2, 5, 3, 3) + 0.1
-    one = Painted(torch.full((2, 3, 8, 8), 0.2), torch.zeros(2, 1, 8, 8), feature)
-    two = Painted(torch.full((2, 3, 8, 8), 0.7), torch.zeros(2, 1, 8, 8), 3 * feature)
+    one = PathResult(torch.full((2, 3, 8, 8), 0.2), torch.zeros(2, 1, 8, 8), feature)
+    two = PathResult(torch.full((2, 3, 8, 8), 0.7), torch.zeros(2, 1, 8, 8), 3 * feature)
     terms = LossWeights(weight_pixel_consistency=0.5).consistency_terms("nir", one, two)
     assert terms["pixel_nir"].value.item() == pytest.approx(0.5)
     assert terms["pixel_nir"].weight == 0.5

@@ -6,7 +6,7 @@ from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.cocolor.method import CoColor
-from crosschroma.models.cocolor.paths import PATHS, Colorizer, painted, with_luminance
+from crosschroma.models.cocolor.paths import PATHS, PathColorizer, painted, with_luminance
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
@@ -36,7 +36,7 @@ def test_the_paths_are_the_four_of_the_paper() -> None:
 @pytest.mark.parametrize("domain", ["nir", "gray"])
 def test_a_method_on_a_path_colours_as_it_does_alone(kind: str, domain: str) -> None:
     torch.manual_seed(0)
-    colorizer = Colorizer(CONFIGS[kind](domain), domain).eval()  # pyright: ignore
+    colorizer = PathColorizer(CONFIGS[kind](domain), domain).eval()  # pyright: ignore
     given = plane()
     result = painted(domain, *colorizer(given)[:1], given, None)  # pyright: ignore
     alone = colorizer.system.colorize(Batch(key=["a", "b"], **{domain: given}))  # pyright: ignore
@@ -46,7 +46,7 @@ def test_a_method_on_a_path_colours_as_it_does_alone(kind: str, domain: str) -> 
 @pytest.mark.parametrize("kind", ["unet", "encoder_unet"])
 def test_the_coarsest_map_is_shown_and_can_be_changed(kind: str) -> None:
     torch.manual_seed(0)
-    colorizer = Colorizer(CONFIGS[kind]("nir"), "nir").eval()
+    colorizer = PathColorizer(CONFIGS[kind]("nir"), "nir").eval()
     given = plane()
     output, feature = colorizer(given)
     assert colorizer.coarsest is not None
@@ -59,13 +59,13 @@ def test_the_coarsest_map_is_shown_and_can_be_changed(kind: str) -> None:
 
 
 def test_a_generator_that_hides_its_maps_has_none() -> None:
-    colorizer = Colorizer(CONFIGS["pix2pix"]("gray"), "gray").eval()
+    colorizer = PathColorizer(CONFIGS["pix2pix"]("gray"), "gray").eval()
     assert colorizer.coarsest is None
     assert colorizer(plane())[1] is None
 
 
 def test_gray_paths_take_their_luminance_from_the_plane_they_were_given() -> None:
-    colorizer = Colorizer(CONFIGS["unet"]("gray"), "gray").eval()
+    colorizer = PathColorizer(CONFIGS["unet"]("gray"), "gray").eval()
     given = plane()
     rgb = painted("gray", colorizer(given)[0], given, None).rgb
     assert (rgb_to_lab(rgb)[:, :1] - 100 * given).abs().max() < 0.1
@@ -90,7 +90,7 @@ def test_luminance_is_replaced_and_ab_stays() -> None:
 
 def test_what_cannot_be_a_colorizer_is_named() -> None:
     with pytest.raises(UserError, match="colorizer for nir is a unet for gray"):
-        Colorizer(CONFIGS["unet"]("gray"), "nir")
+        PathColorizer(CONFIGS["unet"]("gray"), "nir")
     nested = CoColor.Config().smoke()
     with pytest.raises(UserError, match="cocolor is not one generator"):
-        Colorizer(nested, "nir")
+        PathColorizer(nested, "nir")

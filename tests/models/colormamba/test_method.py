@@ -16,7 +16,7 @@ from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.hsv import STRETCH_FLOOR, stretched
 from crosschroma.losses.terms import Terms, total
-from crosschroma.models.colormamba.method import ColorMamba, ColorMambaReleased, ColorMambaSystem
+from crosschroma.models.colormamba.method import ColorMamba, ColorMambaMethod, ColorMambaReleased
 from crosschroma.models.colormamba.networks import ColorMambaGenerator, Design, laplacian
 from torch import Tensor, nn
 
@@ -31,8 +31,8 @@ ABLATIONS = {
 }
 
 
-def tiny(method: type[ColorMambaSystem], **changes: Any) -> ColorMambaSystem:
-    """A narrow system, always of the same weights; ``changes`` are of the design."""
+def tiny(method: type[ColorMambaMethod], **changes: Any) -> ColorMambaMethod:
+    """A narrow method, always of the same weights; ``changes`` are of the design."""
     torch.manual_seed(0)
     config = method.Config().smoke()
     return replace(config, design=replace(config.design, **changes)).build()
@@ -54,12 +54,12 @@ def noise(count: int, height: int = 64, width: int = 64) -> Tensor:
     return torch.rand(count, 1, height, width, generator=torch.Generator().manual_seed(1))
 
 
-def train(system: ColorMambaSystem, steps: int = 1) -> SimpleNamespace:
+def train(method: ColorMambaMethod, steps: int = 1) -> SimpleNamespace:
     """Train on two images: terms by step, weights, and by optimiser updates and gradients.
 
     The engine's side of a step, without an engine.
     """
-    batch, optimizers = make_batch(2, 64, 64), system.optimizers()
+    batch, optimizers = make_batch(2, 64, 64), method.optimizers()
     log = SimpleNamespace(terms=[], weights={}, updates=Counter(), reached={})
 
     def backward(terms: Terms, optimizer: str) -> None:
@@ -68,7 +68,7 @@ def train(system: ColorMambaSystem, steps: int = 1) -> SimpleNamespace:
         log.weights |= {name: term.weight for name, term in terms.items()}
 
     def update(optimizer: str) -> None:
-        own = system.get_submodule(optimizer).named_parameters()
+        own = method.get_submodule(optimizer).named_parameters()
         log.reached[optimizer] = {name for name, p in own if p.grad is not None and p.grad.any()}
         log.updates[optimizer] += 1
         optimizers[optimizer].step()
@@ -77,15 +77,15 @@ def train(system: ColorMambaSystem, steps: int = 1) -> SimpleNamespace:
     @contextmanager
     def frozen(*networks: str) -> Iterator[None]:
         for name in networks:
-            system.get_submodule(name).requires_grad_(False)
+            method.get_submodule(name).requires_grad_(False)
         yield
         for name in networks:
-            system.get_submodule(name).requires_grad_(True)
+            method.get_submodule(name).requires_grad_(True)
 
     step = SimpleNamespace(index=0, backward=backward, update=update, frozen=frozen)
     for _ in range(steps):
         log.terms.append({})
-        system.train().training_step(batch, step)
+        method.train().training_step(batch, step)
     return log
 
 
@@ -193,7 +193,7 @@ def test_gain_and_offset_of_nir_reach_the_released_networks_by_brightness_alone(
 
 
 @torch.no_grad()
-def planes_of_large_weights(method: type[ColorMambaSystem]) -> tuple[Tensor, Tensor]:
+def planes_of_large_weights(method: type[ColorMambaMethod]) -> tuple[Tensor, Tensor]:
     """HSV and RGB of heads that press against the limits."""
     generator = tiny(method).generator.eval()
     for head in (generator.hsv.head, generator.rgb.head):
@@ -217,14 +217,14 @@ def test_released_hsv_planes_lie_between_minus_one_and_one() -> None:
 
 
 def test_no_chroma_has_finite_gradients() -> None:
-    system = tiny(ColorMamba)
-    for parameter in system.generator.hsv.head.parameters():
+    method = tiny(ColorMamba)
+    for parameter in method.generator.hsv.head.parameters():
         nn.init.zeros_(parameter)
-    hsv, rgb = system.generator(noise(1))
+    hsv, rgb = method.generator(noise(1))
     assert not hsv[:, :2].any()
     (hsv.sum() + rgb.sum()).backward()
-    assert all(p.grad.isfinite().all() for p in system.generator.parameters() if p.grad is not None)
-    assert system.generator.hsv.head.weight.grad.any()
+    assert all(p.grad.isfinite().all() for p in method.generator.parameters() if p.grad is not None)
+    assert method.generator.hsv.head.weight.grad.any()
 
 
 def test_the_rgb_network_is_guided_by_every_map_and_plane_of_the_hsv_network() -> None:
@@ -236,12 +236,12 @@ def test_the_rgb_network_is_guided_by_every_map_and_plane_of_the_hsv_network() -
     assert all(guide.grad is not None and guide.grad.any() for guide in guides)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("cls", METHODS)
 @pytest.mark.parametrize("size", [(1, 1), (45, 67), (130, 33)])
 @torch.no_grad()
-def test_any_size_comes_back_in_colour(method: type, size: tuple[int, int]) -> None:
-    system = tiny(method).eval()
-    rgb = system.colorize(make_batch(1, *size))
+def test_any_size_comes_back_in_colour(cls: type, size: tuple[int, int]) -> None:
+    method = tiny(cls).eval()
+    rgb = method.colorize(make_batch(1, *size))
     assert rgb.shape == (1, 3, *size)
     assert rgb.isfinite().all()
 
@@ -250,8 +250,8 @@ def test_any_size_comes_back_in_colour(method: type, size: tuple[int, int]) -> N
 def test_gray_keeps_its_luminance() -> None:
     torch.manual_seed(0)
     batch = make_batch(1, 45, 67)
-    system = replace(ColorMamba.Config().smoke(), domain="gray").build().eval()
-    rgb = system.colorize(batch)
+    method = replace(ColorMamba.Config().smoke(), domain="gray").build().eval()
+    rgb = method.colorize(batch)
     assert rgb.shape == (1, 3, 45, 67)
     assert (rgb_to_lab(rgb)[:, :1] - 100 * batch["gray"]).abs().max() < 0.1
 
@@ -269,51 +269,51 @@ def test_an_image_is_coloured_alike_alone_and_beside_another(method: type) -> No
 
 @pytest.mark.parametrize("change", ABLATIONS.values(), ids=ABLATIONS)
 def test_ablations_are_smaller_and_train_all_that_they_keep(change: dict[str, Any]) -> None:
-    system = tiny(ColorMamba, **change)
-    assert parameters(system.generator) < parameters(tiny(ColorMamba).generator)
-    reached = train(system).reached
-    assert reached.keys() == system.networks().keys()
-    for name, network in system.networks().items():
+    method = tiny(ColorMamba, **change)
+    assert parameters(method.generator) < parameters(tiny(ColorMamba).generator)
+    reached = train(method).reached
+    assert reached.keys() == method.networks().keys()
+    for name, network in method.networks().items():
         assert reached[name] == dict(network.named_parameters()).keys()
 
 
 def test_without_the_hsv_network_there_is_no_critic_of_it_either() -> None:
-    system = tiny(ColorMamba, hsv_branch=False)
-    assert system.generator.hsv is None
-    assert system.networks().keys() == system.optimizers().keys() == {"generator", "critic_rgb"}
-    assert not any("hsv" in name or "spade" in name for name, _ in system.named_parameters())
-    terms = train(system, steps=8).terms
+    method = tiny(ColorMamba, hsv_branch=False)
+    assert method.generator.hsv is None
+    assert method.networks().keys() == method.optimizers().keys() == {"generator", "critic_rgb"}
+    assert not any("hsv" in name or "spade" in name for name, _ in method.named_parameters())
+    terms = train(method, steps=8).terms
     assert "adv_critic_rgb" in terms[0]
     assert not any("hsv" in name for name in terms[0])
     assert terms[-1]["l1_rgb"] < 0.9 * terms[0]["l1_rgb"]
-    assert system.eval().colorize(make_batch(1, 45, 67)).shape == (1, 3, 45, 67)
+    assert method.eval().colorize(make_batch(1, 45, 67)).shape == (1, 3, 45, 67)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_without_an_adversarial_weight_there_are_no_critics(method: type) -> None:
+@pytest.mark.parametrize("cls", METHODS)
+def test_without_an_adversarial_weight_there_are_no_critics(cls: type) -> None:
     torch.manual_seed(0)
-    system = replace(method.Config().smoke(), weight_adv=0.0).build()
-    assert system.networks().keys() == {"generator"}
-    terms = train(system).terms[0]
+    method = replace(cls.Config().smoke(), weight_adv=0.0).build()
+    assert method.networks().keys() == {"generator"}
+    terms = train(method).terms[0]
     assert not any("adv" in name for name in terms)
     assert any(name.endswith("hsv") for name in terms)
 
 
 def test_a_released_step_moves_every_parameter_of_the_generator() -> None:
     """From its gamma of 0 the criss-cross attention learns in the second update only."""
-    system = tiny(ColorMambaReleased)
-    before = {name: p.detach().clone() for name, p in system.generator.named_parameters()}
-    updates = train(system).updates
+    method = tiny(ColorMambaReleased)
+    before = {name: p.detach().clone() for name, p in method.generator.named_parameters()}
+    updates = train(method).updates
     assert updates == {"critic_rgb": 1, "critic_hsv": 1, "generator": 2}
-    after = dict(system.generator.named_parameters())
+    after = dict(method.generator.named_parameters())
     assert [name for name, p in before.items() if torch.equal(p, after[name])] == []
 
 
 def test_a_mended_step_updates_every_network_once_and_its_critics_by_their_own_loss_alone() -> None:
-    system = tiny(ColorMamba)
-    updates = train(system).updates
+    method = tiny(ColorMamba)
+    updates = train(method).updates
     assert updates == {"critic_rgb": 1, "critic_hsv": 1, "generator": 1}
-    for critic in (system.critic_rgb, system.critic_hsv):
+    for critic in (method.critic_rgb, method.critic_hsv):
         assert all(p.grad is None for p in critic.parameters())
 
 

@@ -45,8 +45,8 @@ def make_batch(count: int = 2, side: int = 64) -> Batch:
 class Recorder:
     """The engine's side of a step: gradients are made, terms kept."""
 
-    def __init__(self, system: DDColor) -> None:
-        self.index, self.system = 0, system
+    def __init__(self, method: DDColor) -> None:
+        self.index, self.method = 0, method
         self.terms: dict[str, Terms] = {}
         self.reached: dict[str, set[str]] = {}
 
@@ -55,14 +55,14 @@ class Recorder:
         torch.stack([term.weight * term.value for term in terms.values()]).sum().backward()
 
     def update(self, optimizer: str) -> None:
-        named = self.system.named_parameters()
+        named = self.method.named_parameters()
         self.reached[optimizer] = {
             name.split(".")[0] for name, p in named if p.grad is not None and bool(p.grad.any())
         }
-        self.system.zero_grad()
+        self.method.zero_grad()
 
     def frozen(self, *networks: str):
-        frozen = [self.system.get_submodule(name) for name in networks]
+        frozen = [self.method.get_submodule(name) for name in networks]
         for network in frozen:
             network.requires_grad_(False)
         return _Thaw(frozen)
@@ -97,19 +97,19 @@ def test_published_sizes(config: DDColor.Config, parameters: int, published: flo
 def test_shapes_of_the_published_network() -> None:
     """Its pixel decoder has 512, 512 and 256 channels at 1/16, 1/8 and 1/4, then 256 at 1/1."""
     with torch.device("meta"):
-        system = DDColor.Config(perceptual="none").build()
-        maps = system.generator.encode(torch.zeros(1, 1, 256, 256))
+        method = DDColor.Config(perceptual="none").build()
+        maps = method.generator.encode(torch.zeros(1, 1, 256, 256))
         shapes = [tuple(x.shape[1:]) for x in maps]
         assert shapes == [(3, 256, 256), (96, 64, 64), (192, 32, 32), (384, 16, 16), (768, 8, 8)]
         feature, seen = maps[-1], []
-        for merge, skip in zip(system.generator.merges, maps[-2:0:-1], strict=True):
+        for merge, skip in zip(method.generator.merges, maps[-2:0:-1], strict=True):
             feature = merge(feature, skip)
             seen.append(tuple(feature.shape[1:]))
         assert seen == [(512, 16, 16), (512, 32, 32), (256, 64, 64)]
-        assert system.generator.last_up(feature).shape == (1, 256, 256, 256)
-        assert system.discriminator(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 13, 13)
-    assert len(system.generator.queries.layers) == 9
-    assert system.stride == 32
+        assert method.generator.last_up(feature).shape == (1, 256, 256, 256)
+        assert method.discriminator(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 13, 13)
+    assert len(method.generator.queries.layers) == 9
+    assert method.stride == 32
 
 
 def test_sine_positions_by_hand() -> None:
@@ -190,14 +190,14 @@ def test_the_encoders_maps_are_normalised_over_channels() -> None:
 
 
 def test_the_refinement_puts_out_cie_ab() -> None:
-    system, batch = tiny().eval(), make_batch()
+    method, batch = tiny().eval(), make_batch()
     with torch.no_grad():
-        before = system.predict(batch)
-        system.generator.refine.bias.add_(torch.tensor([30.0, -20.0]))
-        output = 110 * system.predict(batch)
+        before = method.predict(batch)
+        method.generator.refine.bias.add_(torch.tensor([30.0, -20.0]))
+        output = 110 * method.predict(batch)
     lab = torch.cat([100 * batch["gray"], output], dim=1)
     torch.testing.assert_close(
-        system.colorize(batch), lab_to_rgb(lab, gamut="chroma"), atol=1e-5, rtol=0
+        method.colorize(batch), lab_to_rgb(lab, gamut="chroma"), atol=1e-5, rtol=0
     )
     shift = torch.tensor([30.0, -20.0]).view(1, 2, 1, 1).expand_as(output)
     torch.testing.assert_close(output - 110 * before, shift, atol=1e-3, rtol=0)
@@ -218,12 +218,12 @@ def test_two_halves_of_the_generator_make_the_whole() -> None:
     ("encoder", "stride"), [("test_convnext", 32), ("squeezenet1_0", 16), ("resnet10t", 32)]
 )
 def test_any_encoder_of_four_halving_maps_serves(encoder: str, stride: int) -> None:
-    system = tiny(encoder=encoder).eval()
-    assert system.stride == stride
-    assert system.load_pretrained() == ""
-    assert system.config.learnt_from == ""
+    method = tiny(encoder=encoder).eval()
+    assert method.stride == stride
+    assert method.load_pretrained() == ""
+    assert method.config.learnt_from == ""
     with torch.no_grad():
-        assert system.colorize(make_batch(1, 50)).shape == (1, 3, 50, 50)
+        assert method.colorize(make_batch(1, 50)).shape == (1, 3, 50, 50)
 
 
 def test_encoder_weights_come_from_a_file(tmp_path: Path) -> None:
@@ -232,11 +232,11 @@ def test_encoder_weights_come_from_a_file(tmp_path: Path) -> None:
     torch.manual_seed(1)
     trained = timm.create_model("test_convnext")
     torch.save(trained.state_dict(), tmp_path / "weights.pth")
-    system = tiny(encoder_weights=str(tmp_path / "weights.pth"))
-    ours = system.generator.encoder.model
+    method = tiny(encoder_weights=str(tmp_path / "weights.pth"))
+    ours = method.generator.encoder.model
     assert not torch.equal(ours.stem_0.weight, trained.stem[0].weight)
-    assert "weights.pth" in system.load_pretrained()
-    assert "weights.pth" in system.config.learnt_from
+    assert "weights.pth" in method.load_pretrained()
+    assert "weights.pth" in method.config.learnt_from
     assert torch.equal(ours.stem_0.weight, trained.stem[0].weight)
     last = trained.stages[3].blocks[0].mlp.fc2.weight
     assert torch.equal(ours.stages_3.blocks[0].mlp.fc2.weight, last)
@@ -272,12 +272,12 @@ class Asked(nn.Module):
 
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_terms_of_a_step(domain: DomainName) -> None:
-    system, batch = tiny(domain).train(), make_batch()
+    method, batch = tiny(domain).train(), make_batch()
     asked = Asked()
-    system.perceptual = asked  # pyright: ignore
-    step = Recorder(system)
-    output = system.predict(batch).detach()
-    system.training_step(batch, step)
+    method.perceptual = asked  # pyright: ignore
+    step = Recorder(method)
+    output = method.predict(batch).detach()
+    method.training_step(batch, step)
     terms = step.terms["generator"]
     l1 = "l1_ab" if domain == "gray" else "l1_rgb"
     weights = {name: term.weight for name, term in terms.items()}
@@ -295,10 +295,10 @@ def test_terms_of_a_step(domain: DomainName) -> None:
 
 def test_the_critic_judges_enhanced_photographs_against_predictions() -> None:
     """It learns on what the generator made before its own update, and on enhanced targets."""
-    system, batch = tiny().train(), make_batch()
+    method, batch = tiny().train(), make_batch()
     seen: list[Tensor] = []
-    system.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    system.training_step(batch, Recorder(system))
+    method.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    method.training_step(batch, Recorder(method))
     made, real, fake = seen
     assert made.requires_grad
     assert not fake.requires_grad
@@ -307,12 +307,12 @@ def test_the_critic_judges_enhanced_photographs_against_predictions() -> None:
 
 
 def test_pixels_that_do_not_count_are_equal_to_the_target() -> None:
-    system, batch = tiny("nir").train(), make_batch()
+    method, batch = tiny("nir").train(), make_batch()
     batch["valid"] = torch.ones(2, 1, 64, 64)
     batch["valid"][..., :20] = 0
-    asked = system.perceptual = Asked()  # pyright: ignore
-    step = Recorder(system)
-    system.training_step(batch, step)
+    asked = method.perceptual = Asked()  # pyright: ignore
+    step = Recorder(method)
+    method.training_step(batch, step)
     same = (asked.rgb_hat == asked.rgb).all(1)
     assert same[..., :20].all()
     assert not same[..., 20:].any()
@@ -326,42 +326,42 @@ def test_what_it_has_learnt_from_names_encoder_and_loss() -> None:
 
 
 def test_weights_of_zero_leave_terms_and_networks_out() -> None:
-    system = tiny(
+    method = tiny(
         weight_adv=0.0, weight_colorfulness=0.0, weight_perceptual=0.0, perceptual="vgg16"
     )
-    assert list(system.networks()) == list(system.optimizers()) == ["generator"]
-    assert system.load_losses() == ""
-    assert {name.split(".")[0] for name, _ in system.named_parameters()} == {"generator"}
-    step = Recorder(system.train())
-    system.training_step(make_batch(), step)
+    assert list(method.networks()) == list(method.optimizers()) == ["generator"]
+    assert method.load_losses() == ""
+    assert {name.split(".")[0] for name, _ in method.named_parameters()} == {"generator"}
+    step = Recorder(method.train())
+    method.training_step(make_batch(), step)
     assert list(step.terms["generator"]) == ["l1_ab"]
     assert step.reached == {"generator": {"generator"}}
 
 
 def test_the_perceptual_networks_weights_are_not_needed_to_colour() -> None:
-    system = tiny(perceptual="vgg16_bn")
-    assert not any(name.startswith("perceptual") for name in system.state_dict())
-    assert system.eval().colorize(make_batch(1)).isfinite().all()
+    method = tiny(perceptual="vgg16_bn")
+    assert not any(name.startswith("perceptual") for name in method.state_dict())
+    assert method.eval().colorize(make_batch(1)).isfinite().all()
 
 
 def test_nothing_pushes_colours_further_out_of_gamut() -> None:
     """Far outside sRGB only L1 has a gradient, and it points back."""
-    system, batch = tiny(weight_l1=0.0).train(), make_batch()
+    method, batch = tiny(weight_l1=0.0).train(), make_batch()
     with torch.no_grad():
-        system.generator.refine.bias.copy_(torch.tensor([3000.0, 3000.0]))
-    step = Recorder(system)
+        method.generator.refine.bias.copy_(torch.tensor([3000.0, 3000.0]))
+    step = Recorder(method)
     step.update = lambda _: None  # pyright: ignore
-    system.training_step(batch, step)
-    assert system.generator.refine.bias.grad.abs().max() == 0
-    system.zero_grad()
-    system.config = replace(system.config, weight_l1=0.1)
-    system.training_step(batch, step)
-    assert (system.generator.refine.bias.grad > 0).all()
+    method.training_step(batch, step)
+    assert method.generator.refine.bias.grad.abs().max() == 0
+    method.zero_grad()
+    method.config = replace(method.config, weight_l1=0.1)
+    method.training_step(batch, step)
+    assert (method.generator.refine.bias.grad > 0).all()
 
 
 def test_learning_rates_are_halved_at_a_fifth_and_then_each_tenth() -> None:
-    system = tiny()
-    factors = [system.rate_factor(step) for step in (0, 79_999, 80_000, 119_999, 120_000, 399_999)]
+    method = tiny()
+    factors = [method.rate_factor(step) for step in (0, 79_999, 80_000, 119_999, 120_000, 399_999)]
     assert factors == [1, 1, 0.5, 0.5, 0.25, 0.5**8]
     assert tiny(halvings=()).rate_factor(10**6) == 1
 
@@ -378,19 +378,19 @@ def test_optimizers_are_the_papers() -> None:
 
 
 def test_nir_is_learnt() -> None:
-    system, batch = tiny("nir"), make_batch(1)
-    system.config = replace(system.config, weight_adv=0.0, weight_colorfulness=0.0)
-    optimizer = system.optimizers()["generator"]
+    method, batch = tiny("nir"), make_batch(1)
+    method.config = replace(method.config, weight_adv=0.0, weight_colorfulness=0.0)
+    optimizer = method.optimizers()["generator"]
 
     def error() -> float:
         with torch.no_grad():
-            return (system.eval().colorize(batch) - batch["rgb"]).abs().mean().item()
+            return (method.eval().colorize(batch) - batch["rgb"]).abs().mean().item()
 
-    before, step = error(), Recorder(system)
+    before, step = error(), Recorder(method)
     step.update = lambda _: None  # pyright: ignore
     for _ in range(50):
         optimizer.zero_grad()
-        system.train().training_step(batch, step)
+        method.train().training_step(batch, step)
         optimizer.step()
     assert error() < 0.75 * before
 
@@ -398,7 +398,7 @@ def test_nir_is_learnt() -> None:
 def test_serves_as_a_colorizer_of_cocolor() -> None:
     plain = {"weight_adv": 0.0, "weight_perceptual": 0.0}
     torch.manual_seed(0)
-    system = (
+    method = (
         CoColor.Config(
             nir_colorizer=DDColor.Config(domain="nir", **plain),
             gray_colorizer=DDColor.Config(domain="gray", **plain),
@@ -407,6 +407,6 @@ def test_serves_as_a_colorizer_of_cocolor() -> None:
         .smoke()
         .build()
     )
-    rgb = system.eval().colorize(make_batch(1, 50))
+    rgb = method.eval().colorize(make_batch(1, 50))
     assert rgb.shape == (1, 3, 50, 50)
     assert rgb.isfinite().all()

@@ -32,21 +32,21 @@ def make_batch(count: int = 2, height: int = 32, width: int = 40) -> Batch:
 
 
 def trained(config: InstanceAware.Config = SMALL) -> InstanceAware:
-    """A system whose branches differ and whose fusion counts as trained, in eval mode."""
+    """A method whose branches differ and whose fusion counts as trained, in eval mode."""
     torch.manual_seed(0)
-    system = InstanceAware(config)
-    for network in system.networks().values():
+    method = InstanceAware(config)
+    for network in method.networks().values():
         for parameter in network.parameters():
             parameter.data.add_(0.1 * torch.randn_like(parameter))
-    system.fusion.trained.fill_(True)
-    return system.eval()
+    method.fusion.trained.fill_(True)
+    return method.eval()
 
 
 class Recorder:
     """A step that trains, and notes what was frozen."""
 
-    def __init__(self, system: InstanceAware, index: int) -> None:
-        self.system, self.index, self.optimizers = system, index, system.optimizers()
+    def __init__(self, method: InstanceAware, index: int) -> None:
+        self.method, self.index, self.optimizers = method, index, method.optimizers()
         self.rested: tuple[str, ...] = ()
         self.terms: dict = {}
 
@@ -61,7 +61,7 @@ class Recorder:
     @contextmanager
     def frozen(self, *networks: str):
         self.rested = networks
-        modules = [self.system.get_submodule(name) for name in networks]
+        modules = [self.method.get_submodule(name) for name in networks]
         for module in modules:
             module.requires_grad_(False)
         yield
@@ -161,26 +161,26 @@ def test_fusion_is_a_softmax_over_padded_maps(place: str) -> None:
 
 
 def test_a_picture_without_boxes_is_exactly_the_branch_alone() -> None:
-    system, batch = trained(), make_batch(1)
+    method, batch = trained(), make_batch(1)
     given = torch.cat(
         [batch["gray"] - 0.5, torch.zeros(1, 2, 32, 40), -torch.ones(1, 1, 32, 40) / 2], 1
     )
-    alone = system.generator(given)
-    assert torch.equal(system.predict(batch), alone)
-    assert torch.equal(system.predict(Batch(**batch, boxes=[torch.zeros(0, 4)])), alone)
+    alone = method.generator(given)
+    assert torch.equal(method.predict(batch), alone)
+    assert torch.equal(method.predict(Batch(**batch, boxes=[torch.zeros(0, 4)])), alone)
     none = trained(replace(SMALL, max_boxes=0))
     assert torch.equal(none.predict(Batch(**batch, boxes=[BOX])), alone)
-    assert (system.predict(Batch(**batch, boxes=[BOX])) - alone).abs().max() > 1e-3
+    assert (method.predict(Batch(**batch, boxes=[BOX])) - alone).abs().max() > 1e-3
 
 
 def test_pictures_keep_apart_in_a_batch() -> None:
-    system, batch = trained(), make_batch(3)
+    method, batch = trained(), make_batch(3)
     boxes = [BOX, torch.zeros(0, 4), torch.cat([BOX + 3, BOX])]
-    together = system.predict(Batch(**batch, boxes=boxes))
+    together = method.predict(Batch(**batch, boxes=boxes))
     for index, found in enumerate(boxes):
         one = Batch(gray=batch["gray"][index : index + 1], boxes=[found])
-        torch.testing.assert_close(together[index : index + 1], system.predict(one))
-    swapped = system.predict(Batch(**batch, boxes=boxes[::-1]))
+        torch.testing.assert_close(together[index : index + 1], method.predict(one))
+    swapped = method.predict(Batch(**batch, boxes=boxes[::-1]))
     assert not torch.allclose(swapped[0], together[0], atol=1e-3)
 
 
@@ -190,18 +190,18 @@ def test_only_networks_that_run_are_counted() -> None:
 
 
 def test_boxes_do_nothing_until_the_fusion_has_learnt() -> None:
-    system = trained()
-    system.fusion.trained.fill_(False)
+    method = trained()
+    method.fusion.trained.fill_(False)
     batch = make_batch(1)
-    assert torch.equal(system.predict(Batch(**batch, boxes=[BOX])), system.predict(make_batch(1)))
+    assert torch.equal(method.predict(Batch(**batch, boxes=[BOX])), method.predict(make_batch(1)))
 
 
 def test_objects_are_seen_cut_out_and_only_the_first_so_many() -> None:
-    system, batch = trained(replace(SMALL, max_boxes=2)), make_batch(1)
+    method, batch = trained(replace(SMALL, max_boxes=2)), make_batch(1)
     seen = []
-    system.instance.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    method.instance.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     boxes = torch.cat([BOX, torch.tensor([[0.0, 0.0, 40.0, 32.0], [1.0, 1.0, 9.0, 9.0]])])
-    system.predict(Batch(**batch, boxes=[boxes]))
+    method.predict(Batch(**batch, boxes=[boxes]))
     [crops] = seen
     assert crops.shape == (2, 4, 16, 16)
     for crop, part in zip(crops, ((slice(6, 30), slice(4, 20)), (...,)), strict=True):
@@ -214,51 +214,51 @@ def test_objects_are_seen_cut_out_and_only_the_first_so_many() -> None:
 
 def test_boxes_stay_in_place_when_a_picture_is_mirrored_out() -> None:
     """At 29 x 35 the network sees 32 x 40, the picture one row down and two columns right."""
-    system = trained()
+    method = trained()
     whole = make_batch(1)["gray"]
     inner = whole[..., 1:30, 2:37]
     rows, columns = ([1, *range(29), 27, 26], [2, 1, *range(35), 33, 32, 31])
     mirrored = inner[..., rows, :][..., columns]
     offset = torch.tensor([2.0, 1.0, 2.0, 1.0])
-    made = system.predict(Batch(gray=inner, boxes=[BOX - offset]))
-    expected = system.predict(Batch(gray=mirrored, boxes=[BOX]))
+    made = method.predict(Batch(gray=inner, boxes=[BOX - offset]))
+    expected = method.predict(Batch(gray=mirrored, boxes=[BOX]))
     torch.testing.assert_close(made, expected[..., 1:30, 2:37])
 
 
-def state_of(system: InstanceAware) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in system.state_dict().items()}
+def state_of(method: InstanceAware) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in method.state_dict().items()}
 
 
-def changed(before: dict, system: InstanceAware) -> set[str]:
+def changed(before: dict, method: InstanceAware) -> set[str]:
     """The networks, and what of them is not the same any more."""
     return {
-        n.split(".")[0] for n, v in system.state_dict().items() if not torch.equal(v, before[n])
+        n.split(".")[0] for n, v in method.state_dict().items() if not torch.equal(v, before[n])
     }
 
 
 def test_stages_train_one_network_each() -> None:
     torch.manual_seed(0)
-    system = InstanceAware(SMALL)
+    method = InstanceAware(SMALL)
     batch = Batch(**make_batch(), boxes=[BOX, torch.zeros(0, 4)])
-    steps = [Recorder(system, index) for index in range(3)]
-    before = state_of(system)
-    system.train().training_step(batch, steps[0])
-    assert "generator" in changed(before, system)
-    state = system.generator.state_dict()
-    assert all(torch.equal(v, state[n]) for n, v in system.instance.state_dict().items())
+    steps = [Recorder(method, index) for index in range(3)]
+    before = state_of(method)
+    method.train().training_step(batch, steps[0])
+    assert "generator" in changed(before, method)
+    state = method.generator.state_dict()
+    assert all(torch.equal(v, state[n]) for n, v in method.instance.state_dict().items())
     for name in ("block10.1.weight", "block10.1.bias", "colors.weight", "colors.bias"):
-        assert torch.equal(system.fusion.state_dict()[name], state[name])
-    assert not system.fusion.trained
+        assert torch.equal(method.fusion.state_dict()[name], state[name])
+    assert not method.fusion.trained
 
-    before = state_of(system)
-    system.train().training_step(batch, steps[1])
-    assert changed(before, system) == {"instance"}
-    assert not system.fusion.trained
+    before = state_of(method)
+    method.train().training_step(batch, steps[1])
+    assert changed(before, method) == {"instance"}
+    assert not method.fusion.trained
 
-    before = state_of(system)
-    system.train().training_step(batch, steps[2])
-    assert changed(before, system) == {"fusion"}  # nor the running averages of the others
-    assert system.fusion.trained
+    before = state_of(method)
+    method.train().training_step(batch, steps[2])
+    assert changed(before, method) == {"fusion"}  # nor the running averages of the others
+    assert method.fusion.trained
     assert [step.rested for step in steps] == [(), (), ("generator", "instance")]
     assert [list(step.terms) for step in steps] == [
         ["full/huber_ab"],
@@ -274,31 +274,31 @@ def test_only_stages_of_objects_need_boxes() -> None:
 
 def test_the_fusion_hears_of_every_head() -> None:
     torch.manual_seed(0)
-    system = InstanceAware(replace(SMALL, width=8))
+    method = InstanceAware(replace(SMALL, width=8))
     batch = Batch(**make_batch(), boxes=[BOX, BOX + 2])
-    for term in system._losses("fusion", batch).values():
+    for term in method._losses("fusion", batch).values():
         term.value.backward()
-    silent = [n for n, p in system.fusion.named_parameters() if not p.grad.abs().sum() > 0]
+    silent = [n for n, p in method.fusion.named_parameters() if not p.grad.abs().sum() > 0]
     assert silent == []
 
 
 def test_losses_are_huber_in_ab_units_of_pictures_and_of_crops() -> None:
-    system = trained()
+    method = trained()
     batch = Batch(**make_batch(1), boxes=[BOX])
 
     def huber(found: torch.Tensor, rgb: torch.Tensor) -> torch.Tensor:
         error = (110 * found - rgb_to_lab(rgb)[:, 1:]).abs()
         return torch.where(error < 1, error.square() / 2, error - 0.5).sum(1).mean()
 
-    terms = [system._losses(stage.name, batch)[f"{stage.name}/huber_ab"] for stage in STAGES]
+    terms = [method._losses(stage.name, batch)[f"{stage.name}/huber_ab"] for stage in STAGES]
     cut = F.interpolate(batch["rgb"][..., 6:30, 4:20], (16, 16), mode="bilinear", antialias=True)
     gray = F.interpolate(batch["gray"][..., 6:30, 4:20], (16, 16), mode="bilinear", antialias=True)
     none = torch.zeros(1, 2, 16, 16)
-    crop = system.instance(torch.cat([gray - 0.5, none, none[:, :1] - 0.5], 1))
-    alone = system.predict(make_batch(1))
+    crop = method.instance(torch.cat([gray - 0.5, none, none[:, :1] - 0.5], 1))
+    alone = method.predict(make_batch(1))
     for term, expected in zip(
         terms,
-        (huber(alone, batch["rgb"]), huber(crop, cut), huber(system.predict(batch), batch["rgb"])),
+        (huber(alone, batch["rgb"]), huber(crop, cut), huber(method.predict(batch), batch["rgb"])),
         strict=True,
     ):
         torch.testing.assert_close(term.value, expected)
@@ -306,15 +306,15 @@ def test_losses_are_huber_in_ab_units_of_pictures_and_of_crops() -> None:
 
 
 def test_pixels_that_do_not_count_teach_nothing() -> None:
-    system = trained()
+    method = trained()
     batch = Batch(**make_batch(1), boxes=[BOX])
     batch["valid"] = torch.ones(1, 1, 32, 40)
     batch["valid"][..., 12:] = 0
-    terms = {name: system._losses(name, batch) for name in ("full", "instance", "fusion")}
+    terms = {name: method._losses(name, batch) for name in ("full", "instance", "fusion")}
     batch["rgb"] = batch["rgb"].clone()
     batch["rgb"][..., 16:] = 0.5  # crops are averaged from about four pixels
     for name, before in terms.items():
-        after = system._losses(name, batch)
+        after = method._losses(name, batch)
         for term in before:
             torch.testing.assert_close(before[term].value, after[term].value)
 
@@ -324,11 +324,11 @@ def test_branches_start_from_a_zhang17_run(tmp_path: Path) -> None:
     given = Zhang17(Zhang17.Config(width=4)).generator.state_dict()
     path = tmp_path / "best.pt"
     torch.save({"inference": {"generator": given}}, path)
-    system = InstanceAware(replace(SMALL, start=str(tmp_path)))
-    assert f"both branches from {path}" in system.load_pretrained()
-    for branch in (system.generator, system.instance):
+    method = InstanceAware(replace(SMALL, start=str(tmp_path)))
+    assert f"both branches from {path}" in method.load_pretrained()
+    for branch in (method.generator, method.instance):
         assert torch.equal(branch.state_dict()["block5.2.weight"], given["block5.2.weight"])
-    assert torch.equal(system.fusion.state_dict()["colors.weight"], given["colors.weight"])
+    assert torch.equal(method.fusion.state_dict()["colors.weight"], given["colors.weight"])
     wider = InstanceAware(replace(SMALL, width=8, start=str(path)))
     with pytest.raises(UserError, match=r"--method\.start .*not those of a zhang17 run"):
         wider.load_pretrained()

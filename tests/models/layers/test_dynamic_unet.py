@@ -79,10 +79,10 @@ def test_two_ways_into_a_network_of_rgb(tmp_path: Path) -> None:
             SMALL, encoder="resnet10t", encoder_weights=str(tmp_path / "weights.pth"),
             first_conv=first,
         )  # fmt: skip
-        system = config.build().eval()
-        assert "timm's resnet10t" in system.load_pretrained()
-        maps[first] = system.generator.encode(plane())[1]  # pyright: ignore
-        weight = system.generator.encoder.model.conv1[0].weight  # pyright: ignore
+        method = config.build().eval()
+        assert "timm's resnet10t" in method.load_pretrained()
+        maps[first] = method.generator.encode(plane())[1]  # pyright: ignore
+        weight = method.generator.encoder.model.conv1[0].weight  # pyright: ignore
         assert weight.shape[1] == (1 if first == "summed" else 3)
     # the plane is normalised by the mean of ImageNet's channels, RGB by each of them
     error = (maps["summed"] - maps["learned"]).abs().mean()
@@ -116,9 +116,9 @@ def test_options_change_the_colours(attention: bool, blur: bool) -> None:
 class Recorder:
     """Notes which terms and optimisers a step asks for."""
 
-    def __init__(self, system: ResnetUNetGan, index: int) -> None:
-        self.index, self.system = index, system
-        self.optimizers = system.optimizers()
+    def __init__(self, method: ResnetUNetGan, index: int) -> None:
+        self.index, self.method = index, method
+        self.optimizers = method.optimizers()
         self.did: list[str] = []
 
     def backward(self, terms: Terms, optimizer: str) -> None:
@@ -127,7 +127,7 @@ class Recorder:
 
     def update(self, optimizer: str) -> None:
         self.optimizers[optimizer].step()
-        self.system.zero_grad()
+        self.method.zero_grad()
 
     def frozen(self, *networks: str):
         return contextlib.nullcontext()
@@ -135,28 +135,28 @@ class Recorder:
 
 def test_l1_first_and_then_the_gan() -> None:
     torch.manual_seed(0)
-    system = replace(SMALL, pretrain_steps=3).build()
-    assert isinstance(system, ResnetUNetGan)
+    method = replace(SMALL, pretrain_steps=3).build()
+    assert isinstance(method, ResnetUNetGan)
     rgb = torch.rand(2, 3, 64, 64)
     batch = Batch(key=["a", "b"], rgb=rgb, gray=rgb.mean(1, keepdim=True))
-    before = {n: p.clone() for n, p in system.discriminator.named_parameters()}
-    step = Recorder(system, 2)
-    system.training_step(batch, step)
+    before = {n: p.clone() for n, p in method.discriminator.named_parameters()}
+    step = Recorder(method, 2)
+    method.training_step(batch, step)
     assert step.did == ["pretrain: l1"]
-    assert all(torch.equal(p, before[n]) for n, p in system.discriminator.named_parameters())
-    step = Recorder(system, 3)
-    system.training_step(batch, step)
+    assert all(torch.equal(p, before[n]) for n, p in method.discriminator.named_parameters())
+    step = Recorder(method, 3)
+    method.training_step(batch, step)
     assert step.did == ["discriminator: adv_d", "generator: adv_g l1"]
-    assert not any(torch.equal(p, before[n]) for n, p in system.discriminator.named_parameters())
+    assert not any(torch.equal(p, before[n]) for n, p in method.discriminator.named_parameters())
     rates = {n: o.param_groups[0]["lr"] for n, o in step.optimizers.items()}
     assert rates == {"pretrain": 1e-4, "generator": 1e-3, "discriminator": 1e-3}
 
 
 def test_learning_rates_take_their_course_in_each_stage() -> None:
-    system = replace(SMALL, pretrain_steps=30).build()
-    assert system.schedule_part(29, 100) == range(30)
-    assert system.schedule_part(30, 100) == range(30, 100)
-    assert system.schedule_part(5, 20) == range(20)
+    method = replace(SMALL, pretrain_steps=30).build()
+    assert method.schedule_part(29, 100) == range(30)
+    assert method.schedule_part(30, 100) == range(30, 100)
+    assert method.schedule_part(5, 20) == range(20)
 
 
 def test_what_is_refused() -> None:

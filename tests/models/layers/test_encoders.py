@@ -20,8 +20,8 @@ def weights_file(path: Path) -> dict[str, np.ndarray]:
 
     def conv(name: str, out_channels: int, in_channels: int, side: int) -> None:
         shape = (out_channels, in_channels, side, side)
-        spread = (2 / (in_channels * side**2)) ** 0.5
-        made[f"{name}.weight"] = (spread * rng.standard_normal(shape)).astype(np.float16)
+        evenly_spaced = (2 / (in_channels * side**2)) ** 0.5
+        made[f"{name}.weight"] = (evenly_spaced * rng.standard_normal(shape)).astype(np.float16)
         made[f"{name}.bias"] = rng.standard_normal(out_channels).astype(np.float16)
 
     conv("conv1", 96, 3, 7)
@@ -99,12 +99,12 @@ def test_missing_and_foreign_weights_are_named(tmp_path: Path, monkeypatch) -> N
 @pytest.mark.parametrize("name", ["squeezenet1_0", "resnet10t", "convnext_atto"])
 def test_any_encoder_gives_the_pictures_size(name: str) -> None:
     """ConvNeXt's finest map is at 1/4."""
-    system = EncoderUNet.Config(encoder=name, encoder_weights="none", width=4).build().eval()
-    assert system.load_pretrained() == ""
+    method = EncoderUNet.Config(encoder=name, encoder_weights="none", width=4).build().eval()
+    assert method.load_pretrained() == ""
     plane = torch.rand(1, 1, 50, 70, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        rgb = system.colorize({"key": ["a"], "nir": plane})
-        mirrored = system.colorize({"key": ["a"], "nir": plane.flip(-1)})
+        rgb = method.colorize({"key": ["a"], "nir": plane})
+        mirrored = method.colorize({"key": ["a"], "nir": plane.flip(-1)})
     assert rgb.shape == (1, 3, 50, 70)
     torch.testing.assert_close(mirrored.flip(-1), rgb, atol=1e-5, rtol=0)
 

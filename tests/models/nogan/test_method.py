@@ -30,8 +30,8 @@ def make_batch(side: int = 64, count: int = 2) -> Batch:
 class Recorder:
     """A step that trains, and notes what was updated and frozen."""
 
-    def __init__(self, system: NoGan, index: int = 0) -> None:
-        self.system, self.index, self.optimizers = system, index, system.optimizers()
+    def __init__(self, method: NoGan, index: int = 0) -> None:
+        self.method, self.index, self.optimizers = method, index, method.optimizers()
         self.updated: list[str] = []
         self.rested: tuple[str, ...] = ()
         self.terms: dict = {}
@@ -43,12 +43,12 @@ class Recorder:
     def update(self, optimizer: str) -> None:
         self.updated.append(optimizer)
         self.optimizers[optimizer].step()
-        self.system.zero_grad()
+        self.method.zero_grad()
 
     @contextmanager
     def frozen(self, *networks: str):
         self.rested = networks
-        modules = [self.system.get_submodule(name) for name in networks]
+        modules = [self.method.get_submodule(name) for name in networks]
         for module in modules:
             module.requires_grad_(False)
         yield
@@ -57,16 +57,16 @@ class Recorder:
 
 
 @pytest.fixture
-def system() -> NoGan:
+def method() -> NoGan:
     torch.manual_seed(0)
     return NoGan(SMALL).train()
 
 
-def run(system: NoGan, indices: range, batch: Batch | None = None) -> list[str]:
+def run(method: NoGan, indices: range, batch: Batch | None = None) -> list[str]:
     """Train some steps; the optimisers in turn."""
-    step = Recorder(system)
+    step = Recorder(method)
     for step.index in indices:
-        system.train().training_step(batch or make_batch(), step)
+        method.train().training_step(batch or make_batch(), step)
     return step.updated
 
 
@@ -94,10 +94,10 @@ def test_critics_kernels_have_spectral_norm_one() -> None:
             assert norm.item() == pytest.approx(1, abs=0.05)
 
 
-def states(system: NoGan) -> dict[str, dict[str, torch.Tensor]]:
+def states(method: NoGan) -> dict[str, dict[str, torch.Tensor]]:
     return {
         name: {key: value.clone() for key, value in network.state_dict().items()}
-        for name, network in system.networks().items()
+        for name, network in method.networks().items()
     }
 
 
@@ -110,28 +110,28 @@ def changed(before: dict, after: dict) -> list[str]:
     ]
 
 
-def test_phases_train_the_one_then_the_other(system: NoGan) -> None:
-    before = states(system)
-    assert run(system, range(1)) == ["pretrain"]
-    after = states(system)
+def test_phases_train_the_one_then_the_other(method: NoGan) -> None:
+    before = states(method)
+    assert run(method, range(1)) == ["pretrain"]
+    after = states(method)
     assert any(not torch.equal(v, before["generator"][n]) for n, v in after["generator"].items())
     assert all(
         torch.equal(v, before["discriminator"][n]) for n, v in after["discriminator"].items()
     )
-    assert run(system, range(10, 11)) == ["critic"]
-    last = states(system)
+    assert run(method, range(10, 11)) == ["critic"]
+    last = states(method)
     assert all(torch.equal(v, after["generator"][n]) for n, v in last["generator"].items())
     assert any(
         not torch.equal(v, after["discriminator"][n]) for n, v in last["discriminator"].items()
     )
 
 
-def test_the_critic_learns_from_true_pictures_and_made_ones(system: NoGan) -> None:
+def test_the_critic_learns_from_true_pictures_and_made_ones(method: NoGan) -> None:
     batch, seen = make_batch(), []
-    made = system.eval().colorize(batch)
-    system.discriminator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    step = Recorder(system, 10)
-    system.train().training_step(batch, step)
+    made = method.eval().colorize(batch)
+    method.discriminator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    step = Recorder(method, 10)
+    method.train().training_step(batch, step)
     real, fake = seen
     assert torch.equal(real, batch["rgb"])
     # colours outside sRGB are clipped for the critic and lose chroma for a user
@@ -140,78 +140,78 @@ def test_the_critic_learns_from_true_pictures_and_made_ones(system: NoGan) -> No
     assert list(step.terms) == ["critic/adv_d"]
 
 
-def test_a_critic_that_succeeds_gives_every_other_step_to_the_generator(system: NoGan) -> None:
-    system.config = replace(SMALL, threshold=1e6)
-    assert run(system, range(20, 25)) == ["discriminator", "generator"] * 2 + ["discriminator"]
+def test_a_critic_that_succeeds_gives_every_other_step_to_the_generator(method: NoGan) -> None:
+    method.config = replace(SMALL, threshold=1e6)
+    assert run(method, range(20, 25)) == ["discriminator", "generator"] * 2 + ["discriminator"]
 
 
-def test_a_critic_that_fails_goes_on(system: NoGan) -> None:
-    system.config = replace(SMALL, threshold=0.0)
-    assert run(system, range(20, 24)) == ["discriminator"] * 4
+def test_a_critic_that_fails_goes_on(method: NoGan) -> None:
+    method.config = replace(SMALL, threshold=0.0)
+    assert run(method, range(20, 24)) == ["discriminator"] * 4
 
 
-def test_the_threshold_is_on_the_loss_of_the_step_before(system: NoGan) -> None:
+def test_the_threshold_is_on_the_loss_of_the_step_before(method: NoGan) -> None:
     losses = iter([0.7, 0.6, 0.9, 0.66, 0.64, 0.1])
     train = NoGan._train_critic
 
     def told(*given):
-        return train(system, *given) * 0 + next(losses)
+        return train(method, *given) * 0 + next(losses)
 
-    system._train_critic = told
+    method._train_critic = told
     critic, generator = ["discriminator"], ["generator"]
     # .7: on; .6: turn; .9: on; .66: on; .64: turn; .1
     expected = 2 * critic + generator + 3 * critic + generator + critic
-    assert run(system, range(20, 28)) == expected
+    assert run(method, range(20, 28)) == expected
 
 
-def test_a_gan_phase_begins_with_the_critic(system: NoGan) -> None:
-    system.config = replace(SMALL, threshold=1e6)
-    assert run(system, range(20, 22)) == ["discriminator", "generator"]
-    assert run(system, range(22, 23)) == ["discriminator"]
+def test_a_gan_phase_begins_with_the_critic(method: NoGan) -> None:
+    method.config = replace(SMALL, threshold=1e6)
+    assert run(method, range(20, 22)) == ["discriminator", "generator"]
+    assert run(method, range(22, 23)) == ["discriminator"]
     # the generator's turn would be next, but a critic's phase has come between
-    assert run(system, range(40, 42)) == ["discriminator", "generator"]
+    assert run(method, range(40, 42)) == ["discriminator", "generator"]
 
 
-def test_micro_batches_of_a_step_have_one_turn_and_their_mean_decides(system: NoGan) -> None:
+def test_micro_batches_of_a_step_have_one_turn_and_their_mean_decides(method: NoGan) -> None:
     losses = iter([0.2, 1.0, 0.2, 1.2])
     train = NoGan._train_critic
 
     def told(*given):
-        return train(system, *given) * 0 + next(losses)
+        return train(method, *given) * 0 + next(losses)
 
-    system._train_critic = told
-    step = Recorder(system)
+    method._train_critic = told
+    step = Recorder(method)
     for step.index in (20, 20, 21, 21):  # means .6 and .7, of which the last alone says nothing
-        system.training_step(make_batch(), step)
+        method.training_step(make_batch(), step)
     assert step.updated == ["discriminator"] * 2 + ["generator"] * 2
     for step.index in (22, 22, 23):
-        system._train_critic = told if step.index == 22 else lambda *given: torch.tensor(0.0)
-        system.training_step(make_batch(), step)
+        method._train_critic = told if step.index == 22 else lambda *given: torch.tensor(0.0)
+        method.training_step(make_batch(), step)
     assert step.updated[4:] == ["discriminator"] * 2  # .7: the critic's again
 
 
-def test_content_weighs_more_beside_the_critic(system: NoGan) -> None:
-    batch, step = make_batch(), Recorder(system)
-    system.config = replace(SMALL, threshold=1e6)
-    system.training_step(batch, step)
+def test_content_weighs_more_beside_the_critic(method: NoGan) -> None:
+    batch, step = make_batch(), Recorder(method)
+    method.config = replace(SMALL, threshold=1e6)
+    method.training_step(batch, step)
     assert list(step.terms) == ["generator/l1"]
     assert step.terms["generator/l1"].weight == 1
     for step.index in (20, 21):
-        system.training_step(batch, step)
+        method.training_step(batch, step)
     weights = {name: term.weight for name, term in step.terms.items()}
     assert weights == {"gan/adv_g": 1, "gan/l1": 1.5}
     assert step.rested == ("discriminator",)
 
 
-def test_pictures_are_shrunk_to_the_phase(system: NoGan) -> None:
+def test_pictures_are_shrunk_to_the_phase(method: NoGan) -> None:
     phases = tuple(
         Phase(name=n, steps=1, lr=1e-3, size=s)
         for n, s in (("generator", 32), ("generator", 64), ("critic", 64), ("gan", 96))
     )
-    system = NoGan(replace(SMALL, phases=phases))
+    method = NoGan(replace(SMALL, phases=phases))
     seen = []
-    system.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    run(system, range(4), make_batch(96))
+    method.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    run(method, range(4), make_batch(96))
     assert [given.shape[-1] for given in seen] == [32, 64, 64, 96]
 
 
@@ -234,22 +234,22 @@ def test_shrunk_pictures_have_their_own_luminance() -> None:
     assert out["rgb"].shape[-2:] == (24, 48)
 
 
-def test_pictures_too_small_for_a_phase_name_the_view(system: NoGan) -> None:
+def test_pictures_too_small_for_a_phase_name_the_view(method: NoGan) -> None:
     with pytest.raises(UserError, match=r"at 64 pixels.* have 48; set --train-view\.size 64"):
-        system.training_step(make_batch(48), Recorder(system))
+        method.training_step(make_batch(48), Recorder(method))
 
 
 def test_rates_are_those_of_the_phase_with_a_slow_encoder_and_a_fast_critic() -> None:
     phases = (replace(PHASES[0], lr=1e-3), replace(PHASES[2], lr=2e-5))
-    system = NoGan(replace(SMALL, phases=phases, encoder_lr=0.1))
-    rates = {n: [g["lr"] for g in o.param_groups] for n, o in system.optimizers().items()}
+    method = NoGan(replace(SMALL, phases=phases, encoder_lr=0.1))
+    rates = {n: [g["lr"] for g in o.param_groups] for n, o in method.optimizers().items()}
     assert rates["pretrain"] == pytest.approx([1e-3, 1e-4])
     assert rates["critic"] == rates["generator"] == [1e-3]
     assert rates["discriminator"] == pytest.approx([5e-3])
-    assert [system.rate_factor(index) for index in (0, 10)] == pytest.approx([1, 0.02])
-    assert system.schedule_part(12, 30) == range(10, 30)
-    encoder = {id(p) for p in system.generator.get_submodule("encoder").parameters()}
-    groups = system.optimizers()["pretrain"].param_groups
+    assert [method.rate_factor(index) for index in (0, 10)] == pytest.approx([1, 0.02])
+    assert method.schedule_part(12, 30) == range(10, 30)
+    encoder = {id(p) for p in method.generator.get_submodule("encoder").parameters()}
+    groups = method.optimizers()["pretrain"].param_groups
     assert {id(p) for p in groups[1]["params"]} == encoder
     assert not encoder & {id(p) for p in groups[0]["params"]}
 

@@ -74,12 +74,12 @@ def test_common_blocks_see_every_second_pixel() -> None:
 def gradients(config: Zhang17.Config, term: str) -> set[str]:
     """The parts of the generator that hear one term in the config's first stage."""
     torch.manual_seed(0)
-    system = Zhang17(config).train()
-    terms = system.stage_losses(make_batch(), config.stages[0])
+    method = Zhang17(config).train()
+    terms = method.stage_losses(make_batch(), config.stages[0])
     terms[term].value.backward()
     return {
         name
-        for name, part in system.generator.named_children()
+        for name, part in method.generator.named_children()
         if any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
     }
 
@@ -103,24 +103,24 @@ def staged() -> Zhang17.Config:
 
 
 def test_stages_follow_one_another_and_the_last_goes_on() -> None:
-    system = Zhang17(staged())
-    lrs = [system.schedule.stage(index).lr for index in (0, 9, 10, 14, 15, 19, 20, 1000)]
+    method = Zhang17(staged())
+    lrs = [method.schedule.stage(index).lr for index in (0, 9, 10, 14, 15, 19, 20, 1000)]
     assert lrs == [1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-5]
-    factors = [system.rate_factor(index) for index in (9, 10, 15)]
+    factors = [method.rate_factor(index) for index in (9, 10, 15)]
     assert factors == pytest.approx([1, 0.1, 0.01])
-    assert system.optimizers()["generator"].param_groups[0]["lr"] == 1e-3
-    parts = [system.schedule_part(index, 30) for index in (9, 10, 15, 29)]
+    assert method.optimizers()["generator"].param_groups[0]["lr"] == 1e-3
+    parts = [method.schedule_part(index, 30) for index in (9, 10, 15, 29)]
     assert parts == [range(10), range(10, 15), range(15, 30), range(15, 30)]
-    assert system.schedule_part(3, 8) == range(8)
+    assert method.schedule_part(3, 8) == range(8)
 
 
 def test_hints_are_shown_in_the_stages_that_have_them() -> None:
-    system = Zhang17(replace(staged(), reveal_all=1.0)).train()
+    method = Zhang17(replace(staged(), reveal_all=1.0)).train()
     seen = []
-    system.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    method.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     batch = make_batch()
     for index in (9, 10):
-        system.training_step(batch, Recorder(index))
+        method.training_step(batch, Recorder(index))
     without, given = seen
     ab = rgb_to_lab(batch["rgb"])[:, 1:]
     for planes in seen:
@@ -133,13 +133,13 @@ def test_hints_are_shown_in_the_stages_that_have_them() -> None:
 
 def test_losses_are_huber_in_ab_units_and_the_class_of_every_fourth_pixel() -> None:
     torch.manual_seed(0)
-    system = Zhang17(SMALL).eval()
+    method = Zhang17(SMALL).eval()
     batch = make_batch(1, 16, 16)
-    terms = system.stage_losses(batch, Stage(name="regress", steps=1, lr=1e-3, hints=False))
+    terms = method.stage_losses(batch, Stage(name="regress", steps=1, lr=1e-3, hints=False))
     given = torch.cat(
         [batch["gray"] - 0.5, torch.zeros(1, 2, 16, 16), -torch.ones(1, 1, 16, 16) / 2], 1
     )
-    found, logits = system.generator(given)
+    found, logits = method.generator(given)
     ab = rgb_to_lab(batch["rgb"])[:, 1:]
     error = (110 * found - ab).abs()
     huber = torch.where(error < 1, error.square() / 2, error - 0.5).sum(1).mean()
@@ -154,33 +154,33 @@ def test_losses_are_huber_in_ab_units_and_the_class_of_every_fourth_pixel() -> N
 
 
 def test_pixels_that_do_not_count_teach_nothing() -> None:
-    system = Zhang17(SMALL).eval()
+    method = Zhang17(SMALL).eval()
     stage = Stage(name="regress", steps=1, lr=1e-3, hints=False)
     batch = make_batch(1, 16, 16)
     batch["valid"] = torch.zeros(1, 1, 16, 16)
     batch["valid"][..., :8] = 1
-    before = system.stage_losses(batch, stage)
+    before = method.stage_losses(batch, stage)
     batch["rgb"] = batch["rgb"].clone()
     batch["rgb"][..., 8:] = 0.5
-    after = system.stage_losses(batch, stage)
+    after = method.stage_losses(batch, stage)
     for name, term in before.items():
         assert term.value.item() == pytest.approx(after[name].value.item()), name
         assert term.value > 0
 
 
 def test_odd_sizes_can_be_trained_on() -> None:
-    system = Zhang17(SMALL).train()
+    method = Zhang17(SMALL).train()
     step = Recorder(0)
-    system.training_step(make_batch(2, 35, 45), step)
+    method.training_step(make_batch(2, 35, 45), step)
     assert set(step.terms) == {"huber_ab", "cross_entropy_ab"}
 
 
 def test_l1_is_the_released_codes_loss() -> None:
-    system = Zhang17(replace(SMALL, loss="l1")).eval()
+    method = Zhang17(replace(SMALL, loss="l1")).eval()
     batch = make_batch(1, 16, 16)
     stage = Stage(name="regress", steps=1, lr=1e-3, hints=False)
-    term = system.stage_losses(batch, stage)["l1_ab"]
-    ab_hat = 110 * system.predict(batch)
+    term = method.stage_losses(batch, stage)["l1_ab"]
+    ab_hat = 110 * method.predict(batch)
     expected = (ab_hat - rgb_to_lab(batch["rgb"])[:, 1:]).abs().sum(1).mean()
     torch.testing.assert_close(term.value, expected)
     assert term.weight == pytest.approx(10 / 110)
@@ -188,13 +188,13 @@ def test_l1_is_the_released_codes_loss() -> None:
 
 def test_colorize_takes_hints_when_given() -> None:
     torch.manual_seed(0)
-    system = Zhang17(SMALL).eval()
+    method = Zhang17(SMALL).eval()
     batch = make_batch(1, 33, 47)
     none = torch.zeros(1, 3, 33, 47)
     points = points_to_hints([HintPoint(x=20, y=9, a=60, b=-50, size=9)], 33, 47)
-    automatic = system.colorize(batch)
-    assert torch.equal(system.colorize(Batch(**batch, hints=none)), automatic)
-    hinted = system.colorize(Batch(**batch, hints=points))
+    automatic = method.colorize(batch)
+    assert torch.equal(method.colorize(Batch(**batch, hints=none)), automatic)
+    hinted = method.colorize(Batch(**batch, hints=points))
     assert hinted.shape == automatic.shape
     assert (hinted - automatic).abs().max() > 1e-3
 
@@ -202,9 +202,9 @@ def test_colorize_takes_hints_when_given() -> None:
 def test_the_mask_of_weights_from_caffe_is_not_centred() -> None:
     seen = []
     for center in (0.5, 0.0):
-        system = Zhang17(replace(SMALL, mask_center=center)).eval()
-        system.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-        system.predict(make_batch(1, 16, 16))
+        method = Zhang17(replace(SMALL, mask_center=center)).eval()
+        method.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+        method.predict(make_batch(1, 16, 16))
     assert [planes[:, 3].unique().tolist() for planes in seen] == [[-0.5], [0.0]]
 
 
@@ -212,18 +212,18 @@ def test_hinted_colours_are_learnt() -> None:
     """Gray squares of one of two colours: only the hint tells which, and it is obeyed."""
     torch.manual_seed(0)
     stages = (Stage(name="regress", steps=1, lr=3e-3, hints=True),)
-    system = Zhang17(replace(SMALL, stages=stages, reveal_stop=0.1))
-    optimizer = system.optimizers()["generator"]
+    method = Zhang17(replace(SMALL, stages=stages, reveal_stop=0.1))
+    optimizer = method.optimizers()["generator"]
     colors = torch.tensor([[30.0, 30.0], [-30.0, -30.0]])
     for _ in range(60):
-        system.train().training_step(plain(colors[torch.randperm(2)]), Recorder(0))
+        method.train().training_step(plain(colors[torch.randperm(2)]), Recorder(0))
         optimizer.step()
         optimizer.zero_grad()
-    system.eval()
+    method.eval()
     gray = plain(colors)["gray"]
     for number, (a, b) in enumerate(colors.tolist()):
         hints = points_to_hints([HintPoint(x=8, y=8, a=a, b=b, size=5)], 16, 16)
-        made = 110 * system.predict(Batch(gray=gray[number : number + 1], hints=hints))
+        made = 110 * method.predict(Batch(gray=gray[number : number + 1], hints=hints))
         assert (made.mean((0, 2, 3)) - colors).square().sum(1).argmin() == number
 
 
@@ -235,60 +235,60 @@ def plain(ab: torch.Tensor) -> Batch:
 
 def test_global_hints_are_added_to_the_fourth_block() -> None:
     torch.manual_seed(0)
-    system = Zhang17(replace(SMALL, global_hints=True)).eval()
+    method = Zhang17(replace(SMALL, global_hints=True)).eval()
     assert (
-        list(system.networks()) == ["generator", "global_network"] == [*system.inference_networks]
+        list(method.networks()) == ["generator", "global_network"] == [*method.inference_networks]
     )
     seen, fourth = [], []
-    system.generator.block4.register_forward_hook(lambda m, given, out: fourth.append(out))
-    system.generator.block5.register_forward_pre_hook(lambda m, given: seen.append(given[0]))
+    method.generator.block4.register_forward_hook(lambda m, given, out: fourth.append(out))
+    method.generator.block5.register_forward_pre_hook(lambda m, given: seen.append(given[0]))
     given = torch.rand(1, 316)
     batch = make_batch(1, 16, 16)
-    system.colorize(Batch(**batch, global_hints=given))
-    system.colorize(batch)
+    method.colorize(Batch(**batch, global_hints=given))
+    method.colorize(batch)
     for index, hints in enumerate((given, torch.zeros(1, 316))):
-        torch.testing.assert_close(seen[index], fourth[index] + system.global_network(hints))
+        torch.testing.assert_close(seen[index], fourth[index] + method.global_network(hints))
 
 
 def test_stages_without_hints_leave_the_global_network_as_it_was() -> None:
     """Else its BatchNorm would average over a constant, and automatic colours would shift."""
     config = replace(staged(), global_hints=True, drop_global=0.0)
-    system = Zhang17(config).train()
-    before = {n: value.clone() for n, value in system.global_network.state_dict().items()}
-    system.training_step(make_batch(), Recorder(0))
-    assert all(torch.equal(before[n], v) for n, v in system.global_network.state_dict().items())
-    system.training_step(make_batch(), Recorder(10))
-    assert any(not torch.equal(before[n], v) for n, v in system.global_network.state_dict().items())
+    method = Zhang17(config).train()
+    before = {n: value.clone() for n, value in method.global_network.state_dict().items()}
+    method.training_step(make_batch(), Recorder(0))
+    assert all(torch.equal(before[n], v) for n, v in method.global_network.state_dict().items())
+    method.training_step(make_batch(), Recorder(10))
+    assert any(not torch.equal(before[n], v) for n, v in method.global_network.state_dict().items())
 
 
 def test_suggestions_are_of_the_pixel_that_is_named() -> None:
     torch.manual_seed(0)
-    system = Zhang17(SMALL).eval()
+    method = Zhang17(SMALL).eval()
     batch = make_batch(1, 27, 38)
-    assert system.class_logits(batch).shape == (1, 529, 7, 10)
+    assert method.class_logits(batch).shape == (1, 529, 7, 10)
     peaks = torch.full((1, 529, 7, 10), -1e4)
     peaks[:, 23 * 11 + 11] = 0.0  # gray
     peaks[0, 23 * 11 + 11, 2, 5], peaks[0, 23 * 16 + 14, 2, 5] = -1e4, 0.0  # a 50, b 30
-    system.class_logits = lambda batch: peaks
+    method.class_logits = lambda batch: peaks
     for x, y in ((20, 8), (21, 9), (19, 7)):
-        [found] = system.suggest(batch, x, y)
+        [found] = method.suggest(batch, x, y)
         assert found.a > 20
         assert found.b > 10
     for x, y in ((16, 8), (23, 8), (20, 11), (37, 26)):
-        [found] = system.suggest(batch, x, y)
+        [found] = method.suggest(batch, x, y)
         assert abs(found.a) < 2
     lightness = batch["gray"][0, 0, 26, 37].item()
-    rgb = torch.tensor(system.suggest(batch, 37, 26)[0].rgb).view(1, 3, 1, 1) / 255
+    rgb = torch.tensor(method.suggest(batch, 37, 26)[0].rgb).view(1, 3, 1, 1) / 255
     assert rgb_to_lab(rgb)[0, 0].item() == pytest.approx(100 * lightness, abs=0.6)
 
 
 def test_suggestions_heed_the_hints_so_far() -> None:
     torch.manual_seed(0)
-    system = Zhang17(SMALL).eval()
+    method = Zhang17(SMALL).eval()
     batch = make_batch(1, 32, 32)
     hints = points_to_hints([HintPoint(x=16, y=16, a=60, b=60, size=9)], 32, 32)
     assert not torch.equal(
-        system.class_logits(batch), system.class_logits(Batch(**batch, hints=hints))
+        method.class_logits(batch), method.class_logits(Batch(**batch, hints=hints))
     )
 
 
