@@ -23,8 +23,8 @@ def repository(tmp_path: Path) -> Path:
     """A repository that holds the module where this project holds it."""
     if shutil.which("git") is None:
         pytest.skip("no git on this machine")
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "provenance.py").write_text("pass\n")
+    (tmp_path / "experiments/artifacts").mkdir(parents=True)
+    (tmp_path / "experiments/artifacts/provenance.py").write_text("pass\n")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "code")
@@ -43,7 +43,7 @@ def test_results_do_not_make_the_code_dirty(repository: Path) -> None:
 
 @pytest.mark.parametrize("name", ["provenance.py", "new.py"])
 def test_changed_or_new_code_is_dirty(repository: Path, name: str) -> None:
-    (repository / "experiments" / name).write_text("changed\n")
+    (repository / "experiments/artifacts" / name).write_text("changed\n")
     assert commit_of(repository)[1] is True
 
 
