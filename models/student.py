@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, cast
 
 import torch
@@ -22,7 +21,7 @@ from .base.domain import DomainName, network_input, network_target
 from .base.generator import GeneratorMethod
 from .base.method import Method
 from .base.padding import pad_and_crop
-from .base.weights import NONE, load_fitting, load_start, read_run_weights, run_file, run_name
+from .base.weights import NONE, load_start, load_strictly, read_run_weights, run_name
 from .layers.guided_upsample import AB_EPS, RGB_EPS, guided_upsample
 from .unet import UNet
 
@@ -52,9 +51,11 @@ class Student(GeneratorMethod):
                 count, its losses do not.
             scale: side of the squares of pixels that become one pixel of the generator.
             teacher: the teacher's settings, those of its run.
-            teacher_weights: its run's folder, a checkpoint, or a file of ``ship``; ``none`` for
+            teacher_weights: its run's folder (of whose weights those are taken that evaluation
+                takes), a checkpoint, a file of ``ship`` or a name of shipped weights; ``none`` for
                 training towards the truth alone.
-            start: weights to start from, named alike and of the same shapes; ``none`` for random.
+            start: weights to start from, from the same places, named alike and of the same shapes;
+                ``none`` for random.
             sparse: kernels' weights that are 0 stay 0, as pruning leaves them.
             loss: ``l1``: alpha L1(student, teacher) + (1 - alpha) L1(student, truth). ``kl``:
                 alpha t^2 KL(teacher || student) + (1 - alpha) MSE(student, truth).
@@ -175,7 +176,7 @@ class Teacher(TrainedLoss):
 
     Args:
         config: its settings.
-        weights: its run's folder, a checkpoint, a file of ``ship``, or ``none``.
+        weights: ``teacher_weights`` of ``Student.Config``.
         domain: what the student is given, and the teacher must be.
     """
 
@@ -198,11 +199,11 @@ class Teacher(TrainedLoss):
                 f"the teacher, {method.name}, is for {method.domain} and the student for "
                 f"{self.domain}; set --method.teacher.domain or --method.student.domain"
             )
-        path = run_file(Path(self.weights))
-        for name in method.inference_networks:
-            weights = read_run_weights(path, name, "--method.teacher-weights")
-            what = f"--method.teacher-weights {path}"
-            load_fitting(method.get_submodule(name), weights, what, "--method.teacher")
+        option = "--method.teacher-weights"
+        path, states = read_run_weights(self.weights, method.inference_networks, option)
+        for name, weights in states.items():
+            network = method.get_submodule(name)
+            load_strictly(network, weights, f"{option} {path}", "--method.teacher")
         _keep(method, method.inference_networks)
         self.method = method.eval().requires_grad_(False)
         return f"teacher: {method.name} of {path}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 import torch.nn.functional as F
@@ -21,7 +20,7 @@ from ..losses.terms import Term, Terms
 from .base.domain import DomainName
 from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
-from .base.weights import read_run_weights
+from .base.weights import load_strictly, read_run_weights
 from .color.ab_bins import BINS, ab_bins, annealed_mean, soft_encode
 from .color.ab_prior import UNIFORM, load_prior, shipped_priors
 from .layers.norms import init_he
@@ -115,9 +114,9 @@ class Zhang16(GeneratorMethod):
             sigma: of the Gaussian of those shares and of the smoothed prior, ab units.
             temperature: T of the annealed mean: 1 decodes to the mean, 0 to the mode.
             width: channels of the first block.
-            start: a checkpoint of another ``zhang16`` run of this width, whose weights, the head's
-                apart, training starts from; ``none`` starts afresh. With ``l2`` this is the
-                paper's "L2, ft".
+            start: another ``zhang16`` run of this width, its checkpoint or its shipped file, whose
+                weights, the head's apart, training starts from; ``none`` starts afresh. With
+                ``l2`` this is the paper's "L2, ft".
             lr: Adam's learning rate, ``beta2`` its second moment (the first is 0.9).
             weight_decay: Adam's, added to the gradient.
         """
@@ -178,7 +177,7 @@ class Zhang16(GeneratorMethod):
             cast(Tensor, self.generator.prior).copy_(self._prior(self.config.prior))
             said.append(f"prior of the ab bins: {self.config.prior}")
         if self.config.start != "none":
-            said.append(_start_from(self.generator, Path(self.config.start)))
+            said.append(_start_from(self.generator, self.config.start))
         return "; ".join(said)
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -268,18 +267,12 @@ def _convolutions(
         yield nn.ReLU()
 
 
-def _start_from(network: nn.Module, path: Path) -> str:
-    """Take the weights of another run's checkpoint, all but the head's and the prior."""
-    given = read_run_weights(path, "generator", _START)
-    own = network.state_dict()
-    fresh = {name: value for name, value in own.items() if _is_own(name)}
-    body = {name: value for name, value in given.items() if not _is_own(name)}
-    try:
-        network.load_state_dict({**body, **fresh})
-    except RuntimeError as error:
-        raise UserError(
-            f"{_START} {path}: its weights are not those of a zhang16 run of this width; {error}"
-        ) from error
+def _start_from(network: nn.Module, start: str) -> str:
+    """Take the weights of another run, all but the head's and the prior."""
+    path, states = read_run_weights(start, ["generator"], _START)
+    fresh = {name: value for name, value in network.state_dict().items() if _is_own(name)}
+    body = {name: value for name, value in states["generator"].items() if not _is_own(name)}
+    load_strictly(network, {**body, **fresh}, f"{_START} {path}", "--method.width of zhang16")
     return f"all but the head from {path}"
 
 

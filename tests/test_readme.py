@@ -237,7 +237,7 @@ def test_the_line_for_several_machines_trains_on_two(place: Path) -> None:
     outputs = [machine.communicate(timeout=400)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], "\n".join(outputs)
     assert sum("trained: runs/machines" in output for output in outputs) == 1
-    state = checkpoint.load(place / "runs" / "machines" / checkpoint.LAST)
+    state = checkpoint.load_checkpoint(place / "runs" / "machines" / checkpoint.LAST)
     assert state["step"] == 2
     assert len(state["random"]) == 2, "one random state a process"
 

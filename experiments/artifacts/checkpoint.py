@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,17 +10,20 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...datasets.base.atomic_write import write_atomic
-from ...datasets.base.errors import UserError
 from ...models.base.method import Method
-from ...models.base.weights import inference_weights
+from ...models.base.weights import (
+    BEST,
+    FORMAT,
+    LAST,
+    inference_weights,
+    load_checkpoint,
+    load_strictly,
+    weights_path,
+)
 from ..experiment import Experiment
 from ..settings import from_plain
-
-FORMAT = 1
-LAST, BEST = "last.pt", "best.pt"
 
 
 @dataclass(frozen=True)
@@ -80,47 +82,20 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def load(path: Path, mapped: bool = False) -> dict[str, Any]:
-    """Read a checkpoint without running any code that it may hold.
-
-    Args:
-        path: the file.
-        mapped: leave tensors in the file until they are used; for a few values of a large file.
-
-    Raises:
-        UserError: the file is missing, damaged, foreign, or holds more than tensors and values.
-    """
-    if not path.is_file():
-        raise UserError(f"no checkpoint {path}; train first, or name the folder of a run")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} is refused: it is damaged, or holds objects that would run code on loading; "
-            "use a checkpoint that crosschroma wrote"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
-    return state
-
-
 def load_trained(run: Path, which: str = "result") -> Trained:
-    """The system of a run's folder or of a checkpoint file, strictly loaded, in eval mode.
+    """The method of a run's folder or of a checkpoint file, strictly loaded, in eval mode.
 
     Args:
         run: a run's folder, or a checkpoint file.
-        which: ``best`` by the validation metric (the last where none was run), ``last``, or
-            ``result``: that of the two which the experiment names.
+        which: as ``weights_path``'s.
 
     Raises:
         UserError: nothing to load, or weights that do not fit, by name.
     """
-    path = _find(run, which)
-    state = load(path)
+    path = weights_path(run, which)
+    state = load_checkpoint(path)
     last = path.parent / LAST
-    whole = load(last, mapped=True) if path.name == BEST and last.is_file() else state
+    whole = load_checkpoint(last, mapped=True) if path.name == BEST and last.is_file() else state
     experiment = from_plain(state["experiment"], Experiment)
     method = experiment.method.build()
     weights = inference_weights(state, method.inference_networks)
@@ -137,18 +112,6 @@ def load_trained(run: Path, which: str = "result") -> Trained:
         weights_sha256=weights_sha256(weights),
         path=path,
     )
-
-
-def load_strictly(network: nn.Module, weights: dict[str, torch.Tensor], what: str) -> None:
-    """Load weights, all of them.
-
-    Raises:
-        UserError: naming missing, surplus and differently shaped tensors.
-    """
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise UserError(f"{what} does not fit: {error}") from error
 
 
 def weights_sha256(networks: dict[str, dict[str, torch.Tensor]]) -> str:
@@ -185,14 +148,3 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def _find(run: Path, which: str) -> Path:
-    if run.is_file():
-        return run
-    if not run.is_dir():
-        raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
-    last, best = run / LAST, run / BEST
-    if which == "result" and best.is_file():
-        which = from_plain(load(best)["experiment"], Experiment).training.result
-    return best if which != "last" and best.is_file() else last

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError
+from ...models.base.weights import (
+    SUFFIX,
+    load_strictly,
+    read_shipped,
+    shipped_weights,
+    weights_path,
+)
 from ..experiment import Experiment
-from ..settings import PACKAGE, from_plain, to_plain
-from .checkpoint import Trained, load_strictly, load_trained, weights_sha256
+from ..settings import from_plain, to_plain
+from .checkpoint import Trained, load_trained, weights_sha256
 
-SUFFIX = ".safetensors"
 _FORMAT = "crosschroma-weights-1"
 
 
@@ -73,25 +77,16 @@ def load(path: Path) -> Trained:
     """
     if not path.is_file():
         raise UserError(f"no weights {path}; `crosschroma ship RUN` writes such a file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is damaged or no safetensors file: {error}") from error
+    metadata, weights = read_shipped(path)
     if metadata.get("format") != _FORMAT:
         raise UserError(f"{path} was not written by `crosschroma ship` ({_FORMAT})")
     about: dict[str, Any] = json.loads(metadata["about"])
     experiment = from_plain(about.pop("experiment"), Experiment)
     method = experiment.method.build()
-    weights: dict[str, dict[str, torch.Tensor]] = {n: {} for n in method.inference_networks}
-    for key, value in tensors.items():
-        network, _, name = key.partition(".")
-        if network not in weights:
-            raise UserError(f"{path} holds {key}, which {method.name} does not have")
-        weights[network][name] = value.float() if value.is_floating_point() else value
-    for network, given in weights.items():
-        load_strictly(method.get_submodule(network), given, f"{path}: {network}")
+    if surplus := sorted(weights.keys() - set(method.inference_networks)):
+        raise UserError(f"{path} holds {', '.join(surplus)}, which {method.name} does not have")
+    for name in method.inference_networks:
+        load_strictly(method.get_submodule(name), weights.get(name, {}), f"{path}: {name}")
     return Trained(
         method=method.eval(),
         experiment=experiment,
@@ -112,23 +107,14 @@ def load_any(run: Path | str, which: str = "result", output: str | None = None) 
     Raises:
         UserError: as ``load_trained`` and ``load``; an output that the method does not have.
     """
-    path = Path(run)
-    if not path.exists() and str(run) in names():
-        path = _shipped()[str(run)]
+    path = Path(run) if Path(run).suffix == SUFFIX else weights_path(run, which)
     trained = load(path) if path.suffix == SUFFIX else load_trained(path, which)
     return trained if output is None else trained.with_output(output)
 
 
 def names() -> list[str]:
     """The recipes whose weights come with the package."""
-    return sorted(_shipped())
-
-
-def _shipped() -> dict[str, Path]:
-    """By name; results/weights of the repository is installed as a package of files."""
-    spec = find_spec(f"{PACKAGE}.weights")
-    folders = spec.submodule_search_locations or [] if spec else []
-    return {file.stem: file for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")}
+    return sorted(shipped_weights())
 
 
 def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:

@@ -16,9 +16,10 @@ from ...datasets.base.errors import UserError
 from ...datasets.files.folder import Subset, evenly_spaced
 from ...datasets.loading.loader import Images
 from ...models.base.generator import GeneratorMethod
-from ...models.student import NONE, Student
+from ...models.base.weights import NONE, load_strictly
+from ...models.student import Student
 from ..artifacts import weights_file
-from ..artifacts.checkpoint import Trained, load_strictly, load_trained, weights_sha256
+from ..artifacts.checkpoint import Trained, load_trained, weights_sha256
 from ..artifacts.provenance import provenance
 from ..evaluation.timing import machine, save, threads, versions
 from ..experiment import Experiment, Hardware

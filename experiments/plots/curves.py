@@ -84,7 +84,7 @@ def read_curve(run: Path) -> Curve:
     from ..settings import from_plain
 
     # not the method's settings: logs outlive what older versions called these
-    experiment = checkpoint.load(run / checkpoint.LAST, mapped=True)["experiment"]
+    experiment = checkpoint.load_checkpoint(run / checkpoint.LAST, mapped=True)["experiment"]
     data = from_plain(experiment["data"], Adapter)
     events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 1}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if tag.startswith(_TAG)]

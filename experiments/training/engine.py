@@ -309,7 +309,7 @@ class Run:
         return {"experiment": plain, "starts": self.starts, **vars(self.progress)}
 
     def _resume(self) -> dict[str, Any]:
-        state = checkpoint.load(self.folder / checkpoint.LAST)
+        state = checkpoint.load_checkpoint(self.folder / checkpoint.LAST)
         # settings that came later than the run have their defaults
         saved = to_plain(from_plain(state["experiment"], Experiment))
         check_same_experiment(saved, to_plain(self.experiment), self.folder)

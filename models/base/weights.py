@@ -3,20 +3,88 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
 
 NONE = "none"  # in settings, instead of a run
+LAST, BEST = "last.pt", "best.pt"
+SUFFIX = ".safetensors"  # of shipped weights
+FORMAT = 1  # of checkpoints
+_PACKAGE = (__package__ or "").partition(".")[0]
 _MODULE = "module."  # what torch's AveragedModel puts before its weights' names
 _FOREIGN = (AttributeError, KeyError, TypeError, ValueError)  # what another file's content raises
+
+
+def weights_path(run: Path | str, which: str = "result") -> Path:
+    """The file of a run's weights, the same for evaluation, inference, teachers and starts.
+
+    Args:
+        run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights; a
+            file is itself.
+        which: of a folder: ``best`` by the validation metric (the last where none was run),
+            ``last``, or ``result``: that of the two which the run's settings name.
+
+    Raises:
+        UserError: no such run, or a damaged best checkpoint.
+    """
+    path = Path(run)
+    if not path.exists():
+        path = shipped_weights().get(str(run), path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
+    last, best = path / LAST, path / BEST
+    if which == "result" and best.is_file():
+        which = _result(load_checkpoint(best, mapped=True))
+    return best if which != "last" and best.is_file() else last
+
+
+def shipped_weights() -> dict[str, Path]:
+    """The weights that come with the package, recipe -> file."""
+    spec = find_spec(f"{_PACKAGE}.weights")  # results/weights of the repository
+    folders = spec.submodule_search_locations or [] if spec else []
+    return {file.stem: file for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")}
+
+
+def run_name(weights: str) -> str:
+    """Of a run's folder, checkpoint or shipped file, without where it lies on this machine."""
+    path = Path(weights)
+    return path.parent.name if path.suffix == ".pt" else path.name
+
+
+def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """Read a checkpoint without running any code that it may hold.
+
+    Args:
+        path: the file.
+        mapped: leave tensors in the file until they are used; for a few values of a large file.
+
+    Raises:
+        UserError: the file is missing, damaged, foreign, or holds more than tensors and values.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint {path}; train first, or name the folder of a run")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is damaged, or holds objects that would run code on loading; "
+            "use a checkpoint that crosschroma wrote"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
+    return state
 
 
 def inference_weights(
@@ -32,35 +100,99 @@ def inference_weights(
         Network -> its state.
 
     Raises:
-        KeyError: the checkpoint lacks a network.
+        UserError: the checkpoint lacks a network.
     """
-    if "inference" in checkpoint:
-        return {name: checkpoint["inference"][name] for name in networks}
-    averages = checkpoint["average"]
-    if averages is None:
-        return {name: checkpoint["networks"][name] for name in networks}
-    return {
-        name: {
-            key.removeprefix(_MODULE): value
-            for key, value in averages[name].items()
-            if key.startswith(_MODULE)
+    try:
+        if "inference" in checkpoint:
+            return {name: checkpoint["inference"][name] for name in networks}
+        averages = checkpoint["average"]
+        if averages is None:
+            return {name: checkpoint["networks"][name] for name in networks}
+        return {
+            name: {
+                key.removeprefix(_MODULE): value
+                for key, value in averages[name].items()
+                if key.startswith(_MODULE)
+            }
+            for name in networks
         }
-        for name in networks
-    }
+    except _FOREIGN as error:
+        raise UserError(f"the checkpoint has no weights {error}") from error
 
 
-def run_file(run: Path) -> Path:
-    """The weights of a run's folder: its best checkpoint, or its last; a file is itself."""
-    if not run.is_dir():
-        return run
-    best = run / "best.pt"
-    return best if best.is_file() else run / "last.pt"
+def read_shipped(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]]:
+    """The content of a ``.safetensors`` file whose tensors are named ``network.tensor``.
+
+    Returns:
+        Its metadata, and network -> its state, in float32.
+
+    Raises:
+        UserError: a damaged or foreign file.
+    """
+    networks: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            for key in file.keys():  # noqa: SIM118
+                network, _, name = key.partition(".")
+                value = file.get_tensor(key)
+                floating = value.is_floating_point()
+                networks.setdefault(network, {})[name] = value.float() if floating else value
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is damaged or no safetensors file: {error}") from error
+    return metadata, networks
 
 
-def run_name(weights: str) -> str:
-    """Of a run's folder, checkpoint or shipped file, without where it lies on this machine."""
-    path = Path(weights)
-    return path.parent.name if path.suffix == ".pt" else path.name
+def read_run_weights(
+    run: str, networks: Sequence[str], option: str
+) -> tuple[Path, dict[str, dict[str, Tensor]]]:
+    """Networks' inference weights of another run; runs no code that a file may hold.
+
+    Args:
+        run: as ``weights_path``'s.
+        networks: their names.
+        option: the setting that named ``run``, for the error.
+
+    Returns:
+        The file that they are from, and network -> its state.
+
+    Raises:
+        UserError: no such run, or one that does not hold the networks.
+    """
+    try:
+        path = weights_path(run)
+        if path.suffix != SUFFIX:
+            return path, inference_weights(load_checkpoint(path), networks)
+        _, states = read_shipped(path)
+        if missing := [name for name in networks if name not in states]:
+            raise UserError(f"the file has no weights {', '.join(missing)}")
+        return path, {name: states[name] for name in networks}
+    except UserError as error:
+        raise UserError(
+            f"{option} {run}: no checkpoint with a {' and a '.join(networks)} ({error}); name a "
+            "run's folder, its best.pt or last.pt, or shipped weights, or take none"
+        ) from error
+
+
+def load_strictly(
+    network: nn.Module, weights: Mapping[str, Tensor], what: str, settings: str = ""
+) -> None:
+    """Load weights, all of them.
+
+    Args:
+        network: what they are loaded into.
+        weights: tensor by name.
+        what: they are, for the error.
+        settings: those that the network was made by, for the error.
+
+    Raises:
+        UserError: naming missing, surplus and differently shaped tensors.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        fit = f" the settings {settings}" if settings else ""
+        raise UserError(f"{what} does not fit{fit}: {error}") from error
 
 
 def load_start(generator: nn.Module, start: str, option: str, settings: str) -> str:
@@ -68,7 +200,7 @@ def load_start(generator: nn.Module, start: str, option: str, settings: str) -> 
 
     Args:
         generator: named alike in its parts and of the same shapes.
-        start: the run's folder, a checkpoint, or a file of ``ship``.
+        start: as ``weights_path``'s ``run``.
         option: the setting that named ``start``, for the error.
         settings: those that the generator was made by, for the error.
 
@@ -78,53 +210,14 @@ def load_start(generator: nn.Module, start: str, option: str, settings: str) -> 
     Raises:
         UserError: no such file, or it does not fit.
     """
-    path = run_file(Path(start))
-    weights = read_run_weights(path, "generator", option)
-    load_fitting(generator, weights, f"{option} {path}", settings)
+    path, weights = read_run_weights(start, ["generator"], option)
+    load_strictly(generator, weights["generator"], f"{option} {path}", settings)
     return f"starts from {path}"
 
 
-def load_fitting(network: nn.Module, weights: dict[str, Tensor], what: str, settings: str) -> None:
-    """Load weights, or say which settings they do not fit."""
+def _result(checkpoint: Mapping[str, Any]) -> str:
+    """The setting ``training.result``; runs that are older than it have ``best``."""
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{what} does not fit the settings {settings}: {error}") from error
-
-
-def read_run_weights(path: Path, network: str, option: str) -> dict[str, Tensor]:
-    """One network's inference weights from a checkpoint; runs no code that the file may hold.
-
-    Args:
-        path: ``best.pt`` or ``last.pt`` of a run, or a ``.safetensors`` file of shipped weights.
-        network: its name.
-        option: the setting that named ``path``, for the error.
-
-    Raises:
-        UserError: no such file, or one that does not hold the network.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return _shipped_weights(path, network)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return inference_weights(checkpoint, [network])[network]
-    except (
-        *(OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError),
-        *_FOREIGN,
-    ) as error:
-        raise UserError(
-            f"{option} {path}: no checkpoint with a {network} ({error}); name a run's best.pt or "
-            "last.pt, or take none"
-        ) from error
-
-
-def _shipped_weights(path: Path, network: str) -> dict[str, Tensor]:
-    prefix = f"{network}."
-    found = {
-        name.removeprefix(prefix): value.float() if value.is_floating_point() else value
-        for name, value in load_file(path).items()
-        if name.startswith(prefix)
-    }
-    if not found:
-        raise KeyError(network)
-    return found
+        return checkpoint["experiment"]["training"].get("result", "best")
+    except _FOREIGN:
+        return "best"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -20,7 +19,7 @@ from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..base.padding import pad_and_crop
 from ..base.stages import RatedStage, Schedule, Staged
-from ..base.weights import NONE, read_run_weights, run_file, run_name
+from ..base.weights import NONE, load_strictly, read_run_weights, run_name
 from .networks import Branch, Fusion, box_cells
 
 StageName = Literal["full", "instance", "fusion"]
@@ -153,18 +152,12 @@ class InstanceAware(Staged[Stage], GeneratorMethod):
     def load_pretrained(self) -> str:
         if self.config.start == NONE:
             return ""
-        start = run_file(Path(self.config.start))
-        given = read_run_weights(start, "generator", _START)
-        body = {name: value for name, value in given.items() if not name.startswith("classes.")}
-        try:
-            self.generator.load_state_dict(body)
-        except RuntimeError as error:
-            raise UserError(
-                f"{_START} {start}: its weights are not those of a zhang17 run of this width; "
-                f"{error}"
-            ) from error
+        path, states = read_run_weights(self.config.start, ["generator"], _START)
+        state = states["generator"]
+        body = {name: value for name, value in state.items() if not name.startswith("classes.")}
+        load_strictly(self.generator, body, f"{_START} {path}", "--method.width of zhang17")
         self._hand_on()
-        return f"both branches from {start}"
+        return f"both branches from {path}"
 
     def training_step(self, batch: Batch, step: Step) -> None:
         stage = self.schedule.stage(step.index).name

@@ -47,7 +47,7 @@ def test_an_old_run_goes_on(tmp_path: Path) -> None:
     run = shutil.copytree(WRITTEN, tmp_path / "run")
     experiment = checkpoint.load_trained(run).experiment
     assert fit(experiment, run, Hardware(accelerator="cpu", workers=0), resume=True)
-    assert checkpoint.load(run / "last.pt")["step"] == experiment.training.steps
+    assert checkpoint.load_checkpoint(run / "last.pt")["step"] == experiment.training.steps
 
 
 def test_every_written_name_leads_to_the_class_that_is_written_so() -> None:

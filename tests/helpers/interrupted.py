@@ -40,7 +40,7 @@ def fit_with_cuts(experiment: Experiment, run: Path, steps: Sequence[int]) -> No
 
 def state_of(run: Path) -> dict:
     """The last checkpoint without what a clock wrote."""
-    state = checkpoint.load(run / checkpoint.LAST)
+    state = checkpoint.load_checkpoint(run / checkpoint.LAST)
     del state["train_s"], state["starts"]
     return state
 

@@ -13,6 +13,7 @@ from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.rebalanced import rebalancing_weights
+from crosschroma.models.base.weights import FORMAT
 from crosschroma.models.color.ab_bins import ab_bins, nearest_bins
 from crosschroma.models.color.ab_prior import AbPrior, load_prior
 from crosschroma.models.zhang16 import Zhang16, Zhang16Generator
@@ -252,7 +253,7 @@ def saved(method: Zhang16, path: Path, kind: str) -> None:
         "last": {"networks": {"generator": state}, "average": None},
         "averaged": {"networks": {"generator": other}, "average": {"generator": average}},
     }
-    torch.save(content[kind], path)
+    torch.save({"format": FORMAT, **content[kind]}, path)
 
 
 @pytest.mark.parametrize("kind", ["best", "last", "averaged"])
@@ -283,9 +284,10 @@ def test_a_classifier_that_starts_from_another_keeps_its_own_prior(tmp_path: Pat
 def test_starts_that_do_not_fit_are_named(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     saved(built(width=8), path, "best")
-    with pytest.raises(UserError, match=r"--method\.start .*of this width"):
+    with pytest.raises(UserError, match=r"--method\.start .*does not fit .*--method\.width"):
         built(start=str(path)).load_pretrained()
-    for content in ({"inference": {}}, [1], {"networks": {}}):
+    empty = ({"format": FORMAT, **content} for content in ({"inference": {}}, {"networks": {}}))
+    for content in (*empty, {"inference": {"generator": {}}}, [1]):
         torch.save(content, path)
         with pytest.raises(UserError, match=r"--method\.start .*no checkpoint with a generator"):
             built(start=str(path)).load_pretrained()

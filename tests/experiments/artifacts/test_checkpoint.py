@@ -49,7 +49,7 @@ def test_foreign_files_are_named(content: bytes, text: str, tmp_path: Path) -> N
     path = tmp_path / "x.pt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"x.pt.*{text}"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
 
 
 def test_a_half_written_copy_is_named(run: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_half_written_copy_is_named(run: Path) -> None:
 def test_weights_of_something_else_are_named(tmp_path: Path) -> None:
     torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "x.pt")
     with pytest.raises(UserError, match=r"x\.pt is not a crosschroma checkpoint"):
-        checkpoint.load(tmp_path / "x.pt")
+        checkpoint.load_checkpoint(tmp_path / "x.pt")
 
 
 class _Attack:
@@ -82,12 +82,12 @@ def test_a_checkpoint_cannot_run_code(plain_pickle: bool, tmp_path: Path) -> Non
     else:
         torch.save(attack, path)
     with pytest.raises(UserError, match="refused"):
-        checkpoint.load(path)
+        checkpoint.load_checkpoint(path)
     assert not proof.exists()
 
 
 def test_a_checkpoint_cannot_name_foreign_classes(run: Path) -> None:
-    state = checkpoint.load(run / checkpoint.BEST)
+    state = checkpoint.load_checkpoint(run / checkpoint.BEST)
     state["experiment"]["method"] = {"type": "..os:system"}
     checkpoint.save(run / checkpoint.BEST, state)
     with pytest.raises(UserError, match="unknown settings type"):
@@ -95,7 +95,7 @@ def test_a_checkpoint_cannot_name_foreign_classes(run: Path) -> None:
 
 
 def test_weights_that_do_not_fit_are_named(run: Path) -> None:
-    state = checkpoint.load(run / checkpoint.BEST)
+    state = checkpoint.load_checkpoint(run / checkpoint.BEST)
     weights = state["inference"]["generator"]
     weights["stray"] = weights.pop("head.bias")
     checkpoint.save(run / checkpoint.BEST, state)

@@ -387,7 +387,7 @@ def test_weights_that_do_not_fit_are_one_line(
     trained: Callable[[str], Path], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """torch names misfits on a line each."""
-    state = checkpoint.load(trained("nir") / checkpoint.BEST)
+    state = checkpoint.load_checkpoint(trained("nir") / checkpoint.BEST)
     state["experiment"]["method"]["width"] = 8
     checkpoint.save(place / "wide.pt", state)
     capsys.readouterr()

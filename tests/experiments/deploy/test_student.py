@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -11,13 +12,16 @@ import torch.nn.functional as F
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.experiments.artifacts.checkpoint import load_trained
+from crosschroma.experiments.artifacts.checkpoint import load_trained, save, weights_sha256
+from crosschroma.experiments.artifacts.weights_file import load, ship
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.experiments.training.engine import fit
 from crosschroma.losses.distillation import distillation_kl
 from crosschroma.losses.terms import total
+from crosschroma.models.base import weights
 from crosschroma.models.base.domain import DomainName, network_target
 from crosschroma.models.base.extra_losses import ExtraLosses
+from crosschroma.models.base.weights import BEST, load_checkpoint
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.student import Student
@@ -81,6 +85,51 @@ def test_the_losses_are_those_of_their_formulas(teacher: Path, unet: Experiment)
         taught_kl = distillation_kl(output, soft, 2.0, axis)
         expected = 0.3 * taught_kl + 0.7 * (output - truth).square().mean()
         torch.testing.assert_close(total(terms, 0), expected)
+
+
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_a_teacher_and_a_start_are_the_weights_that_evaluation_takes(
+    which: Literal["best", "last"], unet: Experiment, tmp_path: Path
+) -> None:
+    """Those that the run's own settings name as its result."""
+    experiment = replace(unet, training=replace(unet.training, result=which))
+    fit(experiment, tmp_path, HARDWARE)
+    state = load_checkpoint(tmp_path / BEST)
+    for value in state["inference"]["generator"].values():
+        value += 1  # so that best and last differ
+    save(tmp_path / BEST, state)
+    expected = load_trained(tmp_path)
+    assert expected.path.name == f"{which}.pt"
+    config = Student.Config(
+        student=unet.method,
+        teacher=unet.method,
+        teacher_weights=str(tmp_path),
+        start=str(tmp_path),
+    )
+    method = config.build()
+    assert isinstance(method, Student)
+    assert f"{which}.pt" in method.load_losses()
+    assert f"{which}.pt" in method.load_pretrained()
+    assert method.teacher.method is not None
+    for network in (method.generator, method.teacher.method.get_submodule("generator")):
+        assert weights_sha256({"generator": network.state_dict()}) == expected.weights_sha256
+
+
+def test_shipped_weights_teach_by_their_name(
+    teacher: Path, unet: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = ship(teacher, tmp_path)
+    monkeypatch.setattr(weights, "shipped_weights", lambda: {"a_teacher": file})
+    method = taught(Path("a_teacher"), unet)
+    assert str(file) in method.load_losses()
+    assert method.config.learnt_from == "teacher unet (a_teacher)"
+    assert method.teacher.method is not None
+    network = method.teacher.method.get_submodule("generator")
+    expected = load(file).weights_sha256
+    assert weights_sha256({"generator": network.state_dict()}) == expected
+    wrong = taught(Path("b_teacher"), unet)
+    with pytest.raises(UserError, match=r"--method\.teacher-weights b_teacher: .*no run b_teacher"):
+        wrong.load_losses()
 
 
 def test_without_a_teacher_the_truth_is_all(unet: Experiment) -> None:

@@ -94,7 +94,7 @@ def test_only_what_the_run_has_kept_out_validates_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     best = run_of(0) / checkpoint.BEST
-    state = checkpoint.load(best)
+    state = checkpoint.load_checkpoint(best)
     state["experiment"]["data"] = to_plain(trained_on)
     checkpoint.save(best, state)
     capsys.readouterr()

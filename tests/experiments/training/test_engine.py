@@ -84,7 +84,7 @@ def test_killed_and_resumed_is_bit_identical(
     child.send_signal(number)
     output = child.communicate(timeout=120)[0]
     assert child.returncode != 0
-    done = checkpoint.load(tmp_path / "killed" / checkpoint.LAST)["step"]
+    done = checkpoint.load_checkpoint(tmp_path / "killed" / checkpoint.LAST)["step"]
     (tmp_path / "killed" / f".{checkpoint.LAST}.half").write_bytes(b"as if killed while saving")
     assert 0 < done < 40, "the signal came too late to test anything"
     if number == signal.SIGTERM:
@@ -133,7 +133,7 @@ def test_pix2pix_trains_in_two_processes(pix2pix: Experiment, tmp_path: Path) ->
     child = start(pix2pix, tmp_path / "two", tmp_path, devices=2)
     output = child.communicate(timeout=240)[0]
     assert child.returncode == 0, output
-    noted = checkpoint.load(tmp_path / "two" / checkpoint.BEST)
+    noted = checkpoint.load_checkpoint(tmp_path / "two" / checkpoint.BEST)
     trained = checkpoint.load_trained(tmp_path / "two")
     scored = evaluate(
         trained.method.colorize,
@@ -186,7 +186,7 @@ def test_best_is_kept_by_the_monitor(unet: Experiment, tmp_path: Path) -> None:
     training = replace(unet.training, steps=40, validate_every=5, monitor="AE")
     fit(replace(unet, training=training), tmp_path, ALONE)
     values = _scalars(tmp_path)["validation/AE"]
-    best = checkpoint.load(tmp_path / checkpoint.BEST)
+    best = checkpoint.load_checkpoint(tmp_path / checkpoint.BEST)
     assert best["best"] == pytest.approx(min(values.values()), rel=1e-4)
     assert values[best["step"]] == pytest.approx(best["best"], rel=1e-4)
 

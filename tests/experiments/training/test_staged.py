@@ -112,7 +112,7 @@ def test_what_a_stage_does_not_train_rests_in_the_checkpoints_too(tmp_path: Path
     def keep(path: Path, state: dict) -> None:
         save(path, state)
         if path.name == checkpoint.LAST:
-            kept[state["step"]] = flat(checkpoint.load(path)["networks"])
+            kept[state["step"]] = flat(checkpoint.load_checkpoint(path)["networks"])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save", keep)
@@ -151,7 +151,7 @@ def test_the_best_is_kept_in_the_last_stage_only(
 
     monkeypatch.setattr(engine, "evaluate", worse_and_worse)
     fit(replace(staged(), training=replace(staged().training, validate_every=1)), tmp_path, ALONE)
-    best = checkpoint.load(tmp_path / checkpoint.BEST)
+    best = checkpoint.load_checkpoint(tmp_path / checkpoint.BEST)
     assert (best["step"], best["best"]) == (7, 24)
 
 

@@ -57,12 +57,12 @@ def test_a_run_from_before_a_setting_was_there_goes_on(pix2pix: Experiment, tmp_
     """What an older checkpoint does not name has its default."""
     short = replace(pix2pix, training=replace(pix2pix.training, schedule="constant", steps=3))
     fit(short, tmp_path, ALONE)
-    state = checkpoint.load(tmp_path / checkpoint.LAST)
+    state = checkpoint.load_checkpoint(tmp_path / checkpoint.LAST)
     del state["experiment"]["method"]["extra"]
     checkpoint.save(tmp_path / checkpoint.LAST, state)
     longer = replace(short, training=replace(short.training, steps=4))
     fit(longer, tmp_path, ALONE, resume=True)
-    assert checkpoint.load(tmp_path / checkpoint.LAST)["step"] == 4
+    assert checkpoint.load_checkpoint(tmp_path / checkpoint.LAST)["step"] == 4
     extra = ExtraLosses(mse=1.0)
     other = replace(longer, method=replace(longer.method, extra=extra))  # pyright: ignore
     with pytest.raises(UserError, match="extra"):

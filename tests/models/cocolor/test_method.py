@@ -12,6 +12,7 @@ from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.base.freezing import frozen
+from crosschroma.models.base.weights import FORMAT
 from crosschroma.models.cocolor.losses import TrainingPlanes
 from crosschroma.models.cocolor.method import CoColor
 from crosschroma.models.cocolor.paths import PATHS, painted
@@ -485,7 +486,7 @@ def test_colorizers_start_from_runs_of_their_own(tmp_path: Path) -> None:
             UNet.Config(domain=domain, width=8, levels=2).build().get_submodule("generator")
         )
         (tmp_path / domain).mkdir()
-        state = {"inference": {"generator": made[domain].state_dict()}}
+        state = {"format": FORMAT, "inference": {"generator": made[domain].state_dict()}}
         torch.save(state, tmp_path / domain / "best.pt")
     starts = {f"{domain}_start": str(tmp_path / domain) for domain in made}
     method = tiny(**starts)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
+from crosschroma.models.base.weights import FORMAT
 from crosschroma.models.instance_aware.method import InstanceAware, Stage
 from crosschroma.models.instance_aware.networks import Branch, Fusion, box_cells
 from crosschroma.models.zhang17.method import Zhang17
@@ -323,14 +324,14 @@ def test_branches_start_from_a_zhang17_run(tmp_path: Path) -> None:
     torch.manual_seed(1)
     given = Zhang17(Zhang17.Config(width=4)).generator.state_dict()
     path = tmp_path / "best.pt"
-    torch.save({"inference": {"generator": given}}, path)
+    torch.save({"format": FORMAT, "inference": {"generator": given}}, path)
     method = InstanceAware(replace(SMALL, start=str(tmp_path)))
     assert f"both branches from {path}" in method.load_pretrained()
     for branch in (method.generator, method.instance):
         assert torch.equal(branch.state_dict()["block5.2.weight"], given["block5.2.weight"])
     assert torch.equal(method.fusion.state_dict()["colors.weight"], given["colors.weight"])
     wider = InstanceAware(replace(SMALL, width=8, start=str(path)))
-    with pytest.raises(UserError, match=r"--method\.start .*not those of a zhang17 run"):
+    with pytest.raises(UserError, match=r"--method\.start .*does not fit .* of zhang17"):
         wider.load_pretrained()
     lost = InstanceAware(replace(SMALL, start=str(tmp_path / "none.pt")))
     with pytest.raises(UserError, match=r"--method\.start .*no checkpoint with a generator"):
