@@ -140,12 +140,12 @@ def _find_class(tag: Any) -> Any:
     if not _MODULE.fullmatch(module_name):
         raise UserError(f"unknown settings type '{tag}'")
     try:
-        found: Any = importlib.import_module(f"{PACKAGE}.{module_name}")
+        value: Any = importlib.import_module(f"{PACKAGE}.{module_name}")
         for part in qualname.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"unknown settings type '{tag}': {error}") from error
-    return found
+    return value
 
 
 def _typed(hint: Any, value: Any) -> Any:

@@ -150,17 +150,17 @@ def import_weights(
         raise UserError(unknown("method with released weights", name, released_weights.METHODS))
     paths = _at_hand(name, file)
     digests = [_checked_sha256(path) for path in paths]
-    known = next((r for r in RELEASES[name] if _are(digests, r)), None)
-    own_settings = {**(known.settings if known else {}), **(settings or {})}
+    release = next((r for r in RELEASES[name] if _are(digests, r)), None)
+    own_settings = {**(release.settings if release else {}), **(settings or {})}
     method = released_weights.METHODS[name]([read_state(path) for path in paths], own_settings)
-    learnt_from = train_data or (known.learnt_from if known else "unknown")
-    whose = "the authors' weights" if known else "imported weights"
+    learnt_from = train_data or (release.learnt_from if release else "unknown")
+    origin = "the authors' weights" if release else "imported weights"
     files = [f"{p.name}, sha256 {d[:12]}" for p, d in zip(paths, digests, strict=True)]
     source = paths[0].parent if name in FILES else paths[0]
     experiment = Experiment(
-        name=known.name if known else f"{name}_{source.stem}",
+        name=release.name if release else f"{name}_{source.stem}",
         method=cast(Any, method).config,
-        data=UnknownData(known_as=f"{learnt_from} ({whose} {'; '.join(files)})"),
+        data=UnknownData(known_as=f"{learnt_from} ({origin} {'; '.join(files)})"),
     )
     networks = {n: method.get_submodule(n).state_dict() for n in method.inference_networks}
     return Trained(
@@ -220,8 +220,8 @@ def _at_hand(method: str, file: Path | None) -> list[Path]:
     published = {r.files[0].file: r.files[0] for r in RELEASES[method] if r.files[0].folder}
     name = next(iter(published)) if file is None else str(file)
     if name not in published:
-        known = ", ".join(p.folder + p.file for p in published.values())
-        raise UserError(f"no file {file}; the authors of {method} publish {known}")
+        urls = ", ".join(p.folder + p.file for p in published.values())
+        raise UserError(f"no file {file}; the authors of {method} publish {urls}")
     return [published_file(published[name])]
 
 
@@ -232,9 +232,9 @@ def _are(digests: Sequence[str], release: Release) -> bool:
 
 def _checked_sha256(path: Path) -> str:
     digest = sha256(path)
-    if (told := _HUB_HASH.search(path.name)) and not digest.startswith(told[1]):
+    if (prefix := _HUB_HASH.search(path.name)) and not digest.startswith(prefix[1]):
         raise UserError(
-            f"{path} is not what its name says: its SHA-256 begins with {digest[: len(told[1])]}; "
+            f"{path} is not what its name says: its SHA-256 begins with {digest[: len(prefix[1])]}; "
             "download it anew"
         )
     return digest

@@ -69,8 +69,8 @@ def commit_of(root: Path) -> tuple[str, bool]:
     Only the code's own folders count: a results file that waits to be committed does not make the
     code another. Installed code has no commit, even inside some other repository: ("", False).
     """
-    here = Path(__file__).relative_to(_ROOT).as_posix()
-    if _git(root, "ls-files", "--error-unmatch", here) is None:
+    module_path = Path(__file__).relative_to(_ROOT).as_posix()
+    if _git(root, "ls-files", "--error-unmatch", module_path) is None:
         return "", False
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain", "--", *_CODE)
@@ -79,13 +79,13 @@ def commit_of(root: Path) -> tuple[str, bool]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide numbers; absent ones are left out."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def device_text(device: torch.device) -> str:

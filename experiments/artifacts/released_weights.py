@@ -158,12 +158,12 @@ DDCOLOR = Names(
 )
 
 
-def adopt(network: nn.Module, given: State, names: Names, what: str) -> None:
+def adopt(network: nn.Module, state: State, names: Names, what: str) -> None:
     """Give a network of ours the weights of a released one.
 
     Args:
         network: changed in place.
-        given: the released weights by their released names.
+        state: the released weights by their released names.
         names: of that network.
         what: the file and the network, for the error.
 
@@ -171,23 +171,25 @@ def adopt(network: nn.Module, given: State, names: Names, what: str) -> None:
         UserError: naming, in the released names, what is missing, what is surplus, and what has
             another shape.
     """
-    own = network.state_dict()
-    wanted = {names.released(name): name for name in own if name not in names.own}
-    missing = [n for n in wanted if n not in given and not n.endswith(_COUNTER)]
-    surplus = [n for n in given if n not in wanted and n not in names.spare]
+    current = network.state_dict()
+    renamed = {names.released(name): name for name in current if name not in names.own}
+    missing = [n for n in renamed if n not in state and not n.endswith(_COUNTER)]
+    surplus = [n for n in state if n not in renamed and n not in names.spare]
     reshaped = [
-        f"{n} {tuple(given[n].shape)} instead of {tuple(own[ours].shape)}"
-        for n, ours in wanted.items()
-        if n in given and given[n].shape != own[ours].shape
+        f"{n} {tuple(state[n].shape)} instead of {tuple(current[ours].shape)}"
+        for n, ours in renamed.items()
+        if n in state and state[n].shape != current[ours].shape
     ]
     kinds = {"missing": missing, "surplus": surplus, "of another shape": reshaped}
-    faults = [f"{len(found)} {kind}: {_listed(found)}" for kind, found in kinds.items() if found]
+    faults = [
+        f"{len(tensors)} {kind}: {_listed(tensors)}" for kind, tensors in kinds.items() if tensors
+    ]
     if faults:
         raise UserError(
             f"{what}: these are not the released network's weights; {'; '.join(faults)}"
         )
-    taken = {ours: given[n] for n, ours in wanted.items() if n in given}
-    network.load_state_dict({**own, **taken})
+    weights = {ours: state[n] for n, ours in renamed.items() if n in state}
+    network.load_state_dict({**current, **weights})
 
 
 def zhang16(states: Sequence[State], settings: Settings) -> Method:
@@ -203,13 +205,13 @@ def zhang16(states: Sequence[State], settings: Settings) -> Method:
     Raises:
         UserError: as ``adopt``'s; or its bins are not the 313 that we know.
     """
-    (given,) = states
-    released = {"width": _channels(given, "model1.0.weight", 64), "temperature": 1.0}
+    (state,) = states
+    released = {"width": _channels(state, "model1.0.weight", 64), "temperature": 1.0}
     config = Zhang16.Config(neighbours=10, lr=3e-5, **{**released, **settings})
     method = cast(Zhang16, config.build())
-    adopt(method.generator, given, ZHANG16, "zhang16")
-    if _DECODING in given:
-        _check_bins(given[_DECODING])
+    adopt(method.generator, state, ZHANG16, "zhang16")
+    if _DECODING in state:
+        _check_bins(state[_DECODING])
     return method.eval()
 
 
@@ -226,10 +228,10 @@ def zhang17(states: Sequence[State], settings: Settings) -> Method:
     Raises:
         UserError: as ``adopt``'s.
     """
-    (given,) = states
-    released = {"width": _channels(given, "model1.0.weight", 64), "mask_center": 0.0}
+    (state,) = states
+    released = {"width": _channels(state, "model1.0.weight", 64), "mask_center": 0.0}
     method = cast(Zhang17, Zhang17.Config(**{**released, **settings}).build())
-    adopt(method.generator, given, ZHANG17, "zhang17")
+    adopt(method.generator, state, ZHANG17, "zhang17")
     return method.eval()
 
 
@@ -243,10 +245,10 @@ def ddcolor(states: Sequence[State], settings: Settings) -> Method:
     Raises:
         UserError: as ``adopt``'s; or the encoder is none of ConvNeXt's sizes.
     """
-    (given,) = states
-    released = {} if "encoder" in settings else {"encoder": _convnext(given)}
+    (state,) = states
+    released = {} if "encoder" in settings else {"encoder": _convnext(state)}
     method = cast(DDColor, DDColor.Config(**{**released, **settings}).build())
-    adopt(method.generator, given, DDCOLOR, "ddcolor")
+    adopt(method.generator, state, DDCOLOR, "ddcolor")
     return method.eval()
 
 
@@ -266,14 +268,16 @@ def instcolor(states: Sequence[State], settings: Settings) -> Method:
     method = cast(InstanceAware, InstanceAware.Config(**{**released, **settings}).build())
     adopt(method.generator, picture, BRANCH, "instcolor's GComp")
     adopt(method.instance, instance, BRANCH, "instcolor's G")
-    own = {FUSION.released(name) for name in method.fusion.state_dict()} | FUSION.spare
-    common = [n for n in picture if n not in own and not n.endswith(_COUNTER)]
-    others = [n for n in common if n not in fusion or not torch.equal(fusion[n], picture[n])]
-    if others:
+    fusion_names = {FUSION.released(name) for name in method.fusion.state_dict()} | FUSION.spare
+    common = [n for n in picture if n not in fusion_names and not n.endswith(_COUNTER)]
+    differing = [n for n in common if n not in fusion or not torch.equal(fusion[n], picture[n])]
+    if differing:
         raise UserError(
-            f"instcolor: GF and GComp are not of one training, which leaves {_listed(others)} alike"
+            f"instcolor: GF and GComp are not of one training, which leaves {_listed(differing)} alike"
         )
-    joining = {name: value for name, value in fusion.items() if name not in picture or name in own}
+    joining = {
+        name: value for name, value in fusion.items() if name not in picture or name in fusion_names
+    }
     adopt(method.fusion, joining, FUSION, "instcolor's GF")
     method.fusion.trained.fill_(True)
     return method.eval()
@@ -287,17 +291,17 @@ METHODS: dict[str, Callable[[Sequence[State], Settings], Method]] = {
 }
 
 
-def _channels(given: State, name: str, usual: int) -> int:
+def _channels(state: State, name: str, usual: int) -> int:
     """Of a first convolution; the usual number where it is missing, which ``adopt`` reports."""
-    return len(given[name]) if name in given and given[name].ndim else usual
+    return len(state[name]) if name in state and state[name].ndim else usual
 
 
-def _convnext(given: State) -> str:
+def _convnext(state: State) -> str:
     stem = "encoder.arch.downsample_layers.0.0.weight"
     depth = sum(
-        re.fullmatch(r"encoder\.arch\.stages\.2\.\d+\.gamma", name) is not None for name in given
+        re.fullmatch(r"encoder\.arch\.stages\.2\.\d+\.gamma", name) is not None for name in state
     )
-    size = _channels(given, stem, 0), depth
+    size = _channels(state, stem, 0), depth
     if size not in _CONVNEXTS:
         raise UserError(
             f"ddcolor: no ConvNeXt begins with {size[0]} channels in {stem} and has {depth} blocks "
@@ -308,8 +312,10 @@ def _convnext(given: State) -> str:
 
 def _check_bins(decoding: Tensor) -> None:
     bins = ab_bins()
-    found = AB_SCALE * decoding.float().flatten(1).T
-    if found.shape != bins.shape or not torch.allclose(found, bins, rtol=0, atol=_BIN_TOLERANCE):
+    colours = AB_SCALE * decoding.float().flatten(1).T
+    if colours.shape != bins.shape or not torch.allclose(
+        colours, bins, rtol=0, atol=_BIN_TOLERANCE
+    ):
         raise UserError(
             f"zhang16: {_DECODING} does not hold the 313 colours, divided by 110, in the order of "
             "the authors' pts_in_hull.npy; without them the classes cannot be told apart"
