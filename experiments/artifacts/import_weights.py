@@ -234,7 +234,7 @@ def _checked_sha256(path: Path) -> str:
     digest = sha256(path)
     if (prefix := _HUB_HASH.search(path.name)) and not digest.startswith(prefix[1]):
         raise UserError(
-            f"{path} is not what its name says: its SHA-256 begins with {digest[: len(prefix[1])]}; "
-            "download it anew"
+            f"{path} is not what its name says: its SHA-256 begins with "
+            f"{digest[: len(prefix[1])]}; download it anew"
         )
     return digest

@@ -273,7 +273,8 @@ def instcolor(states: Sequence[State], settings: Settings) -> Method:
     differing = [n for n in common if n not in fusion or not torch.equal(fusion[n], picture[n])]
     if differing:
         raise UserError(
-            f"instcolor: GF and GComp are not of one training, which leaves {_listed(differing)} alike"
+            "instcolor: GF and GComp are not of one training, which leaves "
+            f"{_listed(differing)} alike"
         )
     joining = {
         name: value for name, value in fusion.items() if name not in picture or name in fusion_names
