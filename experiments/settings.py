@@ -41,7 +41,7 @@ _WRITTEN = {
     "experiments.experiment:Experiment": "experiments.experiment:Experiment",
     "experiments.experiment:Training": "experiments.experiment:Training",
     "models.cocolor:CoColor.Config": "models.cocolor.method:CoColor.Config",
-    "models.cocolor_stages:Stage": "models.cocolor.stages:Stage",
+    "models.cocolor_stages:Stage": "models.base.stages:Stage",
     "models.colormamba:ColorMamba.Config": "models.colormamba.method:ColorMamba.Config",
     "models.colormamba:ColorMambaReleased.Config": (
         "models.colormamba.method:ColorMambaReleased.Config"
@@ -54,7 +54,7 @@ _WRITTEN = {
     "models.instance_aware:InstanceAware.Config": (
         "models.instance_aware.method:InstanceAware.Config"
     ),
-    "models.instance_aware:Stage": "models.instance_aware.method:Stage",
+    "models.instance_aware:Stage": "models.base.stages:RatedStage",
     "models.nogan:NoGan.Config": "models.nogan.method:NoGan.Config",
     "models.nogan:Phase": "models.nogan.method:Phase",
     "models.pix2pix:Pix2Pix.Config": "models.pix2pix:Pix2Pix.Config",
@@ -62,7 +62,7 @@ _WRITTEN = {
     "models.student:Student.Config": "models.student:Student.Config",
     "models.unet:UNet.Config": "models.unet:UNet.Config",
     "models.zhang16:Zhang16.Config": "models.zhang16:Zhang16.Config",
-    "models.zhang17:Stage": "models.zhang17.method:Stage",
+    "models.zhang17:Stage": "models.zhang17.method:HintStage",
     "models.zhang17:Zhang17.Config": "models.zhang17.method:Zhang17.Config",
 }
 _MODULE = re.compile(r"(models|datasets|experiments)(\.[A-Za-z]\w*)+")

@@ -21,8 +21,8 @@ from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
 from ...datasets.mixtures.pairs_and_photos import PairsAndPhotos
 from ...datasets.vcip import Vcip
+from ...models.base.stages import Stage
 from ...models.cocolor.method import CoColor
-from ...models.cocolor.stages import Stage
 from ..experiment import Experiment, Training
 from .encoder_unet_imagenet_sample import experiment as gray
 from .encoder_unet_vcip_chord import experiment as nir

@@ -7,7 +7,8 @@ Result:  not run yet
 
 from ...datasets.loading.views import EvalView, TrainView
 from ...datasets.scenes.adapter import Scenes
-from ...models.instance_aware.method import InstanceAware, Stage
+from ...models.base.stages import RatedStage
+from ...models.instance_aware.method import InstanceAware
 from ..experiment import Experiment, Training
 
 experiment = Experiment(
@@ -16,9 +17,9 @@ experiment = Experiment(
         width=16,
         crop_size=64,
         stages=(
-            Stage(name="full", steps=200, lr=2e-3),
-            Stage(name="instance", steps=150, lr=1e-3),
-            Stage(name="fusion", steps=50, lr=1e-3),
+            RatedStage(name="full", steps=200, lr=2e-3),
+            RatedStage(name="instance", steps=150, lr=1e-3),
+            RatedStage(name="fusion", steps=50, lr=1e-3),
         ),
     ),
     data=Scenes(size=128, count_validation=16, count_test=32),

@@ -7,7 +7,7 @@ Result:  not run yet; `crosschroma hints-curve RUN` tells what hints add to it
 
 from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
-from ...models.zhang17.method import Stage, Zhang17
+from ...models.zhang17.method import HintStage, Zhang17
 from ..experiment import Experiment, Training
 
 experiment = Experiment(
@@ -16,9 +16,9 @@ experiment = Experiment(
         width=32,
         global_hints=True,
         stages=(
-            Stage(name="classify", steps=800, lr=5e-4, hints=False),
-            Stage(name="regress", steps=1600, lr=5e-4, hints=True),
-            Stage(name="regress", steps=600, lr=1e-4, hints=True),
+            HintStage(name="classify", steps=800, lr=5e-4, hints=False),
+            HintStage(name="regress", steps=1600, lr=5e-4, hints=True),
+            HintStage(name="regress", steps=600, lr=1e-4, hints=True),
         ),
     ),
     data=ImageNetSample(min_chroma=10.0),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from ...datasets.base.errors import UserError
+from ...datasets.base.errors import UserError, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Stage:
     """A part of a training.
 
     Attributes:
-        name: what is trained in it.
+        name: what is trained in it; the method says which there are.
         steps: its optimisation steps.
     """
 
@@ -47,6 +47,13 @@ class RatedStage(Stage):
 
 
 S = TypeVar("S", bound=Stage)
+
+
+def check_names(stages: Iterable[Stage], names: Sequence[str]) -> None:
+    """Raise ``UserError`` unless every stage has one of a method's names."""
+    for stage in stages:
+        if stage.name not in names:
+            raise UserError(unknown("stage", stage.name, names))
 
 
 class Schedule(Generic[S]):

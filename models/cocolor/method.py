@@ -19,18 +19,18 @@ from ..base.generator import GeneratorMethod
 from ..base.method import Method, Step
 from ..base.padding import pad_and_crop
 from ..base.self_ensemble import SelfEnsemble, self_ensemble
-from ..base.stages import Schedule, Staged
+from ..base.stages import Schedule, Stage, Staged, check_names
 from ..base.weights import NONE, load_start
 from .branches import GIVEN, Branches, CoDomain
 from .fusion import FeatureExchange, PathFusion
 from .losses import LossWeights, TrainingPlanes
 from .paths import PATHS, PathColorizer, PathResult, luminance, paint, painted, with_luminance
-from .stages import Stage, StageName
 from .translator import Translator
 
 Output = Literal["fused", "mean", "nir", "nir_as_gray", "gray", "gray_as_nir"]
 
 _COLORIZERS: dict[DomainName, str] = {"nir": "nir_colorizer", "gray": "gray_colorizer"}
+_STAGES = ("pretrain", "translate", "joint", "fuse")
 _TRANSLATORS = {"nir_as_gray": "translator_n2g", "gray_as_nir": "translator_g2n"}
 
 
@@ -65,9 +65,11 @@ class CoColor(Staged[Stage], Method):
             feature_exchange: let the colorizer of the given domain decode its coarsest map plus
                 what it gains from the other's, before the fusion; see ``FeatureExchange``. Off by
                 default: it costs a third pass of a colorizer.
-            stages: the schedule; the last goes on to the end. Those that would train nothing are
-                left out, and their steps go to the following ones. Learning rates take their
-                course anew in each.
+            stages: the schedule; the last goes on to the end. ``pretrain`` trains each colorizer
+                on its own domain, ``translate`` the translators, ``joint`` all of these, ``fuse``
+                only what makes one result of several. Those that would train nothing are left
+                out, and their steps go to the following ones. Learning rates take their course
+                anew in each.
             translator_width: channels of a translator at full resolution.
             translator_blocks: its residual blocks.
             fusion_width: channels of the fusion's convolutions.
@@ -93,6 +95,10 @@ class CoColor(Staged[Stage], Method):
         ensemble: SelfEnsemble = "scales"
         translator_lr: float = 1e-3
         fusion_lr: float = 1e-3
+
+        def __post_init__(self) -> None:
+            """Check the stages."""
+            check_names(self.stages, _STAGES)
 
         def smoke(self) -> Self:
             return replace(
@@ -184,7 +190,7 @@ class CoColor(Staged[Stage], Method):
                 optimizers[name] = Adam(network.parameters(), lr=lr)
         return optimizers
 
-    def trained_in(self, stage: StageName) -> list[str]:
+    def trained_in(self, stage: str) -> list[str]:
         """The networks that learn in a stage, by name."""
         config, translators = self.config, list(_TRANSLATORS.values())
         thawed = [name for domain, name in _COLORIZERS.items() if domain != config.frozen]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,35 +17,17 @@ from ...losses.terms import Term, Terms
 from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..base.padding import pad_and_crop
-from ..base.stages import RatedStage, Schedule, Staged
+from ..base.stages import RatedStage, Schedule, Staged, check_names
 from ..base.weights import NONE, load_strictly, read_run_weights, run_name
 from .networks import Branch, Fusion, box_cells
 
-StageName = Literal["full", "instance", "fusion"]
-
-_STAGES: tuple[StageName, ...] = ("full", "instance", "fusion")
-_NETWORKS: dict[StageName, str] = {
-    "full": "generator",
-    "instance": "instance",
-    "fusion": "fusion",
-}
+_NETWORKS = {"full": "generator", "instance": "instance", "fusion": "fusion"}
+_STAGES = tuple(_NETWORKS)
 _STRIDE = 8
 _START = "--method.start"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage(RatedStage):
-    """A part of the training.
-
-    Attributes:
-        name: ``full`` trains the picture's branch, which the instances' branch then begins as;
-            ``instance`` the latter, on crops; ``fusion`` what joins the two, while both rest.
-    """
-
-    name: StageName
-
-
-class InstanceAware(Staged[Stage], GeneratorMethod):
+class InstanceAware(Staged[RatedStage], GeneratorMethod):
     """A branch for the picture and one for the objects in ``batch["boxes"]``, joined at 13 places.
 
     Each object is cut out, resized to ``crop_size`` and coloured by its own branch; learnt weights
@@ -70,8 +51,10 @@ class InstanceAware(Staged[Stage], GeneratorMethod):
 
         Attributes:
             stages: the schedule; the last goes on to the end, and learning rates take their course
-                anew in each. The released one in steps of 16 pictures of COCO: 150 epochs, 150,
-                and 30 (those of single pictures).
+                anew in each. ``full`` trains the picture's branch, which the instances' branch
+                then begins as; ``instance`` the latter, on crops; ``fusion`` what joins the two,
+                while both stay as they are. The released one in steps of 16 pictures of COCO: 150
+                epochs, 150, and 30 (those of single pictures).
             start: a ``zhang17`` run's folder, its checkpoint, or its shipped file, for both
                 branches, as the paper has them; or ``none``.
             max_boxes: the first so many of a picture count; see ``Batch``.
@@ -83,10 +66,10 @@ class InstanceAware(Staged[Stage], GeneratorMethod):
             width: channels of the first block of both branches.
         """
 
-        stages: tuple[Stage, ...] = (
-            Stage(name="full", steps=1_109_000, lr=5e-4),
-            Stage(name="instance", steps=1_109_000, lr=5e-4),
-            Stage(name="fusion", steps=221_800, lr=5e-5),
+        stages: tuple[RatedStage, ...] = (
+            RatedStage(name="full", steps=1_109_000, lr=5e-4),
+            RatedStage(name="instance", steps=1_109_000, lr=5e-4),
+            RatedStage(name="fusion", steps=221_800, lr=5e-5),
         )
         start: str = NONE
         max_boxes: int = 8
@@ -97,6 +80,7 @@ class InstanceAware(Staged[Stage], GeneratorMethod):
 
         def __post_init__(self) -> None:
             """Check the settings."""
+            check_names(self.stages, _STAGES)
             numbers = [_STAGES.index(stage.name) for stage in self.stages]
             if numbers != sorted(numbers):
                 raise UserError(
@@ -115,7 +99,7 @@ class InstanceAware(Staged[Stage], GeneratorMethod):
             return "" if self.start == NONE else f"zhang17 run: {run_name(self.start)}"
 
         def smoke(self) -> InstanceAware.Config:
-            stages = tuple(Stage(name=name, steps=1, lr=3e-3) for name in _STAGES)
+            stages = tuple(RatedStage(name=name, steps=1, lr=3e-3) for name in _STAGES)
             return replace(self, stages=stages, start=NONE, crop_size=32, width=8)
 
     instance: nn.Module
@@ -185,7 +169,7 @@ class InstanceAware(Staged[Stage], GeneratorMethod):
         ]
         return torch.cat(made)
 
-    def _losses(self, stage: StageName, batch: Batch) -> Terms:
+    def _losses(self, stage: str, batch: Batch) -> Terms:
         """The error of the colours that a stage's network makes."""
         gray, ab, valid = batch["gray"], rgb_to_lab(batch["rgb"])[:, 1:], batch.get("valid")
         boxes = self._boxes_or_all(batch)

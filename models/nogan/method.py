@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import cast
 
 import torch
 import torch.distributed
@@ -20,13 +20,13 @@ from ..base.domain import OUT_CHANNELS, DomainName, network_target, output_to_rg
 from ..base.extra_losses import ExtraLosses, ExtraTerms
 from ..base.generator import GeneratorMethod
 from ..base.method import Step
-from ..base.stages import RatedStage, Schedule, Staged
+from ..base.stages import RatedStage, Schedule, Staged, check_names
 from ..layers.dynamic_unet import DynamicUNet, FirstConv
 from ..layers.encoders import encoder_learnt_from, load_encoder
 from ..layers.guided_upsample import resized
 from .critic import MIN_SIDE, Critic
 
-PhaseName = Literal["generator", "critic", "gan"]
+_PHASES = ("generator", "critic", "gan")
 
 _FEATURES = (("relu3_3", 20.0), ("relu4_3", 70.0), ("relu5_3", 10.0))  # before the poolings
 
@@ -41,7 +41,6 @@ class Phase(RatedStage):
         size: short side to which the view's pictures are shrunk, in pixels.
     """
 
-    name: PhaseName
     size: int
 
     def __post_init__(self) -> None:
@@ -128,6 +127,10 @@ class NoGan(Staged[Phase], GeneratorMethod):
         critic_width: int = 256
         dropout: float = 0.15
         weight_decay: float = 1e-3
+
+        def __post_init__(self) -> None:
+            """Check the phases."""
+            check_names(self.phases, _PHASES)
 
         @property
         def learnt_from(self) -> str:
@@ -222,7 +225,7 @@ class NoGan(Staged[Phase], GeneratorMethod):
             step.backward(_named("gan", terms), "generator")
         step.update("generator")
 
-    def _train_critic(self, batch: Batch, step: Step, phase: PhaseName, optimizer: str) -> Tensor:
+    def _train_critic(self, batch: Batch, step: Step, phase: str, optimizer: str) -> Tensor:
         """One step of the critic; its loss, a scalar."""
         with torch.no_grad():
             fake = self._painted(self.predict(batch), batch)
@@ -275,7 +278,7 @@ def shrunk(batch: Batch, phase: Phase) -> Batch:
     return out
 
 
-def _named(phase: PhaseName, terms: Terms) -> Terms:
+def _named(phase: str, terms: Terms) -> Terms:
     return {f"{phase}/{name}": term for name, term in terms.items()}
 
 

@@ -19,20 +19,18 @@ from ...losses.terms import Term, Terms
 from ..base.generator import GeneratorMethod
 from ..base.method import Step
 from ..base.padding import pad_and_crop
-from ..base.stages import RatedStage, Schedule, Staged
+from ..base.stages import RatedStage, Schedule, Staged, check_names
 from ..color.global_hints import GLOBAL_HINTS, GlobalHintsNetwork, drop_at_random, global_hints
 from ..color.hint_points import simulate_hints
 from .network import CLASS_STRIDE, Detached, Zhang17Network, nearest_class
 from .suggestions import Suggestion, suggest_colors
 
-StageName = Literal["classify", "regress"]
-
 _STRIDE = 8  # H and W of what the network sees must be multiples of it
-_DETACHED: dict[StageName, Detached] = {"classify": "colors", "regress": "classes"}
+_DETACHED: dict[str, Detached] = {"classify": "colors", "regress": "classes"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage(RatedStage):
+class HintStage(RatedStage):
     """A part of the training. Both losses are there in all, on a common network that hears one.
 
     Attributes:
@@ -42,11 +40,10 @@ class Stage(RatedStage):
         hints: whether true colours are revealed.
     """
 
-    name: StageName
     hints: bool
 
 
-class Zhang17(Staged[Stage], GeneratorMethod):
+class Zhang17(Staged[HintStage], GeneratorMethod):
     """Regression of ab from L* and sparse hints, with the distribution of colours at hand.
 
     ``Batch["hints"]`` and, with ``global_hints``, ``Batch["global_hints"]`` are what a user gives;
@@ -84,10 +81,10 @@ class Zhang17(Staged[Stage], GeneratorMethod):
             width: channels of the first block.
         """
 
-        stages: tuple[Stage, ...] = (
-            Stage(name="classify", steps=768_700, lr=1e-4, hints=False),
-            Stage(name="regress", steps=512_500, lr=1e-5, hints=True),
-            Stage(name="regress", steps=256_200, lr=1e-6, hints=True),
+        stages: tuple[HintStage, ...] = (
+            HintStage(name="classify", steps=768_700, lr=1e-4, hints=False),
+            HintStage(name="regress", steps=512_500, lr=1e-5, hints=True),
+            HintStage(name="regress", steps=256_200, lr=1e-6, hints=True),
         )
         global_hints: bool = False
         reveal_stop: float = 1 / 8
@@ -101,6 +98,7 @@ class Zhang17(Staged[Stage], GeneratorMethod):
 
         def __post_init__(self) -> None:
             """Check the settings."""
+            check_names(self.stages, tuple(_DETACHED))
             if not 0 < self.reveal_stop <= 1:
                 raise UserError(
                     f"--method.reveal-stop {self.reveal_stop}: must be above 0 and at most 1"
@@ -112,8 +110,8 @@ class Zhang17(Staged[Stage], GeneratorMethod):
 
         def smoke(self) -> Zhang17.Config:
             stages = (
-                Stage(name="classify", steps=1, lr=3e-3, hints=True),
-                Stage(name="regress", steps=1, lr=3e-3, hints=True),
+                HintStage(name="classify", steps=1, lr=3e-3, hints=True),
+                HintStage(name="regress", steps=1, lr=3e-3, hints=True),
             )
             return replace(self, stages=stages, reveal_stop=0.5, width=8)
 
@@ -140,7 +138,7 @@ class Zhang17(Staged[Stage], GeneratorMethod):
         step.backward(self.stage_losses(batch, stage), "generator")
         step.update("generator")
 
-    def stage_losses(self, batch: Batch, stage: Stage) -> Terms:
+    def stage_losses(self, batch: Batch, stage: HintStage) -> Terms:
         """The losses as a stage has them; hints are simulated from the batch's true colours."""
         config = self.config
         rgb, gray = _whole_cells(batch["rgb"]), _whole_cells(batch["gray"])

@@ -8,10 +8,13 @@ Time:    3 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other ru
 Result:  ImageNet sample 23.18 dB, AE 10.71, ab_std_ratio 0.21; BSDS500 22.52 dB, 10.65, 0.21
 """
 
-from ....models.instance_aware.method import InstanceAware, Stage
+from ....models.base.stages import RatedStage
+from ....models.instance_aware.method import InstanceAware
 from ._budget import TRAINING, budget_experiment
 
 experiment = budget_experiment(
     "budget_instance_aware",
-    InstanceAware.Config(width=32, stages=(Stage(name="full", steps=TRAINING.steps, lr=5e-4),)),
+    InstanceAware.Config(
+        width=32, stages=(RatedStage(name="full", steps=TRAINING.steps, lr=5e-4),)
+    ),
 )

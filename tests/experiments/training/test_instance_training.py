@@ -12,10 +12,11 @@ from crosschroma.experiments.artifacts import checkpoint
 from crosschroma.experiments.evaluation.evaluate import evaluate
 from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.training.engine import fit
-from crosschroma.models.instance_aware.method import InstanceAware, Stage
+from crosschroma.models.base.stages import RatedStage
+from crosschroma.models.instance_aware.method import InstanceAware
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
-STAGES = tuple(Stage(name=name, steps=2, lr=1e-3) for name in ("full", "instance", "fusion"))
+STAGES = tuple(RatedStage(name=name, steps=2, lr=1e-3) for name in ("full", "instance", "fusion"))
 STAGED = Experiment(
     name="staged",
     method=InstanceAware.Config(width=4, crop_size=16, stages=STAGES),

@@ -23,9 +23,9 @@ from crosschroma.experiments.experiment import Experiment, Training
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.training import engine
 from crosschroma.experiments.training.engine import fit
+from crosschroma.models.base.stages import Stage
 from crosschroma.models.cocolor.method import CoColor
 from crosschroma.models.cocolor.paths import PATHS
-from crosschroma.models.cocolor.stages import Stage
 from crosschroma.models.unet import UNet
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 from PIL import Image

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.training.engine import fit
-from crosschroma.models.zhang17.method import Stage, Zhang17
+from crosschroma.models.zhang17.method import HintStage, Zhang17
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
 
 
 @pytest.fixture
 def staged(unet: Experiment) -> Experiment:
     stages = (
-        Stage(name="classify", steps=2, lr=4e-3, hints=False),
-        Stage(name="regress", steps=2, lr=1e-3, hints=True),
-        Stage(name="regress", steps=1, lr=2e-4, hints=True),
+        HintStage(name="classify", steps=2, lr=4e-3, hints=False),
+        HintStage(name="regress", steps=2, lr=1e-3, hints=True),
+        HintStage(name="regress", steps=1, lr=2e-4, hints=True),
     )
     method = Zhang17.Config(width=4, global_hints=True, stages=stages)
     training = replace(unet.training, validate_every=0, checkpoint_every=3)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from crosschroma.datasets.base.errors import UserError
+from crosschroma.models.base.method import Method
 from crosschroma.models.base.stages import RatedStage, Schedule, Stage, Staged
+from crosschroma.models.cocolor.method import CoColor
+from crosschroma.models.instance_aware.method import InstanceAware
+from crosschroma.models.nogan.method import NoGan
+from crosschroma.models.zhang17.method import Zhang17
 
 
 def test_every_step_is_in_one_stage_and_the_last_goes_on() -> None:
@@ -54,3 +61,19 @@ def test_settings_are_checked() -> None:
         RatedStage(name="a", steps=1, lr=0)
     with pytest.raises(UserError, match="no stage trains anything"):
         Schedule([])
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        (CoColor.Config(), "stages"),
+        (InstanceAware.Config(), "stages"),
+        (NoGan.Config(), "phases"),
+        (Zhang17.Config(), "stages"),
+    ],
+)
+def test_a_method_names_the_stages_that_it_has(config: Method.Config, field: str) -> None:
+    stages = getattr(config, field)
+    misspelt = replace(stages[-1], name=f"{stages[-1].name}s")
+    with pytest.raises(UserError, match=f"unknown stage .* did you mean {stages[-1].name}"):
+        replace(config, **{field: (*stages[:-1], misspelt)})

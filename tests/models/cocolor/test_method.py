@@ -12,11 +12,11 @@ from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.base.freezing import frozen
+from crosschroma.models.base.stages import Stage
 from crosschroma.models.base.weights import FORMAT
 from crosschroma.models.cocolor.losses import TrainingPlanes
 from crosschroma.models.cocolor.method import CoColor
 from crosschroma.models.cocolor.paths import PATHS, painted
-from crosschroma.models.cocolor.stages import Stage
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from torch import Tensor
@@ -524,3 +524,13 @@ def test_exchange_starts_from_nothing_and_learns_in_the_last_stage() -> None:
     torch.nn.init.zeros_(method.get_submodule("exchange.directions.nir.out").weight)  # pyright: ignore
     torch.nn.init.zeros_(method.get_submodule("exchange.directions.nir.out").bias)  # pyright: ignore
     assert (method.colorize(batch) - with_gain).abs().max() > 1e-4
+
+
+def test_settings_that_train_nothing_are_named() -> None:
+    small = CoColor.Config().smoke()
+    with pytest.raises(UserError, match="no stage trains anything"):
+        replace(small, stages=()).build()
+    with pytest.raises(UserError, match="no stage trains anything"):
+        replace(small, gray_branch=False, stages=(Stage(name="translate", steps=3),)).build()
+    with pytest.raises(UserError, match="output gray cannot be made from nir"):
+        replace(small, output="gray").build()

@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
+from crosschroma.models.base.stages import RatedStage
 from crosschroma.models.base.weights import FORMAT
-from crosschroma.models.instance_aware.method import InstanceAware, Stage
+from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.instance_aware.networks import Branch, Fusion, box_cells
 from crosschroma.models.zhang17.method import Zhang17
 from crosschroma.models.zhang17.network import PLACES, Zhang17Network
 
-STAGES = tuple(Stage(name=name, steps=1, lr=1e-3) for name in ("full", "instance", "fusion"))
+STAGES = tuple(RatedStage(name=name, steps=1, lr=1e-3) for name in ("full", "instance", "fusion"))
 SMALL = InstanceAware.Config(width=4, crop_size=16, stages=STAGES)
 BOX = torch.tensor([[4.0, 6.0, 20.0, 30.0]])
 

@@ -10,7 +10,7 @@ from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.color.hint_points import HintPoint, points_to_hints
-from crosschroma.models.zhang17.method import Stage, Zhang17
+from crosschroma.models.zhang17.method import HintStage, Zhang17
 from crosschroma.models.zhang17.network import Zhang17Network
 
 SMALL = Zhang17.Config(width=8)
@@ -85,19 +85,19 @@ def gradients(config: Zhang17.Config, term: str) -> set[str]:
 
 
 def test_stages_decide_whom_the_common_blocks_hear() -> None:
-    classify = replace(SMALL, stages=(Stage(name="classify", steps=1, lr=1e-3, hints=False),))
+    classify = replace(SMALL, stages=(HintStage(name="classify", steps=1, lr=1e-3, hints=False),))
     assert gradients(classify, "cross_entropy_ab") == {*TRUNK, "classes"}
     assert gradients(classify, "huber_ab") == set(DECODER)
-    regress = replace(SMALL, stages=(Stage(name="regress", steps=1, lr=1e-3, hints=True),))
+    regress = replace(SMALL, stages=(HintStage(name="regress", steps=1, lr=1e-3, hints=True),))
     assert gradients(regress, "huber_ab") == {*TRUNK, *DECODER}
     assert gradients(regress, "cross_entropy_ab") == {"classes"}
 
 
 def staged() -> Zhang17.Config:
     stages = (
-        Stage(name="classify", steps=10, lr=1e-3, hints=False),
-        Stage(name="regress", steps=5, lr=1e-4, hints=True),
-        Stage(name="regress", steps=5, lr=1e-5, hints=True),
+        HintStage(name="classify", steps=10, lr=1e-3, hints=False),
+        HintStage(name="regress", steps=5, lr=1e-4, hints=True),
+        HintStage(name="regress", steps=5, lr=1e-5, hints=True),
     )
     return replace(SMALL, stages=stages)
 
@@ -135,7 +135,7 @@ def test_losses_are_huber_in_ab_units_and_the_class_of_every_fourth_pixel() -> N
     torch.manual_seed(0)
     method = Zhang17(SMALL).eval()
     batch = make_batch(1, 16, 16)
-    terms = method.stage_losses(batch, Stage(name="regress", steps=1, lr=1e-3, hints=False))
+    terms = method.stage_losses(batch, HintStage(name="regress", steps=1, lr=1e-3, hints=False))
     given = torch.cat(
         [batch["gray"] - 0.5, torch.zeros(1, 2, 16, 16), -torch.ones(1, 1, 16, 16) / 2], 1
     )
@@ -155,7 +155,7 @@ def test_losses_are_huber_in_ab_units_and_the_class_of_every_fourth_pixel() -> N
 
 def test_pixels_that_do_not_count_teach_nothing() -> None:
     method = Zhang17(SMALL).eval()
-    stage = Stage(name="regress", steps=1, lr=1e-3, hints=False)
+    stage = HintStage(name="regress", steps=1, lr=1e-3, hints=False)
     batch = make_batch(1, 16, 16)
     batch["valid"] = torch.zeros(1, 1, 16, 16)
     batch["valid"][..., :8] = 1
@@ -178,7 +178,7 @@ def test_odd_sizes_can_be_trained_on() -> None:
 def test_l1_is_the_released_codes_loss() -> None:
     method = Zhang17(replace(SMALL, loss="l1")).eval()
     batch = make_batch(1, 16, 16)
-    stage = Stage(name="regress", steps=1, lr=1e-3, hints=False)
+    stage = HintStage(name="regress", steps=1, lr=1e-3, hints=False)
     term = method.stage_losses(batch, stage)["l1_ab"]
     ab_hat = 110 * method.predict(batch)
     expected = (ab_hat - rgb_to_lab(batch["rgb"])[:, 1:]).abs().sum(1).mean()
@@ -211,7 +211,7 @@ def test_the_mask_of_weights_from_caffe_is_not_centred() -> None:
 def test_hinted_colours_are_learnt() -> None:
     """Gray squares of one of two colours: only the hint tells which, and it is obeyed."""
     torch.manual_seed(0)
-    stages = (Stage(name="regress", steps=1, lr=3e-3, hints=True),)
+    stages = (HintStage(name="regress", steps=1, lr=3e-3, hints=True),)
     method = Zhang17(replace(SMALL, stages=stages, reveal_stop=0.1))
     optimizer = method.optimizers()["generator"]
     colors = torch.tensor([[30.0, 30.0], [-30.0, -30.0]])
@@ -304,8 +304,8 @@ def test_suggestions_outside_the_picture_are_refused() -> None:
         (lambda: Zhang17.Config(reveal_stop=0.0), "reveal-stop 0.0"),
         (lambda: Zhang17.Config(reveal_all=1.5), "reveal-all 1.5"),
         (lambda: Zhang17.Config(drop_global=-1), "drop-global -1"),
-        (lambda: Stage(name="classify", steps=0, lr=1e-3, hints=False), "0 steps"),
-        (lambda: Stage(name="classify", steps=1, lr=0.0, hints=False), "learning rate 0"),
+        (lambda: HintStage(name="classify", steps=0, lr=1e-3, hints=False), "0 steps"),
+        (lambda: HintStage(name="classify", steps=1, lr=0.0, hints=False), "learning rate 0"),
     ],
 )
 def test_settings_are_checked(make, text: str) -> None:
