@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from ..tables import specs as specs
+from ..tables import specs
 from .style import COLORS, load_pyplot
 
 _WAY_OUT = "or look at results/tables"

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.base import split_lists
-from ...datasets.base.errors import UserError
-from ..artifacts.run_file import RunFile, canonical_sha256, load_all
-from ..tables.rows import Row, comparable_parts, merge_seeds, table_of
+from ..artifacts.run_file import RunFile, canonical_sha256
+from ..tables.load import load_results
+from ..tables.rows import Row, comparable_groups
 from . import figures, style
 from .curves import Curve, load_curves
 
@@ -47,21 +47,9 @@ def plots(results: Path) -> list[Plot]:
     Raises:
         UserError: no such folder, or a broken file in it.
     """
-    if not results.is_dir():
-        raise UserError(f"no results folder {results}; name the one that holds runs/*.json")
-    runs = load_all(results / "runs")
+    runs = load_results(results).runs.get(_TABLE, {})
     found = []
-    rows = _rows(
-        {
-            name: run
-            for name, run in runs.items()
-            if table_of(run) == _TABLE
-            and run.status == "ok"
-            # what is given the true luminance is in the table, and on another scale
-            and run.domain == "nir"
-            and run.recipe.partition(":")[2] in _OUTPUTS
-        }
-    )
+    rows = _rows({name: run for name, run in runs.items() if _shown(run)})
     if rows:
         found.append(Plot("vcip_leak.svg", leak_data(rows), figures.leak))
         found.append(Plot("vcip_psnr_ae.svg", scatter_data(rows), figures.scatter))
@@ -107,10 +95,16 @@ def _surplus(results: Path, wanted: Mapping[Path, Plot]) -> list[Path]:
     return sorted(path for path in (results / PLOTS).glob("*.svg") if path not in wanted)
 
 
+def _shown(run: RunFile) -> bool:
+    """Of rows by input NIR; what is given the true luminance is on another scale."""
+    output = run.recipe.partition(":")[2]
+    return run.status == "ok" and bool(run.rows) and run.domain == "nir" and output in _OUTPUTS
+
+
 def _rows(runs: Mapping[str, RunFile]) -> list[Row]:
     """Rows of the table's first grid, seeds together, the best on unseen scenes first by kind."""
-    parts = comparable_parts({name: run for name, run in runs.items() if run.rows})
-    return merge_seeds(parts[0]) if parts else []
+    groups = comparable_groups(runs)
+    return groups[0].rows if groups else []
 
 
 def _named(row: Row) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..artifacts.run_file import RunFile
-from . import specs as specs
+from . import specs
+from .grids import run_grid
 from .render import NOTHING, Cell, Column, Grid
-from .rows import Row, comparable_parts, merge_seeds, run_grid
+from .rows import Group, Row
 
 _METRICS = ("PSNR", "SSIM", "LPIPS-alex", "AE", "CF_abs", "dCF_abs", "ACC", "ab_std_ratio")
 _SIZE = "256x256"
@@ -34,30 +35,15 @@ _NO_BOXES = (
 )
 
 
-def by_dataset(runs: Mapping[str, RunFile]) -> dict[str, dict[str, RunFile]]:
-    """The runs parted by what they were tested on, the dataset they learnt from first."""
-    parts: dict[str, dict[str, RunFile]] = defaultdict(dict)
-    for name, run in runs.items():
-        parts[run.dataset][name] = run
-
-    def place(dataset: str) -> tuple[bool, str]:
-        learnt = any(run.train_data.startswith(dataset) for run in parts[dataset].values())
-        return not learnt, dataset
-
-    return {dataset: parts[dataset] for dataset in sorted(parts, key=place)}
-
-
-def budget_grids(runs: Mapping[str, RunFile]) -> list[Grid]:
+def budget_grids(groups: Sequence[Group]) -> list[Grid]:
     """One grid for each test set, or several where metric protocols or test lists differ."""
+    ranked = _ranks(run for group in groups for run in group.runs.values())
     grids = []
-    for dataset, tested in by_dataset(runs).items():
-        parts = comparable_parts(tested)
-        for number, part in enumerate(parts, 1):
-            apart = "" if len(parts) == 1 else f", {number} of {len(parts)}: not comparable"
-            heading = f"{specs.title(dataset) or dataset}{apart}"
-            own = {name: _without_photographs(run) for name, run in part.items()}
-            grid = run_grid(own, heading, (), _METRICS, ranked=_ranks(runs))
-            grids.append(_with_costs(grid, merge_seeds(own)))
+    for group in groups:
+        place = f", {group.place}: not comparable" if group.place else ""
+        heading = f"{specs.title(group.first.dataset) or group.first.dataset}{place}"
+        group = Group({name: _without_photographs(run) for name, run in group.runs.items()})
+        grids.append(_with_costs(run_grid(group, heading, _METRICS, ranked=ranked), group.rows))
     return grids
 
 
@@ -80,7 +66,7 @@ def budget_lines(runs: Mapping[str, RunFile]) -> list[str]:
         f"The photographs: {'; '.join(photographs)}. "
         f"Trained on {'; '.join(devices) or 'a device that is not recorded'}. {_READING}"
     )
-    if not _ranks(runs):
+    if not _ranks(runs.values()):
         lines.append(_TOO_SMALL)
     if any(run.method == "instance_aware" for run in runs.values()):
         lines.append(_NO_BOXES)
@@ -109,9 +95,9 @@ def _budget(run: RunFile) -> str:
     )
 
 
-def _ranks(runs: Mapping[str, RunFile]) -> bool:
+def _ranks(runs: Iterable[RunFile]) -> bool:
     """Whether the budget is large enough to tell methods apart."""
-    return max(map(_crops, runs.values())) >= _RANKING
+    return max(map(_crops, runs), default=0) >= _RANKING
 
 
 def _crops(run: RunFile) -> int:

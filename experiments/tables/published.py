@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...datasets.base.errors import UserError
+from . import specs
+from .render import NOTHING, Cell, Column, Grid, Notes, Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,8 @@ def load_published(path: Path) -> QuotedTables:
 
 def _table(data: Mapping[str, Any]) -> PublishedTable:
     rows = tuple(PublishedRow(**row) for row in data["rows"])
+    if not rows:
+        raise ValueError(f"table '{data['title']}' has no row")
     return PublishedTable(data["title"], data["comparable"], rows)
 
 
@@ -91,3 +96,66 @@ def _check(path: Path, table: str, row: PublishedRow, published: QuotedTables) -
                 f"{path}: table {table}, row '{row.method}': {what} '{key}' is not described "
                 f"(known: {', '.join(sorted(texts))})"
             )
+
+
+def published_grids(table: PublishedTable, published: QuotedTables) -> list[Grid]:
+    """The quoted rows of a test set, one grid a protocol; the caution stands above the first."""
+    by_protocol: dict[str, list[PublishedRow]] = defaultdict(list)
+    for row in table.rows:
+        by_protocol[row.protocol].append(row)
+    grids = [_published_grid(rows, published) for rows in by_protocol.values()]
+    grids[0] = replace(grids[0], lines=[table.comparable, *grids[0].lines])
+    return grids
+
+
+def _published_grid(rows: Sequence[PublishedRow], published: QuotedTables) -> Grid:
+    protocol = rows[0].protocol
+    metrics = sorted({name for row in rows for name in row.metrics}, key=specs.order)
+    notes = Notes()
+    columns = [Column("method"), Column("year", numeric=True), Column("params (M)", numeric=True)]
+    columns += [Column(specs.label(name), numeric=True) for name in metrics]
+    columns += [Column("source"), Column("protocol"), Column("read as")]
+    cells = [
+        [
+            Cell(row.method, notes=notes.number(row.note)),
+            Cell(str(row.year or NOTHING)),
+            Cell(row.params_M or NOTHING),
+            *(Cell(row.metrics.get(name, NOTHING)) for name in metrics),
+            Cell(row.source),
+            Cell(row.protocol),
+            Cell(published.provenance[row.provenance].partition(":")[0]),
+        ]
+        for row in rows
+    ]
+    sources = dict.fromkeys(row.source for row in rows)
+    tags = dict.fromkeys(row.provenance for row in rows)
+    return Grid(
+        heading=f"Published, protocol {protocol}",
+        columns=columns,
+        rows=cells,
+        lines=[
+            f"Protocol: {published.protocols[protocol]}.",
+            "Sources: " + "; ".join(f"{key}: {published.sources[key]}" for key in sources) + ".",
+            "Read as " + "; ".join(published.provenance[tag] for tag in tags) + ".",
+        ],
+        notes=notes.texts,
+    )
+
+
+def published_records(table: PublishedTable, name: str) -> list[Record]:
+    """The quoted rows for the CSV of table ``name``, figures in columns of their own."""
+    records = []
+    for row in table.rows:
+        record: Record = {
+            "kind": "published",
+            "method": row.method,
+            "dataset": name,
+            "protocol": row.protocol,
+            "source": row.source,
+            "note": row.note,
+            "year": row.year,
+            "provenance": row.provenance,
+            "published params (M)": row.params_M,
+        }
+        records.append(record | {f"published {key}": text for key, text in row.metrics.items()})
+    return records

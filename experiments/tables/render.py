@@ -1,13 +1,16 @@
-"""A table without a format, and how it becomes Markdown and LaTeX."""
+"""A table without a format, and how it becomes Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 NOTHING = "–"
+Record = dict[str, object]  # column -> value
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,39 @@ class Grid:
     brief: bool = True
 
 
+@dataclass
+class Notes:
+    """Numbered texts below a table; the same text has one number."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, *texts: str) -> tuple[int, ...]:
+        """Numbers of the texts that are not empty."""
+        numbers = []
+        for text in filter(None, (" ".join(text.split()) for text in texts)):
+            if text not in self.texts:
+                self.texts.append(text)
+            numbers.append(self.texts.index(text) + 1)
+        return tuple(numbers)
+
+
 @dataclass(frozen=True)
 class Document:
-    """All tables of one test set, under one title; ``lines`` are paragraphs that hold for all."""
+    """All tables of one test set, under one title.
+
+    Attributes:
+        name: of its files.
+        title: what was tested.
+        lines: paragraphs that hold for all grids.
+        grids: what Markdown and LaTeX print.
+        records: what the CSV holds.
+    """
 
     name: str
     title: str
     lines: Sequence[str]
     grids: Sequence[Grid]
+    records: Sequence[Record] = ()
 
 
 def markdown(document: Document, *, runs_at: str, level: int) -> str:
@@ -208,3 +236,13 @@ _LATEX = str.maketrans(
 def escape_latex(text: str) -> str:
     """Plain text as LaTeX; backquotes, which mark code in our texts, are dropped."""
     return text.translate(_LATEX)
+
+
+def csv_text(document: Document) -> str:
+    """One line a record."""
+    out = io.StringIO()
+    heads = dict.fromkeys(head for record in document.records for head in record)
+    writer = csv.DictWriter(out, list(heads), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(document.records)
+    return out.getvalue()

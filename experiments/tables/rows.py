@@ -1,24 +1,19 @@
-"""Run files and published rows as table rows: which share a table, which are one, which is best."""
+"""Run files as table rows: which table they are in, which may be compared, which are one row."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..artifacts.run_file import RunFile, canonical_sha256
-from . import specs as specs
-from .published import PublishedRow, PublishedTable, QuotedTables
-from .render import NOTHING, Cell, Column, Grid
+from . import specs
 
 KINDS = ("ours", "peer", "baseline")
-_BOLD = (
-    "Bold: best of our rows and baselines with the same protocol and input, where there are at "
-    "least two. Peers' pictures are not ranked: what their networks have seen is not ours to check."
-)
 
 
 class Value(NamedTuple):
@@ -41,9 +36,9 @@ class Row:
 
     def value(self, subset: str, metric: str) -> Value | None:
         """The number, None where any of the runs lacks it."""
-        found = [run.summary.get(subset, {}).get(metric) for run in self.runs.values()]
-        numbers = [number for number in found if number is not None]
-        if len(numbers) < len(found):
+        values = [run.summary.get(subset, {}).get(metric) for run in self.runs.values()]
+        numbers = [number for number in values if number is not None]
+        if len(numbers) < len(values):
             return None
         std = statistics.stdev(numbers) if len(numbers) > 1 else None
         return Value(statistics.fmean(numbers), std)
@@ -55,14 +50,6 @@ class Row:
                 return run.unavailable[metric]
         asked = any(metric in means for run in self.runs.values() for means in run.summary.values())
         return "the run file gives no reason" if asked else ""
-
-    def seeds(self, counted: bool = True) -> str:
-        """How many seeds, "1 seed", "3 seeds", or which; nothing where none plays a part."""
-        if self.first.seed is None:
-            return NOTHING
-        if not counted:
-            return ", ".join(str(run.seed) for run in self.runs.values())
-        return f"{len(self.runs)} seed{'s' if len(self.runs) > 1 else ''}"
 
 
 def table_of(run: RunFile) -> str:
@@ -110,20 +97,20 @@ def _identity(run: RunFile) -> str:
         {
             "method": [run.kind, run.method, run.recipe, run.parameters],
             "training": [run.protocol, run.train_data, run.steps, run.status],
-            "config": _settings_of(run.config),
+            "config": settings_of(run.config),
             "test": [run.domain, run.dataset, dict(run.split), dict(run.metric_protocol)],
         }
     )
 
 
-def _settings_of(config: Any) -> Any:
+def settings_of(config: Any) -> Any:
     """Without seeds, and without the folders of weights' files, which differ between machines."""
     if not isinstance(config, Mapping):
         return config
     return {
         key: Path(item).name
         if key.endswith("_weights") and isinstance(item, str)
-        else _settings_of(item)
+        else settings_of(item)
         for key, item in config.items()
         if key != "seed"
     }
@@ -134,18 +121,55 @@ def scored(run: RunFile) -> bool:
     return any(run.summary.values())
 
 
-def comparable_parts(runs: Mapping[str, RunFile]) -> list[dict[str, RunFile]]:
-    """The runs of one dataset, parted into those that may share a table.
+@dataclass(frozen=True)
+class Group:
+    """Runs of one table that may be compared, by file name.
 
-    They share the test list, and every entry of the metric protocol that both state: a run with
-    fewer metrics, or one that failed before it had any, joins the others. The split protocol does
-    not part them, it is a column: ``vcip-clean`` and ``vcip-official`` have one test list.
+    Attributes:
+        runs: the first one states the most of the metric protocol.
+        place: "1 of 2" where another group of the table has the same dataset.
+        varying: entries of the metric protocol in which such groups differ.
     """
-    parts: list[tuple[str, dict[str, str], dict[str, RunFile]]] = []
 
+    runs: Mapping[str, RunFile]
+    place: str = ""
+    varying: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> RunFile:
+        """The run that states the most of the metric protocol."""
+        return next(iter(self.runs.values()))
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The runs with those that differ in the seed alone as one row, the best first."""
+        return merge_seeds(self.runs)
+
+
+def comparable_groups(runs: Mapping[str, RunFile]) -> list[Group]:
+    """The runs of one table, divided into those that may be compared.
+
+    They share the dataset, the test list, and every entry of the metric protocol that both state:
+    a run with fewer metrics, or one that failed before it had any, joins the others. The split
+    protocol does not divide them, it is a column: ``vcip-clean`` and ``vcip-official`` have one
+    test list. The dataset from which runs have learnt comes first.
+    """
+    by_data: dict[str, dict[str, RunFile]] = defaultdict(dict)
+    for name, run in runs.items():
+        by_data[run.dataset][name] = run
+
+    def learnt_first(dataset: str) -> tuple[bool, str]:
+        learnt = any(run.train_data.startswith(dataset) for run in by_data[dataset].values())
+        return not learnt, dataset
+
+    return [group for data in sorted(by_data, key=learnt_first) for group in _groups(by_data[data])]
+
+
+def _groups(runs: Mapping[str, RunFile]) -> list[Group]:
     def widest_first(name: str) -> tuple[bool, int, str]:
         return not scored(runs[name]), -len(runs[name].metric_protocol), name
 
+    parts: list[tuple[str, dict[str, str], dict[str, RunFile]]] = []
     for name in sorted(runs, key=widest_first):
         run = runs[name]
         own_list = run.split.get("sha256", "")
@@ -158,208 +182,17 @@ def comparable_parts(runs: Mapping[str, RunFile]) -> list[dict[str, RunFile]]:
                 break
         else:
             parts.append((own_list, dict(run.metric_protocol), {name: run}))
-    return [part for *_, part in parts]
-
-
-@dataclass
-class Notes:
-    """Numbered texts below a table; the same text has one number."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def number(self, *texts: str) -> tuple[int, ...]:
-        """Numbers of the texts that are not empty."""
-        found = []
-        for text in filter(None, (" ".join(text.split()) for text in texts)):
-            if text not in self.texts:
-                self.texts.append(text)
-            found.append(self.texts.index(text) + 1)
-        return tuple(found)
-
-
-def run_grid(
-    runs: Mapping[str, RunFile],
-    heading: str,
-    telling: Iterable[str],
-    headline: Sequence[str] | None = None,
-    *,
-    merged: bool = True,
-    ranked: bool = True,
-) -> Grid:
-    """The table of one of ``comparable_parts``.
-
-    Args:
-        runs: by file name.
-        heading: what sets them apart from other tables of the same test set.
-        telling: entries of the metric protocol to print above the table.
-        headline: metrics to print; the dataset's by default.
-        merged: runs that differ in the seed alone are one row; else every run has its own.
-        ranked: the best numbers are bold.
-    """
-    first = next(iter(runs.values()))  # states the most of the metric protocol
-    subsets = subsets_of(runs.values())
-    rows = merge_seeds(runs) if merged else each_run(runs)
-    shown, missing = _split_metrics(rows, first.dataset, headline)
-    context = _context(rows)
-    varying = [head for head in context if len(set(context[head])) > 1]
-    same = {head: texts[0] for head, texts in context.items() if head not in varying}
-    told = [f"{head}: {text}" for head, text in same.items() if text != NOTHING]
-    told += [f"{key}: {first.metric_protocol.get(key, 'not stated')}" for key in telling]
-    notes = Notes()
-    columns = [Column(head) for head in ("method", "kind", *varying)]
-    columns += [Column("params (M)", numeric=True), Column("seeds" if merged else "seed")]
-    columns += [
-        Column(specs.label(name), label, numeric=True)
-        for label in subsets.values()
-        for name in shown
-    ]
-    numbers = [(subset, name) for subset in subsets for name in shown]
-    best = _best(rows, numbers) if ranked else set()
-    cells = [
-        [
-            _method(row, notes, merged),
-            Cell(row.first.kind),
-            *(Cell(context[head][i]) for head in varying),
-        ]
-        + [Cell(_millions(row.first.parameters)), Cell(row.seeds(merged))]
-        + [_number(row, i, subset, name, best, notes) for subset in subsets for name in shown]
-        for i, row in enumerate(rows)
-    ]
-    lines = [f"{'. '.join([_test_list(first), *told])}.", *missing]
-    return Grid(
-        heading=heading,
-        columns=columns,
-        rows=cells,
-        lines=[*lines, _BOLD] if best else lines,
-        notes=notes.texts,
-        details=[f"{name}: {text}" for name, text in sorted(first.metric_protocol.items())],
-    )
-
-
-def _test_list(run: RunFile) -> str:
-    if not run.split:
-        return "Test list not recorded"
-    images = run.split["images"]
-    kind = "Validation list" if "part" in run.split else "Test list"
-    return f"{kind} `{run.split['name']}`: {images} images, sha256 {run.split['sha256'][:12]}"
-
-
-def _context(rows: Sequence[Row]) -> dict[str, list[str]]:
-    return {
-        "input": [row.first.domain for row in rows],
-        "protocol": [row.first.protocol or NOTHING for row in rows],
-        "trained on": [row.first.train_data or NOTHING for row in rows],
-        "settings": _settings(rows),
-    }
-
-
-def _settings(rows: Sequence[Row]) -> list[str]:
-    """For rows of one recipe, in what their settings differ: ``method.shift=2``."""
-    by_recipe: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-    flat = [_flat(_settings_of(row.first.config)) for row in rows]
-    for row, settings in zip(rows, flat, strict=True):
-        by_recipe[row.first.recipe].append(settings)
-    texts = []
-    for row, settings in zip(rows, flat, strict=True):
-        among = by_recipe[row.first.recipe]
-        told = ", ".join(f"{name}={settings.get(name, NOTHING)}" for name in _telling(among))
-        texts.append(told if row.first.recipe and told else NOTHING)
-    return texts
-
-
-def _telling(among: Sequence[Mapping[str, str]]) -> list[str]:
-    """Names of settings that differ; of parts of different types the type alone."""
-    names = sorted({name for settings in among for name in settings})
-    differ = [n for n in names if len({settings.get(n) for settings in among}) > 1]
-    parts = tuple(name.removesuffix("type") for name in differ if name.endswith(".type"))
-    return [n for n in differ if n.endswith(".type") or not n.startswith(parts)]
-
-
-def _flat(config: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(config, Mapping):
-        return {prefix: str(config)}
-    path = f"{prefix}." if prefix else ""
-    return {n: t for key, item in config.items() for n, t in _flat(item, f"{path}{key}").items()}
-
-
-def _method(row: Row, notes: Notes, merged: bool) -> Cell:
-    run = row.first
-    failed = "" if run.status == "ok" else f" ({run.status})"
-    unexplained = f"{run.status}; the run file gives no reason" if failed and not run.note else ""
-    dirty = any(other.dirty for other in row.runs.values())
-    texts = dict.fromkeys(other.note for other in row.runs.values())
-    numbers = notes.number(
-        unexplained,
-        *texts,
-        _cut_off(run),
-        "measured with uncommitted changes in the code" if dirty else "",
-    )
-    name = run.recipe or run.method if merged else next(iter(row.runs))
-    return Cell(f"{name}{failed}", notes=numbers, runs=tuple(row.runs))
-
-
-def _cut_off(run: RunFile) -> str:
-    """That the last weights are those of a training that was stopped; best ones may be any."""
-    training = run.config.get("training", {})
-    planned = training.get("steps")
-    if training.get("result") != "last" or not run.steps or not planned or run.steps >= planned:
-        return ""
-    return f"training was stopped after {run.steps} of {planned} steps"
-
-
-def _number(
-    row: Row, index: int, subset: str, name: str, best: set[tuple[int, str, str]], notes: Notes
-) -> Cell:
-    value = row.value(subset, name)
-    if value is None:
-        reason = row.reason(name)
-        if not reason or subset not in row.first.summary:
-            return Cell()
-        return Cell("n/a", notes=notes.number(f"{name}: {reason}"))
-    text = specs.metric(name).text(value.mean)
-    if value.std is not None:
-        text += f" ± {specs.metric(name).text(value.std)}"
-    return Cell(text, bold=(index, subset, name) in best)
-
-
-def _millions(parameters: int | None) -> str:
-    if parameters is None:
-        return NOTHING
-    return f"{parameters / 1e6:.2f}" if parameters >= 100_000 else f"{parameters / 1e6:.2g}"
-
-
-def subsets_of(runs: Iterable[RunFile]) -> dict[str, str]:
-    """Subset -> label, of those that the dataset's table prints; ``all`` first."""
-    runs = list(runs)
-    found = {subset for run in runs for subset in run.summary} | {"all"}
-    printed = specs.SUBSETS_OF.get(table_of(runs[0]))
-    if printed:
-        return {subset: label for subset, label in printed.items() if subset in found}
-    ordered = sorted(found, key=lambda subset: (subset != "all", subset))
-    return {subset: subset.replace("_", " ") if len(found) > 1 else "" for subset in ordered}
+    firsts = [next(iter(part.values())).metric_protocol for *_, part in parts]
+    keys = {key for protocol in firsts for key in protocol}
+    varying = tuple(sorted(k for k in keys if len({protocol.get(k) for protocol in firsts}) > 1))
+    places = [f"{n} of {len(parts)}" if len(parts) > 1 else "" for n in range(1, len(parts) + 1)]
+    return [Group(part, place, varying) for (*_, part), place in zip(parts, places, strict=True)]
 
 
 def metrics_of(runs: Iterable[RunFile]) -> list[str]:
     """Every metric in the summaries of ``runs``, in the order of the columns."""
     names = {name for run in runs for means in run.summary.values() for name in means}
     return sorted(names, key=specs.order)
-
-
-def _split_metrics(
-    rows: Sequence[Row], dataset: str, headline: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Metrics to print; and a line for each of them that no row has, which gets no column."""
-    headline = headline or specs.HEADLINE_OF.get(dataset, specs.HEADLINE)
-    known = metrics_of(run for row in rows for run in row.runs.values())
-    wanted = [name for name in known if name in headline] or known
-    shown, missing = [], []
-    for name in wanted:
-        if any(row.value(subset, name) for row in rows for subset in row.first.summary):
-            shown.append(name)
-        else:
-            reasons = dict.fromkeys(row.reason(name) for row in rows if row.reason(name))
-            missing.append(f"{name}: n/a ({'; '.join(reasons)}).")
-    return shown, missing
 
 
 def _rank(row: Row) -> tuple[Any, ...]:
@@ -371,68 +204,3 @@ def _rank(row: Row) -> tuple[Any, ...]:
     score = {"higher": -1, "lower": 1, "": 0}[better] * (value.mean if value else 0)
     place = (run.status != "ok" or value is None, score)
     return KINDS.index(run.kind), run.protocol, run.domain, *place, run.recipe, tuple(row.runs)
-
-
-def _best(rows: Sequence[Row], columns: Iterable[tuple[str, str]]) -> set[tuple[int, str, str]]:
-    """(row, subset, metric) of the best printed numbers; ties are all best."""
-    best = set()
-    for subset, name in columns:
-        groups: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
-        for i, row in enumerate(rows):
-            value = row.value(subset, name)
-            if row.first.status == "ok" and row.first.kind != "peer" and value:
-                group = groups[row.first.protocol, row.first.domain]
-                group[i] = round(value.mean, specs.metric(name).digits)
-        better = specs.metric(name).better
-        for group in groups.values():
-            if better and len(group) > 1:
-                top = (max if better == "higher" else min)(group.values())
-                best |= {(i, subset, name) for i, value in group.items() if value == top}
-    return best
-
-
-def published_grids(table: PublishedTable, published: QuotedTables) -> list[Grid]:
-    """The quoted rows of a test set, one grid a protocol; the caution stands above the first."""
-    by_protocol: dict[str, list[PublishedRow]] = defaultdict(list)
-    for row in table.rows:
-        by_protocol[row.protocol].append(row)
-    cautions = [table.comparable] + [""] * len(by_protocol)
-    return [
-        _published_grid(rows, published, caution)
-        for rows, caution in zip(by_protocol.values(), cautions, strict=False)
-    ]
-
-
-def _published_grid(rows: Sequence[PublishedRow], published: QuotedTables, caution: str) -> Grid:
-    protocol = rows[0].protocol
-    metrics = sorted({name for row in rows for name in row.metrics}, key=specs.order)
-    notes = Notes()
-    columns = [Column("method"), Column("year", numeric=True), Column("params (M)", numeric=True)]
-    columns += [Column(specs.label(name), numeric=True) for name in metrics]
-    columns += [Column("source"), Column("protocol"), Column("read as")]
-    cells = [
-        [
-            Cell(row.method, notes=notes.number(row.note)),
-            Cell(str(row.year or NOTHING)),
-            Cell(row.params_M or NOTHING),
-            *(Cell(row.metrics.get(name, NOTHING)) for name in metrics),
-            Cell(row.source),
-            Cell(row.protocol),
-            Cell(published.provenance[row.provenance].partition(":")[0]),
-        ]
-        for row in rows
-    ]
-    sources = dict.fromkeys(row.source for row in rows)
-    tags = dict.fromkeys(row.provenance for row in rows)
-    return Grid(
-        heading=f"Published, protocol {protocol}",
-        columns=columns,
-        rows=cells,
-        lines=[
-            *filter(None, [caution]),
-            f"Protocol: {published.protocols[protocol]}.",
-            "Sources: " + "; ".join(f"{key}: {published.sources[key]}" for key in sources) + ".",
-            "Read as " + "; ".join(published.provenance[tag] for tag in tags) + ".",
-        ],
-        notes=notes.texts,
-    )

@@ -57,7 +57,7 @@ def add(results: Path, name: str, **changes: Any) -> None:
 
 
 def text(results: Path, ending: str = "md") -> str:
-    return tables.generate(results)[f"tables/budget.{ending}"]
+    return tables.generate(results)[results / f"tables/budget.{ending}"]
 
 
 def row(results: Path, recipe: str, number: int = 0) -> dict[str, str]:
@@ -74,18 +74,18 @@ def test_both_test_sets_stand_in_one_table_and_nowhere_else(results: Path) -> No
     add(results, "plain", recipe="unet_imagenet_sample")
     made = tables.generate(results)
     assert sorted(made) == [
-        f"tables/{name}.{ending}"
+        results / f"tables/{name}.{ending}"
         for name in ("budget", "imagenet-sample")
         for ending in ("csv", "md", "tex")
     ]
-    assert "budget_unet" not in made["tables/imagenet-sample.md"]
-    page = made["tables/budget.md"]
+    assert "budget_unet" not in made[results / "tables/imagenet-sample.md"]
+    page = made[results / "tables/budget.md"]
     assert "unet_imagenet_sample" not in page
     assert page.index("ImageNet sample (100 photos") < page.index("BSDS500 test, ")
     assert row(results, "budget_unet", 0)["PSNR ↑ (dB)"] == "20.00"
     assert row(results, "budget_unet", 1)["PSNR ↑ (dB)"] == "21.00"
     assert "LPIPS-alex: n/a (no weights)" in page
-    lines = list(csv.DictReader(io.StringIO(made["tables/budget.csv"])))
+    lines = list(csv.DictReader(io.StringIO(made[results / "tables/budget.csv"])))
     assert [line["dataset"] for line in lines] == ["imagenet-sample", "bsds500"]
     assert [line["comparable"] for line in lines] == ["1", "2"]
     assert float(lines[0]["macs of a picture"]) == 12_345_000_000

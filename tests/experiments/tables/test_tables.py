@@ -17,6 +17,7 @@ from crosschroma.experiments.artifacts.run_file import RunFile
 from crosschroma.experiments.metrics import definitions
 from crosschroma.experiments.tables import specs, tables
 from crosschroma.experiments.tables.render import escape_latex
+from crosschroma.experiments.tables.rows import table_of
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published.json"
 METRIC_PROTOCOL = {"rounding": "8 bits", "PSNR": "mean of dB", "SSIM7": "7x7", "AE": "angle"}
@@ -60,7 +61,7 @@ class Folder:
         run.save(self.results / "runs" / f"{name}.json")
 
     def text(self, name: str) -> str:
-        return tables.generate(self.results)[f"tables/{name}"]
+        return tables.generate(self.results)[self.results / "tables" / name]
 
     def rows(self, method: str, table: str = "vcip") -> list[list[str]]:
         """Cells of the Markdown rows whose first cell names ``method``."""
@@ -81,7 +82,7 @@ def test_generate_is_pure_and_deterministic(folder: Folder) -> None:
     first = tables.generate(folder.results)
     assert tables.generate(folder.results) == first
     assert sorted(folder.results.rglob("*")) == before
-    assert {Path(name).suffix for name in first} == {".md", ".tex", ".csv"}
+    assert {path.suffix for path in first} == {".md", ".tex", ".csv"}
 
 
 def test_write_then_check_is_quiet_and_hand_edits_are_found(folder: Folder) -> None:
@@ -340,7 +341,7 @@ def test_the_second_convention_has_a_table_of_its_own(folder: Folder) -> None:
     assert "[raw]" not in stretched
     readme = folder.results.parent / "README.md"
     readme.write_text("<!-- table:vcip -->\n<!-- /table -->\n")
-    assert "PSNR-minmax" not in tables.fill(readme, folder.results)
+    assert "PSNR-minmax" not in tables.generate(folder.results, readme)[readme]
 
 
 def test_generated_scenes_are_labelled_and_alone(folder: Folder) -> None:
@@ -359,9 +360,9 @@ def test_generated_scenes_are_labelled_and_alone(folder: Folder) -> None:
 
 def test_a_list_of_the_papers_has_a_table_of_its_own() -> None:
     imagenet = dataclasses.replace(RUN, dataset="imagenet", protocol="imagenet ctest10k")
-    assert tables.table_of(imagenet) == "imagenet-ctest10k"
-    assert tables.table_of(dataclasses.replace(imagenet, protocol="imagenet mine")) == "imagenet"
-    assert tables.table_of(RUN) == "vcip"
+    assert table_of(imagenet) == "imagenet-ctest10k"
+    assert table_of(dataclasses.replace(imagenet, protocol="imagenet mine")) == "imagenet"
+    assert table_of(RUN) == "vcip"
 
 
 def test_csv_has_every_metric_and_all_digits(folder: Folder) -> None:
@@ -379,8 +380,8 @@ def test_latex_is_escaped_and_complete(folder: Folder) -> None:
     assert r"100\%\_a\&b" in text
     assert r"loss \{x\} \textasciitilde{} 5\textasciicircum{}2 \#1 \textbackslash{}o/ \$" in text
     assert r"\multicolumn{3}{c}{scene-disjoint 14}" in text
-    for name, latex in tables.generate(folder.results).items():
-        if name.endswith(".tex"):
+    for path, latex in tables.generate(folder.results).items():
+        if path.suffix == ".tex":
             assert latex.isascii(), [char for char in latex if not char.isascii()]
             assert latex.count(r"\begin{") == latex.count(r"\end{") > 0
             widths = {line.count(" & ") for line in latex.splitlines() if line.endswith(r" \\")}
@@ -391,11 +392,11 @@ def test_latex_is_escaped_and_complete(folder: Folder) -> None:
 def test_markdown_tables_are_rectangular(folder: Folder) -> None:
     folder.add("a", summary=vcip(15), recipe="a|b", train_data="*x* <y>")
     assert r"[a\|b]" in folder.text("vcip.md")
-    for name, text in tables.generate(folder.results).items():
-        if name.endswith(".md"):
+    for path, text in tables.generate(folder.results).items():
+        if path.suffix == ".md":
             for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
                 widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
-                assert len(widths) == 1, name
+                assert len(widths) == 1, path
 
 
 def test_readme_with_several_and_empty_tables(folder: Folder) -> None:
@@ -435,6 +436,8 @@ def test_a_bad_marker_is_named_and_nothing_is_written(
 
 def test_no_runs_no_folder_and_broken_files_are_said_clearly(folder: Folder) -> None:
     assert "No run on this test set is recorded yet." in folder.text("vcip.md")
+    with pytest.raises(UserError, match="cannot read"):
+        tables.generate(folder.results, folder.results / "none.md")
     with pytest.raises(UserError, match="no results folder"):
         tables.generate(folder.results / "nowhere")
     (folder.results / "runs" / "bad.json").write_text("{")
@@ -447,8 +450,6 @@ def test_no_runs_no_folder_and_broken_files_are_said_clearly(folder: Folder) -> 
     (folder.results / "published.json").unlink()
     with pytest.raises(UserError, match="holds no run file"):
         tables.generate(folder.results)
-    with pytest.raises(UserError, match="cannot read"):
-        tables.fill(folder.results / "none.md", folder.results)
 
 
 def test_metrics_print_as_they_are_computed() -> None:
