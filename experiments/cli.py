@@ -30,7 +30,7 @@ COMMANDS = {
     "export": ("export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("bench", "bench", "measure speed against named references"),
-    "list": ("list", "list_recipes", "name every recipe and its networks"),
+    "list": ("list", "list_recipes", "name every recipe, its purpose and its score"),
 }
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ..datasets.base.errors import UserError, unknown
-from .experiment import Experiment
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
 
 FOLDER = Path(__file__).parent / "recipes"
 # folders below it: each recipe one change to another's, and all gray methods under one budget
@@ -30,6 +34,12 @@ def budget() -> list[str]:
     return _in(FOLDER / "budget")
 
 
+def purpose(name: str) -> str:
+    """What a shipped recipe is for: its file's first line, read without running the file."""
+    docstring = ast.get_docstring(ast.parse(_path(name).read_text())) or ""
+    return docstring.partition("\n")[0].replace("``", "")
+
+
 def load(name: str) -> Experiment:
     """The experiment of a shipped recipe, or of any Python file that sets ``experiment``.
 
@@ -39,17 +49,24 @@ def load(name: str) -> Experiment:
     Raises:
         UserError: no such recipe (with the nearest names), or a file without an experiment.
     """
+    from .experiment import Experiment  # loads torch, which `names` and `purpose` do without
+
     if name.endswith(".py"):
         module = _load_file(Path(name))
-    elif name in names():
-        folder = "".join(f".{part}" for part in _FAMILIES if name in _in(FOLDER / part))
-        module = importlib.import_module(f".recipes{folder}.{name}", __package__)
     else:
-        raise UserError(unknown("recipe", name, names()))
+        place = _path(name).relative_to(FOLDER).with_suffix("")
+        module = importlib.import_module(".".join(["", "recipes", *place.parts]), __package__)
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"recipe {name} does not set `experiment` to an Experiment")
     return experiment
+
+
+def _path(name: str) -> Path:
+    for folder in (FOLDER, *(FOLDER / family for family in _FAMILIES)):
+        if name in _in(folder):
+            return folder / f"{name}.py"
+    raise UserError(unknown("recipe", name, names()))
 
 
 def _in(folder: Path) -> list[str]:

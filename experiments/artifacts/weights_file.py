@@ -12,13 +12,8 @@ from safetensors.torch import save as to_bytes
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError
-from ...models.base.weights import (
-    SUFFIX,
-    load_strictly,
-    read_shipped,
-    shipped_weights,
-    weights_path,
-)
+from ...models.base.shipped_weights import SUFFIX, shipped_weights
+from ...models.base.weights import load_strictly, read_shipped, weights_path
 from ..experiment import Experiment
 from ..settings import from_plain, to_plain
 from .checkpoint import Trained, load_trained, weights_sha256

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
+from .shipped_weights import SUFFIX, shipped_weights
 
 NONE = "none"  # in settings, instead of a run
 LAST, BEST = "last.pt", "best.pt"
-SUFFIX = ".safetensors"  # of shipped weights
 FORMAT = 1  # of checkpoints
-_PACKAGE = (__package__ or "").partition(".")[0]
 _MODULE = "module."  # what torch's AveragedModel puts before its weights' names
 _FOREIGN = (AttributeError, KeyError, TypeError, ValueError)  # what another file's content raises
 
@@ -46,13 +44,6 @@ def weights_path(run: Path | str, which: str = "result") -> Path:
     if which == "result" and best.is_file():
         which = _result(load_checkpoint(best, mapped=True))
     return best if which != "last" and best.is_file() else last
-
-
-def shipped_weights() -> dict[str, Path]:
-    """The weights that come with the package, recipe -> file."""
-    spec = find_spec(f"{_PACKAGE}.weights")  # results/weights of the repository
-    folders = spec.submodule_search_locations or [] if spec else []
-    return {file.stem: file for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")}
 
 
 def run_name(weights: str) -> str:

@@ -19,7 +19,7 @@ from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.recipe_list import load
 from crosschroma.experiments.training.engine import fit
-from crosschroma.models.base import weights
+from crosschroma.models.base import shipped_weights
 from safetensors.torch import save_file
 
 
@@ -71,7 +71,7 @@ def test_commands_take_the_file(
 def test_a_name_is_found_among_the_shipped(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = ModuleSpec("weights", None, is_package=True)
     package.submodule_search_locations = [str(file.parent)]
-    monkeypatch.setattr(weights, "find_spec", {"crosschroma.weights": package}.get)
+    monkeypatch.setattr(shipped_weights, "find_spec", {"crosschroma.weights": package}.get)
     assert weights_file.names() == ["unet_scenes_nir-smoke"]
     assert weights_file.load_any("unet_scenes_nir-smoke").path == file
 

@@ -1,0 +1,16 @@
+"""Where the weights that come with the package lie; found without loading torch."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+SUFFIX = ".safetensors"
+_PACKAGE = (__package__ or "").partition(".")[0]
+
+
+def shipped_weights() -> dict[str, Path]:
+    """The weights that come with the package, recipe -> file."""
+    spec = find_spec(f"{_PACKAGE}.weights")  # results/weights of the repository
+    folders = spec.submodule_search_locations or [] if spec else []
+    return {file.stem: file for folder in folders for file in Path(folder).glob(f"*{SUFFIX}")}
