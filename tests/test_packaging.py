@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import shutil
@@ -17,11 +18,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("datasets", "losses", "models", "experiments")
 MODULES = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
 WEIGHTS = REPOSITORY / "results" / "weights"
+PACKAGE = REPOSITORY / "experiments" / "package"  # what `crosschroma` itself is
 FOREIGN = "__version__ = 'not ours'\n"
 
 
+def installed(path: Path) -> Path:
+    """Where a file or folder of the checkout is below the installed package's parent."""
+    root = PACKAGE if path.is_relative_to(PACKAGE) else REPOSITORY
+    return "crosschroma" / path.relative_to(root)
+
+
 def dotted(path: Path) -> str:
-    return ".".join(("crosschroma", *path.relative_to(REPOSITORY).with_suffix("").parts))
+    return ".".join(installed(path).with_suffix("").parts).removesuffix(".__init__")
 
 
 def python(code: str, cwd: Path, **env: str) -> str:
@@ -45,6 +53,7 @@ def test_pyproject_lists_every_folder_that_holds_code() -> None:
     assert sorted(packages) == sorted([*map(dotted, folders), "crosschroma.weights"])
     mapped = project["tool"]["setuptools"]["package-dir"]
     assert mapped.pop("crosschroma.weights") == "results/weights"
+    assert mapped.pop("crosschroma") == "experiments/package"
     assert mapped == {f"crosschroma.{folder}": folder for folder in FOLDERS}
 
 
@@ -68,6 +77,41 @@ print(spec and (spec.origin or list(spec.submodule_search_locations)))
     *found, top = python(code, cwd).splitlines()
     assert found == [str(path) for path in MODULES]
     assert top == (f"[{str(REPOSITORY / 'models')!r}]" if place == "checkout" else "None")
+
+
+API = """
+import sys
+import crosschroma
+print(crosschroma.__file__, crosschroma.__version__, "torch" in sys.modules, dir(crosschroma))
+from crosschroma import Colorizer
+print(Colorizer.load("encoder_unet_nir").origin.run, Colorizer.__module__)
+"""
+
+
+def answers(package: Path) -> list[str]:
+    version = importlib.metadata.version("crosschroma")
+    colorizer = "crosschroma.experiments.inference.colorizer"
+    return [
+        f"{package / '__init__.py'} {version} False ['Colorizer', '__version__']",
+        f"encoder_unet_nir {colorizer}",
+    ]
+
+
+@pytest.mark.parametrize("place", ["empty", "checkout", "root"])
+def test_the_package_itself_is_light_and_leads_to_the_colorizer(place: str, tmp_path: Path) -> None:
+    cwd = {"empty": tmp_path, "checkout": REPOSITORY, "root": Path("/")}[place]
+    assert python(API, cwd).splitlines() == answers(PACKAGE)
+
+
+def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "crosschroma", "--version"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == f"crosschroma {importlib.metadata.version('crosschroma')}\n"
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'colorizer'"):
+        importlib.import_module("crosschroma").colorizer  # noqa: B018
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +158,9 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     assert len(lists) > 5
     assert priors
     assert pages
+    pages += [PACKAGE / "py.typed"]
     expected = {
-        f"crosschroma/{path.relative_to(REPOSITORY).as_posix()}": path.read_bytes()
+        installed(path).as_posix(): path.read_bytes()
         for path in [*MODULES, *lists, *priors, *pages]
     } | {f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()}
     assert sorted(code) == sorted(expected)
@@ -147,6 +192,7 @@ print(cli.run(["train", "unet_scenes_nir", "--smoke", "--hardware.workers", "0"]
     inside = target / "crosschroma"
     files = f"{inside / 'experiments' / 'cli.py'} {inside / 'datasets/base/split_lists.py'}"
     assert first == f"not ours {files}"
+    assert python(API, elsewhere, PYTHONPATH=str(target)).splitlines() == answers(inside)
     recipes = {path.stem for path in (REPOSITORY / "experiments/recipes").rglob("[!_]*.py")}
     assert set(second.split()[1:]) == recipes
     assert int(second.split()[0]) > 10

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from typing import Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from ..artifacts.weights_file import load_any
 from .color_network import MethodColors
 from .exported_file import ExportedColors, is_exported, load_exported
 from .palette import Palette, Recolor
-from .picture_file import from_pil, to_pil
+from .picture_file import from_pil, read_picture, to_pil
 from .pixels import bands, checked, lightness_of, nir_of, of_tensor, write
 from .precision import Bfloat16Colors, Precision
 from .prepared_picture import PreparedPicture, boxes_in
@@ -158,23 +158,43 @@ class Colorizer:
     ) -> Colorizer:
         return cls(method, size or known, device, 4 * known if known else TILE)
 
+    @overload
+    def __call__(
+        self,
+        image: Path | str,
+        *,
+        strength: float = ...,
+        hints: Sequence[HintPoint] = ...,
+        palette: Palette | None = ...,
+        boxes: Sequence[Box] | None = ...,
+    ) -> Image.Image: ...
+    @overload
     def __call__(
         self,
         image: Pictured,
+        *,
+        strength: float = ...,
+        hints: Sequence[HintPoint] = ...,
+        palette: Palette | None = ...,
+        boxes: Sequence[Box] | None = ...,
+    ) -> Pictured: ...
+    def __call__(
+        self,
+        image: Path | str | Image.Image | np.ndarray | Tensor,
         *,
         strength: float = 1.0,
         hints: Sequence[HintPoint] = (),
         palette: Palette | None = None,
         boxes: Sequence[Box] | None = None,
-    ) -> Pictured:
+    ) -> Image.Image | np.ndarray | Tensor:
         """Colour one picture, or a batch of tensors of one size.
 
         Args:
-            image: an image of Pillow, of any mode; its orientation, alpha and ICC profile are
-                taken over. Or an array H x W or H x W x 3, uint8, uint16 or float in [0,1]. Or a
-                tensor HW, 1HW, 3HW, B1HW or B3HW, float in [0,1]. Three channels are sRGB, whose
-                L* a gray method sees and whose mean a NIR method; one is gray levels in sRGB
-                encoding, or NIR.
+            image: a picture's file, or an image of Pillow, of any mode; orientation, alpha and ICC
+                profile are taken over. Or an array H x W or H x W x 3, uint8, uint16 or float in
+                [0,1]. Or a tensor HW, 1HW, 3HW, B1HW or B3HW, float in [0,1]. Three channels are
+                sRGB, whose L* a gray method sees and whose mean a NIR method; one is gray levels in
+                sRGB encoding, or NIR.
             strength: factor on the colours' chroma: 0 is gray, 1 as the method makes them.
             hints: colours given at points, in pixels of the upright picture.
             palette: colours of another picture that this one is to take after; see ``predict``.
@@ -182,8 +202,8 @@ class Colorizer:
                 the upright picture, the most important first; see ``datasets.base.boxes``.
 
         Returns:
-            sRGB of the same kind: an 8-bit image (RGB or RGBA, in the given profile), an array
-            H x W x 3 of the same dtype, or a tensor 3HW or B3HW on the same device.
+            sRGB of the same kind: an 8-bit image (RGB or RGBA, in the given profile; for a file,
+            too), an array H x W x 3 of the same dtype, or a tensor 3HW or B3HW on the same device.
 
         Raises:
             DataError: no such picture.
@@ -195,12 +215,15 @@ class Colorizer:
             colors = self.predict(seen, hints, palette)
             return self.render(seen, colors, strength, checked(levels).dtype)
 
+        if isinstance(image, np.ndarray):
+            return colored(image)
+        if isinstance(image, Tensor):
+            return of_tensor(image, colored)
         if isinstance(image, Image.Image):
             picture = from_pil(image, self.managed)
-            return cast(Pictured, to_pil(picture, colored(picture.levels)))
-        if isinstance(image, Tensor):
-            return cast(Pictured, of_tensor(image, colored))
-        return cast(Pictured, colored(image))
+        else:
+            picture = read_picture(Path(image), self.managed)
+        return to_pil(picture, colored(picture.levels))
 
     @property
     def managed(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,24 @@ def test_pillow_images_keep_alpha_and_orientation() -> None:
     image.getexif()[0x0112] = 6  # the top is at the right
     turned = colorizer("gray")(image)
     assert turned.size == (40, 60)
+
+
+@pytest.mark.parametrize("domain", ["gray", "nir"])
+def test_a_path_is_read_as_pillow_reads_it(domain: str, tmp_path: Path) -> None:
+    colorize = colorizer(domain)
+    image = Image.fromarray(picture(40, 60))
+    image.putalpha(Image.fromarray(picture(40, 60, 1)[..., 0]))
+    image.save(tmp_path / "photo.png")
+    expected = colorize(image)
+    for path in (tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        colored = colorize(path)
+        assert colored.mode == "RGBA"
+        assert colored.tobytes() == expected.tobytes()
+
+
+def test_a_path_without_a_picture_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.png"):
+        colorizer("gray")(tmp_path / "nowhere.png")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "YCbCr", "I;16", "I", "F"])
