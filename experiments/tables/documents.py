@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 from ..artifacts.run_file import RunFile
@@ -12,12 +13,14 @@ from .load import Results
 from .published import published_grids, published_records
 from .render import Document, Grid, Record
 from .rows import Group, comparable_groups, metrics_of
+from .summary import summary_document
 
 
 def make_documents(results: Results) -> dict[str, Document]:
     """Every table by name, those included that have a title and no row yet."""
     names = {*results.runs, *results.published.tables, *specs.TITLES}
-    return {name: _document(name, results) for name in sorted(names)}
+    documents = {name: _document(name, results) for name in sorted(names - {specs.SUMMARY})}
+    return documents | {specs.SUMMARY: summary_document(results)}
 
 
 def _document(name: str, results: Results) -> Document:
@@ -31,12 +34,17 @@ def _document(name: str, results: Results) -> Document:
         grids = [grid for group in groups for grid in _grids(name, group)]
     if not grids and name in specs.TITLES:
         lines.append("No run on this test set is recorded yet.")
-    records = [record for n, group in enumerate(groups, 1) for record in _records(group, n)]
+    if len({group.first.domain for group in groups}) > 1:
+        lines.append(specs.SEVERAL_INPUTS)
+    records: dict[str, list[Record]] = defaultdict(list)
+    for number, group in enumerate(groups, 1):
+        other = group.first.domain != groups[0].first.domain
+        records[f"_{group.first.domain}_input" if other else ""] += _records(group, number)
     if table:
         grids += published_grids(table, results.published)
-        records += published_records(table, name)
+        records[""] += published_records(table, name)
     title = specs.title(name) or (table.title if table else name)
-    return Document(name, title, lines, grids, records)
+    return Document(name, title, lines, grids, records=records)
 
 
 def _grids(name: str, group: Group) -> list[Grid]:

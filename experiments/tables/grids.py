@@ -12,15 +12,17 @@ from .render import NOTHING, Cell, Column, Grid, Notes
 from .rows import Group, Row, each_run, metrics_of, settings_of, table_of
 
 _BOLD = (
-    "Bold: best of our rows and baselines with the same protocol and input, where there are at "
-    "least two. Peers' pictures are not ranked: what their networks have seen is not ours to check."
+    "Bold: best of our rows and baselines with the same protocol, where there are two or more, one "
+    "of them ours. Peers' pictures are not ranked: what their networks saw is not ours to check."
 )
+_CONTEXT = ("protocol", "trained on", "settings")
 
 
 def run_grid(
     group: Group,
     heading: str,
     metrics: Sequence[str] | None = None,
+    context: Sequence[str] = _CONTEXT,
     *,
     merged: bool = True,
     ranked: bool = True,
@@ -31,15 +33,16 @@ def run_grid(
         group: the runs.
         heading: what sets them apart from other tables of the same test set.
         metrics: those to print; the dataset's by default.
+        context: what is said of a row besides: in a column, or above the table if all are alike.
         merged: runs that differ in the seed alone are one row; else every run has its own.
         ranked: the best numbers are bold.
     """
     first, subsets = group.first, _subsets(group.runs.values())
     rows = group.rows if merged else each_run(group.runs)
     shown, missing = _split_metrics(rows, first.dataset, metrics)
-    context = _context(rows)
-    varying = [head for head in context if len(set(context[head])) > 1]
-    same = {head: texts[0] for head, texts in context.items() if head not in varying}
+    texts = {head: text for head, text in _context(rows).items() if head in context}
+    varying = [head for head in texts if len(set(texts[head])) > 1]
+    same = {head: text[0] for head, text in texts.items() if head not in varying}
     facts = [f"{head}: {text}" for head, text in same.items() if text != NOTHING]
     facts += [f"{key}: {first.metric_protocol.get(key, 'not stated')}" for key in group.varying]
     notes = Notes()
@@ -54,14 +57,15 @@ def run_grid(
     best = _best(rows, numbers) if ranked else set()
     cells = [
         [_method(row, notes, merged), Cell(row.first.kind)]
-        + [Cell(context[head][i]) for head in varying]
+        + [Cell(texts[head][i]) for head in varying]
         + [Cell(_millions(row.first.parameters)), Cell(_seeds(row, merged))]
         + [_number(row, subset, name, (i, subset, name) in best, notes) for subset, name in numbers]
         for i, row in enumerate(rows)
     ]
-    lines = [f"{'. '.join([_test_list(first), *facts])}.", *missing]
+    name, meaning = specs.INPUTS[first.domain]
+    lines = [meaning, f"{'. '.join([_test_list(first), *facts])}.", *missing]
     return Grid(
-        heading=heading,
+        heading=f"{heading}, input {name}",
         columns=columns,
         rows=cells,
         lines=[*lines, _BOLD] if best else lines,
@@ -80,7 +84,6 @@ def _test_list(run: RunFile) -> str:
 
 def _context(rows: Sequence[Row]) -> dict[str, list[str]]:
     return {
-        "input": [row.first.domain for row in rows],
         "protocol": [row.first.protocol or NOTHING for row in rows],
         "trained on": [row.first.train_data or NOTHING for row in rows],
         "settings": _settings(rows),
@@ -183,33 +186,33 @@ def _subsets(runs: Iterable[RunFile]) -> dict[str, str]:
 def _split_metrics(
     rows: Sequence[Row], dataset: str, headline: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
-    """Metrics to print; and a line for each of them that no row has, which gets no column."""
+    """Metrics to print; and lines on those that no row has, which get no column."""
     headline = headline or specs.HEADLINE_OF.get(dataset, specs.HEADLINE)
     known = metrics_of(run for row in rows for run in row.runs.values())
-    wanted = [name for name in known if name in headline] or known
-    shown, missing = [], []
-    for name in wanted:
+    shown: list[str] = []
+    missing: dict[str, list[str]] = defaultdict(list)
+    for name in [name for name in known if name in headline] or known:
         if any(row.value(subset, name) for row in rows for subset in row.first.summary):
             shown.append(name)
         else:
             reasons = dict.fromkeys(row.reason(name) for row in rows if row.reason(name))
-            missing.append(f"{name}: n/a ({'; '.join(reasons)}).")
-    return shown, missing
+            missing["; ".join(reasons)].append(name)
+    return shown, [f"{', '.join(names)}: {reason}." for reason, names in missing.items()]
 
 
 def _best(rows: Sequence[Row], columns: Iterable[tuple[str, str]]) -> set[tuple[int, str, str]]:
     """(row, subset, metric) of the best printed numbers; ties are all best."""
     best = set()
     for subset, name in columns:
-        groups: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+        groups: dict[str, dict[int, float]] = defaultdict(dict)
         for i, row in enumerate(rows):
             value = row.value(subset, name)
             if row.first.status == "ok" and row.first.kind != "peer" and value:
-                group = groups[row.first.protocol, row.first.domain]
-                group[i] = round(value.mean, specs.metric(name).digits)
+                groups[row.first.protocol][i] = round(value.mean, specs.metric(name).digits)
         better = specs.metric(name).better
         for group in groups.values():
-            if better and len(group) > 1:
+            ours = any(rows[i].first.kind == "ours" for i in group)
+            if better and ours and len(group) > 1:
                 top = (max if better == "higher" else min)(group.values())
                 best |= {(i, subset, name) for i, value in group.items() if value == top}
     return best

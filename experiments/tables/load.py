@@ -48,6 +48,8 @@ def _require_complete(path: Path, run: RunFile) -> None:
         problem = f"its split has no {', '.join(sorted(lacking))}"
     elif run.kind not in KINDS:
         problem = f"kind '{run.kind}' is none of {', '.join(KINDS)}"
+    elif run.domain not in specs.INPUTS:
+        problem = f"domain '{run.domain}' is none of {', '.join(specs.INPUTS)}"
     else:
         return
     raise UserError(f"{path}: {problem}; evaluate the run again, or delete the file")

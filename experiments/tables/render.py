@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -78,14 +78,16 @@ class Document:
         title: what was tested.
         lines: paragraphs that hold for all grids.
         grids: what Markdown and LaTeX print.
-        records: what the CSV holds.
+        page: name of the files that hold all of it, if not ``name``.
+        records: what the CSV files hold, by what follows the name in theirs.
     """
 
     name: str
     title: str
     lines: Sequence[str]
     grids: Sequence[Grid]
-    records: Sequence[Record] = ()
+    page: str = ""
+    records: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
 
 def markdown(document: Document, *, runs_at: str, level: int) -> str:
@@ -238,11 +240,11 @@ def escape_latex(text: str) -> str:
     return text.translate(_LATEX)
 
 
-def csv_text(document: Document) -> str:
+def csv_text(records: Sequence[Record]) -> str:
     """One line a record."""
     out = io.StringIO()
-    heads = dict.fromkeys(head for record in document.records for head in record)
+    heads = dict.fromkeys(head for record in records for head in record)
     writer = csv.DictWriter(out, list(heads), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(document.records)
+    writer.writerows(records)
     return out.getvalue()

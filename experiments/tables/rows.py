@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from ..artifacts.run_file import RunFile, canonical_sha256
 from . import specs
 
 KINDS = ("ours", "peer", "baseline")
+_NO_WEIGHTS = re.compile(r"download failed|<urlopen|^no \S+\.(pth?|npz|safetensors) in ")
 
 
 class Value(NamedTuple):
@@ -47,9 +49,14 @@ class Row:
         """Why ``metric`` is not available, or an empty text when it was not asked for."""
         for run in self.runs.values():
             if metric in run.unavailable:
-                return run.unavailable[metric]
+                return _short(run.unavailable[metric])
         asked = any(metric in means for run in self.runs.values() for means in run.summary.values())
         return "the run file gives no reason" if asked else ""
+
+
+def _short(reason: str) -> str:
+    """A reason without the folders and addresses of weights that could not be had."""
+    return "backbone weights not at hand" if _NO_WEIGHTS.search(reason) else reason
 
 
 def table_of(run: RunFile) -> str:
@@ -70,8 +77,8 @@ def table_of(run: RunFile) -> str:
 def merge_seeds(runs: Mapping[str, RunFile]) -> list[Row]:
     """One row for runs that are alike but for the seed; every other run has a row of its own.
 
-    Failed and diverged runs are never merged, nor are two runs with the same seed. Sorted by kind,
-    protocol and input, then the best first, those without a number last.
+    Failed and diverged runs are never merged, nor are two runs with the same seed. Sorted by kind
+    and protocol, then the best first, those without a number last.
     """
     groups: dict[str, dict[str, RunFile]] = defaultdict(dict)
     for name, run in runs.items():
@@ -127,7 +134,7 @@ class Group:
 
     Attributes:
         runs: the first one states the most of the metric protocol.
-        place: "1 of 2" where another group of the table has the same dataset.
+        place: "1 of 2" where another group of the table has the same dataset and input.
         varying: entries of the metric protocol in which such groups differ.
     """
 
@@ -149,20 +156,22 @@ class Group:
 def comparable_groups(runs: Mapping[str, RunFile]) -> list[Group]:
     """The runs of one table, divided into those that may be compared.
 
-    They share the dataset, the test list, and every entry of the metric protocol that both state:
-    a run with fewer metrics, or one that failed before it had any, joins the others. The split
-    protocol does not divide them, it is a column: ``vcip-clean`` and ``vcip-official`` have one
-    test list. The dataset from which runs have learnt comes first.
+    They share the dataset, what the networks are given (a run file's ``domain``), the test list,
+    and every entry of the metric protocol that both state: a run with fewer metrics, or one that
+    failed before it had any, joins the others. The split protocol does not divide them, it is a
+    column: ``vcip-clean`` and ``vcip-official`` have one test list. The dataset from which runs
+    have learnt comes first, and NIR before gray.
     """
-    by_data: dict[str, dict[str, RunFile]] = defaultdict(dict)
+    parts: dict[tuple[str, str], dict[str, RunFile]] = defaultdict(dict)
     for name, run in runs.items():
-        by_data[run.dataset][name] = run
+        parts[run.dataset, run.domain][name] = run
+    learnt = {r.dataset for r in runs.values() if r.train_data.startswith(r.dataset)}
 
-    def learnt_first(dataset: str) -> tuple[bool, str]:
-        learnt = any(run.train_data.startswith(dataset) for run in by_data[dataset].values())
-        return not learnt, dataset
+    def learnt_first(part: tuple[str, str]) -> tuple[bool, str, int]:
+        dataset, domain = part
+        return dataset not in learnt, dataset, list(specs.INPUTS).index(domain)
 
-    return [group for data in sorted(by_data, key=learnt_first) for group in _groups(by_data[data])]
+    return [group for part in sorted(parts, key=learnt_first) for group in _groups(parts[part])]
 
 
 def _groups(runs: Mapping[str, RunFile]) -> list[Group]:
@@ -203,4 +212,4 @@ def _rank(row: Row) -> tuple[Any, ...]:
     better = specs.metric(names[0]).better if names else ""
     score = {"higher": -1, "lower": 1, "": 0}[better] * (value.mean if value else 0)
     place = (run.status != "ok" or value is None, score)
-    return KINDS.index(run.kind), run.protocol, run.domain, *place, run.recipe, tuple(row.runs)
+    return KINDS.index(run.kind), run.protocol, *place, run.recipe, tuple(row.runs)

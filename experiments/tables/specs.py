@@ -61,6 +61,17 @@ CONVENTION_OF = {
     )
 }
 
+# What networks are given, in the order of a table's grids: its name, and what that means.
+INPUTS = {
+    "nir": ("NIR", "Input: the NIR picture alone. Lightness and colours are predicted."),
+    "both": ("NIR and gray", "Input: the NIR picture and the gray one, whose lightness is true."),
+    "gray": ("gray", "Input: the gray picture, whose lightness is true. Colours are predicted."),
+}
+SEVERAL_INPUTS = (
+    "Networks that are given gray have the true lightness and those that are given NIR have not: "
+    "their figures do not compare, and every input has tables of its own."
+)
+
 # Subsets that a table prints, with their labels; a dataset not named here prints all it has.
 SUBSETS_OF = {
     "vcip": {
@@ -85,6 +96,9 @@ BUDGET_RECIPES = "budget_"
 # Generated images: labelled so, and never beside a paper's numbers.
 GENERATED = "scenes"
 
+# The short table in README; it has no files of its own.
+SUMMARY = "vcip-summary"
+
 TITLES = {
     GENERATED: "Generated scenes (no photographs)",
     "bsds500": "BSDS500 test, grayscale colorization",
@@ -92,6 +106,7 @@ TITLES = {
     "imagenet-sample": "ImageNet sample (100 photos, a split of our own), grayscale colorization",
     "rgb-nir-scene": "RGB-NIR Scene, NIR colorization",
     "vcip": "VCIP 2020 NIR colorization, the 28 test images",
+    SUMMARY: "VCIP 2020 NIR colorization, the 28 test images: one row a method",
     "vcip_folds": "VCIP 2020 NIR colorization, scene-grouped folds of the training list",
 }
 

@@ -1,9 +1,10 @@
 """The results tables: a pure function of ``results/runs/*.json`` and ``results/published.json``.
 
-One table is one test set. Rows that differ in test list or metric protocol stand in separate grids
-of it, and what papers print stands beneath, apart from what was measured here. Each table exists
-as ``results/tables/<name>.md``, ``.tex`` and ``.csv``, and in the README between the lines
-``<!-- table:<name> -->`` and ``<!-- /table -->``.
+One table is one test set. Rows that differ in input, test list or metric protocol stand in separate
+grids of it, and what papers print stands beneath, apart from what was measured here. Each table
+exists as ``results/tables/<name>.md``, ``.tex`` and ``.csv`` (a CSV an input), and in the README
+between the lines ``<!-- table:<name> -->`` and ``<!-- /table -->``. ``vcip-summary`` is a block of
+README alone.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def generate(results: Path, readme: Path | None = None) -> dict[Path, str]:
     files = {}
     for name, document in documents.items():
         if document.records:
-            files[results / f"tables/{name}.csv"] = csv_text(document)
+            for ending, records in document.records.items():
+                files[results / f"tables/{name}{ending}.csv"] = csv_text(records)
             text = markdown(document, runs_at="../runs", level=1)
             files[results / f"tables/{name}.md"] = _HEAD + text
             files[results / f"tables/{name}.tex"] = latex(document)
@@ -122,7 +124,8 @@ def _filled(readme: Path, results: Path, documents: Mapping[str, Document]) -> s
         if not match["end"]:
             raise UserError(f"{readme}: <!-- table:{name} --> has no <!-- /table --> after it")
         body = markdown(_brief(documents[name]), runs_at=runs_at, level=0)
-        whole = f"[{results.name}/tables/{name}.md]({tables_at}/{name}.md)"
+        page = documents[name].page or name
+        whole = f"[{results.name}/tables/{page}.md]({tables_at}/{page}.md)"
         more = f"All columns, how pixels became numbers, LaTeX and CSV: {whole}."
         return f"<!-- table:{name} -->\n\n{body}\n{more}\n\n<!-- /table -->"
 
@@ -131,8 +134,9 @@ def _filled(readme: Path, results: Path, documents: Mapping[str, Document]) -> s
 
 def _brief(document: Document) -> Document:
     """A document as README shows it: fewer subsets, no details."""
-    subsets = specs.SUBSETS_OF.get(document.name, {})
-    kept = specs.README_SUBSETS_OF.get(document.name, tuple(subsets))
+    name = document.page or document.name
+    subsets = specs.SUBSETS_OF.get(name, {})
+    kept = specs.README_SUBSETS_OF.get(name, tuple(subsets))
     hidden = {label for subset, label in subsets.items() if subset not in kept}
 
     def brief(grid: Grid) -> Grid:

@@ -18,6 +18,7 @@ from crosschroma.experiments.metrics import definitions
 from crosschroma.experiments.tables import specs, tables
 from crosschroma.experiments.tables.render import escape_latex
 from crosschroma.experiments.tables.rows import table_of
+from crosschroma.experiments.tables.summary import MAX_ROWS
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published.json"
 METRIC_PROTOCOL = {"rounding": "8 bits", "PSNR": "mean of dB", "SSIM7": "7x7", "AE": "angle"}
@@ -146,15 +147,15 @@ def test_folds_stand_apart_from_test_images_with_mean_and_deviation_over_seeds(
     assert "flatter what was chosen" in text
     assert "28" not in text
     together, alone, other = text.split("## Measured here, vcip-clean fold ")[1:]
-    assert together.startswith("0 of 5\n")
+    assert together.startswith("0 of 5, input NIR\n")
     assert "Validation list `vcip-clean fold 0 of 5`: 67 images" in together
     assert "| 2 seeds | 17.50 ± 0.71 | 5.00 ± 0.00 |" in together
-    assert alone.startswith("0 of 5: every seed\n")
+    assert alone.startswith("0 of 5: every seed, input NIR\n")
     assert re.findall(r"\[unet_vcip_s(\d)_fold0\]\S+ .* (\d) \| [*]*(18|17).00", alone) == [
         ("1", "1", "18"),
         ("0", "0", "17"),
     ]
-    assert other.startswith("1 of 5\n")
+    assert other.startswith("1 of 5, input NIR\n")
     assert "| 1 seed | 16.00 |" in other
     lines = read_csv(folder.text("vcip_folds.csv"))
     assert [(line["split"], line["PSNR all"], line["seeds"]) for line in lines] == [
@@ -283,22 +284,73 @@ def test_vcip_rows_are_sorted_by_the_subset_that_nobody_trained_on(folder: Folde
     assert text.index("learner") < text.index("memory")
 
 
-def test_inputs_are_not_ranked_against_each_other(folder: Folder) -> None:
-    for name, domain in (("a", "nir"), ("b", "gray")):
-        folder.add(name, domain=domain, recipe=f"unet_{domain}", summary=vcip(15))
-    (row,) = folder.rows("unet_gray")
-    assert "gray" in row
-    assert "**" not in folder.text("vcip.md")
+def test_inputs_share_no_table(folder: Folder) -> None:
+    """A network that is given gray has the true lightness: its 27 dB are no win over 17."""
+    for name, domain in (("a", "gray"), ("b", "nir"), ("c", "both"), ("d", "nir")):
+        folder.add(name, domain=domain, recipe=f"{name}_{domain}", summary=vcip(15))
+    text = folder.text("vcip.md")
+    heads = re.findall("## (Measured here.*)", text)
+    assert heads == [f"Measured here, input {name}" for name in ("NIR", "NIR and gray", "gray")]
+    _, *parts = text.split("## Measured here")
+    by_part = [sorted(re.findall(r"^\| \[(\w+)\]", part, re.MULTILINE)) for part in parts]
+    assert by_part == [["b_nir", "d_nir"], ["c_both"], ["a_gray"]]
+    assert "gray picture, whose lightness is true" in parts[2]
+    assert "every input has tables of its own" in text
+    assert "**" not in parts[2]
+    latex = folder.text("vcip.tex").split(r"\begin{table}")
+    assert not any(r"\_nir" in part and r"\_gray" in part for part in latex)
+    assert "28 test images. Measured here, input gray.}" in latex[3]
+    recipes = {
+        ending: [row["recipe"] for row in read_csv(folder.text(f"vcip{ending}.csv"))][:2]
+        for ending in ("", "_both_input", "_gray_input")
+    }
+    assert recipes == {"": ["b_nir", "d_nir"], "_both_input": ["c_both"], "_gray_input": ["a_gray"]}
+    folder.add("e", domain="depth", summary=vcip(15))
+    with pytest.raises(UserError, match=r"e\.json: domain 'depth' is none of nir, both, gray"):
+        tables.generate(folder.results)
+
+
+def test_the_summary_has_one_row_a_method_chosen_by_no_test_score(folder: Folder) -> None:
+    one, two = {"sha256": "1"}, {"sha256": "2"}
+    folder.add("a", recipe="weak", summary=vcip(14), weights=one)
+    folder.add("b", recipe="strong", summary=vcip(19), weights=two)
+    folder.add("c", recipe="leaky", summary=vcip(25), protocol="vcip-official")
+    folder.add("d", recipe="twice", method="gan", summary=vcip(12))
+    folder.add("e", recipe="twice", method="gan", summary=vcip(12), seed=1)
+    folder.add("f", recipe="once", method="gan", summary=vcip(18))
+    folder.add("g", recipe="failed", method="other", status="failed", summary={"all": {}}, split={})
+    folder.add("h", recipe="unet_gray", summary=vcip(27), domain="gray")
+    for name in ("sfgpt", "mcfnet"):
+        folder.add(name, kind="peer", recipe="", method=name, summary=vcip(20), seed=None)
+    for recipe, weights, psnr in (("weak", one, 18.0), ("strong", two, 17.0)):
+        fold = {**on_fold(0, 0), "recipe": recipe, "weights": weights}
+        folder.add(f"{recipe}_fold0", summary={"all": {"PSNR": psnr}}, **fold)
+    folder.readme.write_text("<!-- table:vcip-summary -->\n<!-- /table -->\n")
+    text = tables.generate(folder.results, folder.readme)[folder.readme]
+    assert re.findall(r"^\| \[?(\w+)\S* ", text, re.MULTILINE)[1:] == [
+        "weak",
+        "twice",
+        "mcfnet",
+        "sfgpt",
+    ]
+    assert "[results/tables/vcip.md](results/tables/vcip.md)" in text
+    assert "leaked 8" not in text
+    assert not [path for path in tables.generate(folder.results) if "summary" in path.name]
+    for number in range(9):
+        folder.add(f"m{number}", method=f"m{number}", recipe=f"m{number}", summary=vcip(10))
+    text = tables.generate(folder.results, folder.readme)[folder.readme]
+    rows = [line for line in text.splitlines() if " | ours | " in line]
+    assert len(rows) == MAX_ROWS
 
 
 def test_a_missing_metric_is_na_with_the_reason(folder: Folder) -> None:
     summary = vcip(15)
     for means in summary.values():
         means["LPIPS-alex"] = None
-    reason = "no file alexnet.pth"
+    reason = "needs images of at least 32 x 32 pixels"
     folder.add("a", summary=summary, unavailable={"LPIPS-alex": reason})
     text = folder.text("vcip.md")
-    assert f"LPIPS-alex: n/a ({reason})." in text, "no row has it: a line, not four columns"
+    assert f"LPIPS-alex: {reason}." in text, "no row has it: a line, not four columns"
     scored = {subset: {**means, "LPIPS-alex": 0.25} for subset, means in vcip(14).items()}
     folder.add("b", recipe="scored", summary=scored)
     text = folder.text("vcip.md")
@@ -306,6 +358,27 @@ def test_a_missing_metric_is_na_with_the_reason(folder: Folder) -> None:
     assert f"1. LPIPS-alex: {reason}\n" in text
     (line,) = [row for row in read_csv(folder.text("vcip.csv")) if row["recipe"] == "unet_vcip"]
     assert line["LPIPS-alex all"] == "n/a"
+
+
+def test_weights_that_could_not_be_had_are_one_short_line(folder: Folder) -> None:
+    """Addresses and errors of a download help nobody who reads a table."""
+    absent = {
+        name: f"no {file} in $TORCH_HOME/hub/checkpoints/; put https://x.org/{file} there{error}"
+        for name, file, error in (
+            ("LPIPS-alex", "alexnet.pth", " (download failed: <urlopen error [Errno -2] x>)"),
+            ("FID-tf", "inception.pth", ""),
+        )
+    }
+    summary = {"all": {"PSNR": 15.0, **dict.fromkeys(absent)}}
+    folder.add("a", dataset="rgb-nir-scene", summary=summary, unavailable=absent)
+    text = folder.text("rgb-nir-scene.md")
+    assert "LPIPS-alex, FID-tf: backbone weights not at hand.\n" in text
+    scored = {"all": {"PSNR": 15.0, "LPIPS-alex": 0.2, "FID-tf": 9.0}}
+    folder.add("b", dataset="rgb-nir-scene", recipe="scored", summary=scored)
+    text += folder.text("rgb-nir-scene.md") + folder.text("rgb-nir-scene.tex")
+    assert "1. LPIPS-alex: backbone weights not at hand\n" in text
+    assert "urlopen" not in text
+    assert "TORCH_HOME" not in text
 
 
 def test_published_rows_stand_apart(folder: Folder) -> None:
