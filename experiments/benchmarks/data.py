@@ -22,14 +22,15 @@ from ...datasets.files.folder import FileSource, image_files
 from ...datasets.loading.cache import cached
 from ...datasets.loading.loader import Viewed
 from ...datasets.loading.views import EvalView
-from ..evaluation.timing import machine, race, save, threads, versions
+from ..evaluation.timing import machine, race, save, torch_threads, versions
 
 _REFERENCE = "PIL + scikit-image"
+_SIZE = 256  # side of the output in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """One way of doing the same work: images per second of one core, over the repeats."""
+    """One loader of the same pictures: images per second of one core, over the repeats."""
 
     name: str
     median: float
@@ -78,51 +79,49 @@ class DataBenchmark:
 
 
 def bench_data(
-    out: Path | None = Path("results/benchmarks/data.json"),
+    out: Path = Path("results/benchmarks/data.json"),
     *,
     images: int = 64,
     repeats: int = 9,
-    size: int = 256,
 ) -> DataBenchmark:
-    """Loading: file -> ``size`` x ``size`` -> Lab -> float32 tensor 3 x H x W, on one thread.
+    """Loading: file -> 256 x 256 -> Lab -> float32 tensor 3 x H x W, on one thread.
 
-    Pictures of 500 x 375 are made and saved as JPEG of quality 90. Three ways take turns in every
-    repeat: PIL and scikit-image (the reference), ours from the JPEG, ours from the cache of
+    Pictures of 500 x 375 are made and saved as JPEG of quality 90. Three loaders take turns in
+    every repeat: PIL and scikit-image (the reference), ours from the JPEG, ours from the cache of
     resized pictures. Time is the process's CPU time, files are in the page cache.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        images: how many pictures.
-        repeats: how often all ways run.
-        size: side of the output in pixels.
+        out: JSON file to write.
+        images: pictures that are made and loaded.
+        repeats: how often each loader runs.
 
     Raises:
         UserError: when scikit-image is not installed.
     """
     _need_scikit_image()
-    with threads(1), tempfile.TemporaryDirectory() as folder:
-        return _bench_data(Path(folder), out, images, repeats, size)
+    with torch_threads(1), tempfile.TemporaryDirectory() as folder:
+        result = _measure(Path(folder), images, repeats)
+    save(result, out)
+    return result
 
 
-def _bench_data(
-    folder: Path, out: Path | None, images: int, repeats: int, size: int
-) -> DataBenchmark:
+def _measure(folder: Path, images: int, repeats: int) -> DataBenchmark:
     _make_pictures(folder / "jpeg", images)
     files = image_files(folder / "jpeg")
-    viewed = Viewed(FileSource([Record(f.name, rgb=f) for f in files]), EvalView(size=size))
+    viewed = Viewed(FileSource([Record(f.name, rgb=f) for f in files]), EvalView(size=_SIZE))
     mapped = cached(viewed, folder / "cache", "bench")
-    ways: dict[str, Callable[[int], Tensor]] = {
-        _REFERENCE: lambda index: _reference(files[index], size),
+    loaders: dict[str, Callable[[int], Tensor]] = {
+        _REFERENCE: lambda index: _reference(files[index]),
         "crosschroma, JPEG": lambda index: _lab(viewed, index),
         "crosschroma, cache": lambda index: _lab(mapped, index),
     }
-    result = DataBenchmark(
-        speeds=_speeds(ways, images, repeats),
+    return DataBenchmark(
+        speeds=_speeds(loaders, images, repeats),
         reference=_REFERENCE,
         lab_max_error=_lab_max_error(viewed),
         targets={"crosschroma, JPEG": 2.2, "crosschroma, cache": 6.0},
         unit="images per second of one core (process CPU time)",
-        shape=f"JPEG 500x375 quality 90 -> 3x{size}x{size} Lab",
+        shape=f"JPEG 500x375 quality 90 -> 3x{_SIZE}x{_SIZE} Lab",
         dtype="float32",
         images=images,
         repeats=repeats,
@@ -131,8 +130,6 @@ def _bench_data(
             "torch", "numpy", "numba", "opencv-python-headless", "pillow", "scikit-image"
         ),
     )
-    save(result, out)
-    return result
 
 
 def _need_scikit_image() -> None:
@@ -160,11 +157,11 @@ def _make_pictures(folder: Path, count: int) -> None:
         Image.fromarray(levels).save(folder / f"{index:03d}.jpg", quality=90)
 
 
-def _reference(path: Path, size: int) -> Tensor:
+def _reference(path: Path) -> Tensor:
     from skimage.color import rgb2lab
 
     with Image.open(path) as image:
-        resized = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+        resized = image.convert("RGB").resize((_SIZE, _SIZE), Image.Resampling.BICUBIC)
     lab = rgb2lab(np.asarray(resized))
     return torch.from_numpy(lab.transpose(2, 0, 1).astype(np.float32, order="C"))
 
@@ -174,14 +171,14 @@ def _lab(source: Source, index: int) -> Tensor:
     return torch.from_numpy(lab_from_uint8(planes["rgb"]).transpose(2, 0, 1))  # pyright: ignore
 
 
-def _speeds(ways: dict[str, Callable[[int], Tensor]], images: int, repeats: int) -> list[Speed]:
-    """Images per CPU second of each way, the reference first."""
+def _speeds(loaders: dict[str, Callable[[int], Tensor]], images: int, repeats: int) -> list[Speed]:
+    """Images per CPU second of each loader, the reference first."""
 
-    def all_images(way: Callable[[int], Tensor]) -> Callable[[], object]:
-        return lambda: [way(index) for index in range(images)]
+    def all_images(load: Callable[[int], Tensor]) -> Callable[[], object]:
+        return lambda: [load(index) for index in range(images)]
 
     timings = race(
-        {name: all_images(way) for name, way in ways.items()}, repeats, reference=_REFERENCE
+        {name: all_images(load) for name, load in loaders.items()}, repeats, reference=_REFERENCE
     )
     return [
         Speed(

@@ -1,4 +1,4 @@
-"""Ways to run a trained method on a CPU, side by side, and how near each is to eager mode."""
+"""Runtimes of a trained method on a CPU: time, and PSNR against eager mode."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import tyro
 from rich.table import Table
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from ...models.pix2pix import Pix2Pix
 from ..artifacts.weights_file import load_any
 from ..deploy.export import OUTPUTS, inference_colors, to_onnx
 from ..deploy.sample_planes import sample_planes
-from ..evaluation.timing import Timing, machine, race, save, threads, versions
+from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
 from ..inference.color_network import MethodColors
 from ..inference.exported_file import About, from_onnx
 from ..inference.fold_batchnorm import folded
@@ -45,11 +46,11 @@ class ExportBenchmark:
     """What ``bench_export`` measured, and on what.
 
     Attributes:
-        timings: of each way; seconds for one picture, and how many times as fast as eager.
-        parity_db: by way, PSNR against eager over the output's range on the worst picture.
-        ready_s: by way, seconds until it could run: folding, export, compilation.
-        targets: by way, the least speed-up and dB that are aimed at.
-        left_out: by way, why it was not measured.
+        timings: of each runtime; seconds for one picture, and how many times as fast as eager.
+        parity_db: by runtime, PSNR against eager over the output's range on the worst picture.
+        ready_s: by runtime, seconds until it could run: folding, export, compilation.
+        targets: by runtime, the least speed-up and dB that are aimed at.
+        left_out: by runtime, why it was not measured.
     """
 
     timings: list[Timing]
@@ -70,7 +71,7 @@ class ExportBenchmark:
     def __rich__(self) -> Table:
         """The figures as a table, for ``rich.print``."""
         title = f"{self.method}, {self.shape}, {self.threads} threads"
-        table = Table("way", "ms", "p10", "p90", "times as fast", "dB", "target", title=title)
+        table = Table("runtime", "ms", "p10", "p90", "times as fast", "dB", "target", title=title)
         for timing in self.timings:
             milliseconds = (1000 * s for s in (timing.median, timing.p10, timing.p90))
             target = self.targets.get(timing.name)
@@ -88,57 +89,57 @@ class ExportBenchmark:
 
 @torch.no_grad()
 def bench_export(
-    out: Path | None = Path("results/benchmarks/export.json"),
+    out: Path = Path("results/benchmarks/export.json"),
     *,
-    run: Path | None = None,
-    method: Method | None = None,
-    ways: Sequence[str] = (FOLDED, ONNX, BF16, COMPILED),
-    images: Path | None = None,
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
+    method: Annotated[Method | None, tyro.conf.Suppress] = None,
+    runtimes: Annotated[Sequence[str], tyro.conf.Suppress] = (FOLDED, ONNX, BF16, COMPILED),
     size: int = 256,
-    thread_count: int = 1,
+    threads: int = 1,
     repeats: int = 9,
 ) -> ExportBenchmark:
     """One picture through a method: eager float32 beside folded, ONNX Runtime, bfloat16.
 
-    Ways take turns. Time is wall time of one square picture.
+    They take turns. Time is wall time of one square picture; PSNR is against eager float32.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        run: as ``shipped.load_any``; without it (and ``method``) pix2pix at full size with random
-            weights, its norms' averages taken from pictures.
+        out: JSON file to write.
+        run: a run's folder, a checkpoint, or a file of ``ship``; by default a full-size pix2pix of
+            random weights, its norms calibrated.
+        images: folder of pictures to compare on; generated scenes unless given.
         method: a method instead of a run.
-        ways: which, beside ``eager``.
-        images: pictures for comparison; ``None`` takes generated scenes.
-        size: height and width in pixels, a multiple of the method's stride.
-        thread_count: threads of torch and of ONNX Runtime.
-        repeats: rounds that count.
+        runtimes: which, beside ``eager``.
+        size: height and width of the picture, a multiple of the method's stride.
+        threads: of torch and ONNX Runtime.
+        repeats: how often each runs.
 
     Raises:
-        UserError: an unknown way, a size that is no multiple of the stride, or as ``load_any``.
+        UserError: an unknown runtime, a size that is no multiple of the stride, or as ``load_any``.
     """
-    for name in ways:
+    for name in runtimes:
         if name not in _MAKERS:
-            raise UserError(unknown("way", name, _MAKERS))
+            raise UserError(unknown("runtime", name, _MAKERS))
     colors, weights, planes = _prepared(run, method, images, size)
-    with threads(thread_count):
-        made, ready, left_out = _made(colors, planes[0], ways)
+    with torch_threads(threads):
+        networks, ready, left_out = _networks(colors, planes[0], runtimes)
         result = ExportBenchmark(
             timings=race(
-                {name: partial(way, planes[0]) for name, way in made.items()},
+                {name: partial(network, planes[0]) for name, network in networks.items()},
                 repeats,
                 reference=EAGER,
                 clock=time.perf_counter,
             ),
-            parity_db=_parity(colors, planes, made),
+            parity_db=_parity(colors, planes, networks),
             ready_s=ready,
-            targets={name: target for name, target in TARGETS.items() if name in made},
+            targets={name: target for name, target in TARGETS.items() if name in networks},
             left_out=left_out,
             method=colors.name,
             weights=weights,
             parameters=sum(p.numel() for p in colors.parameters()),
             shape=f"1x1x{size}x{size}",
             pictures=len(planes),
-            threads=thread_count,
+            threads=threads,
             repeats=repeats,
             machine=machine(),
             versions=versions("torch", "onnx", "onnxruntime"),
@@ -148,12 +149,12 @@ def bench_export(
 
 
 def _parity(
-    colors: MethodColors, planes: Sequence[Tensor], made: Mapping[str, Way]
+    colors: MethodColors, planes: Sequence[Tensor], networks: Mapping[str, Way]
 ) -> dict[str, float]:
     expected = [colors(plane) for plane in planes]
     return {
-        name: _finite(parity(colors.domain, expected, [way(plane) for plane in planes]))
-        for name, way in made.items()
+        name: _finite(parity(colors.domain, expected, [network(plane) for plane in planes]))
+        for name, network in networks.items()
     }
 
 
@@ -181,22 +182,22 @@ def _method(run: Path | None, method: Method | None) -> tuple[Method, str]:
     return Pix2Pix.Config(domain="gray").build(), _RANDOM
 
 
-def _made(
-    colors: MethodColors, plane: Tensor, ways: Sequence[str]
+def _networks(
+    colors: MethodColors, plane: Tensor, runtimes: Sequence[str]
 ) -> tuple[dict[str, Way], dict[str, float], dict[str, str]]:
-    """Each way, ready to run; seconds that it took; and reasons for those that are not."""
-    made: dict[str, Way] = {EAGER: colors}
+    """Each network, ready to run; seconds until it was; and reasons for those that are not."""
+    networks: dict[str, Way] = {EAGER: colors}
     ready, left_out = {EAGER: 0.0}, {}
-    for name in ways:
+    for name in runtimes:
         start = time.perf_counter()
         try:
-            way = _MAKERS[name](colors, plane)
-            way(plane)  # what is compiled at the first call belongs to getting ready
+            network = _MAKERS[name](colors, plane)
+            network(plane)  # what is compiled at the first call belongs to getting ready
         except (UserError, RuntimeError) as error:  # no package, no compiler, no such operation
             left_out[name] = " ".join(str(error).split())[:300]
             continue
-        made[name], ready[name] = way, round(time.perf_counter() - start, 2)
-    return made, ready, left_out
+        networks[name], ready[name] = network, round(time.perf_counter() - start, 2)
+    return networks, ready, left_out
 
 
 def _onnx(colors: MethodColors, plane: Tensor) -> Way:

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+import tyro
 from rich.table import Table
 from torch import Tensor
 
 from ...models.colormamba import vss_block
 from ...models.colormamba.networks import ColorMambaGenerator, Design
-from ..evaluation.timing import Timing, machine, race, save, threads, versions
+from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
 
 REFERENCE, OURS = "scan left out", "with the scan"
 FORWARD, STEP = "forward", "forward+backward"
@@ -60,32 +61,32 @@ class NetworkBenchmark:
 
 
 def bench_network(
-    out: Path | None = Path("results/benchmarks/network.json"),
+    out: Path = Path("results/benchmarks/network.json"),
     *,
-    device: str = "cpu",
+    device: Literal["cpu", "cuda"] = "cpu",
     design: Literal["released", "small"] = "released",
     size: int = 256,
-    thread_count: int = 2,
+    threads: int = 2,
     repeats: int = 5,
-    loop: bool = False,
+    loop: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> NetworkBenchmark:
     """One image through ColorMamba's generator, forward and forward+backward, float32.
 
-    The two ways take turns. Time is wall time: on the CPU the threads that wait for each other
-    burn CPU time, too.
+    With its scan, and with an element-wise stand-in; the two take turns. Time is wall time: on the
+    CPU the threads that wait for each other burn CPU time, too.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        device: ``cpu`` or ``cuda``.
-        design: ``released`` or ``small``.
-        size: height and width in pixels.
-        thread_count: torch's threads on the CPU.
-        repeats: rounds that count.
-        loop: run one forward pass with the ``reference`` backend, too.
+        out: JSON file to write.
+        device: where.
+        design: the released network, or the small one.
+        size: height and width of the image.
+        threads: of torch, on the CPU.
+        repeats: how often each of the two runs.
+        loop: also run once with the loop over time (a minute and more).
     """
     generator = ColorMambaGenerator(_DESIGNS[design]()).to(device).eval()
     image = torch.rand(1, 1, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    with threads(thread_count):
+    with torch_threads(threads):
         timings = {
             work: race(
                 {REFERENCE: partial(_without_scan, run), OURS: run},

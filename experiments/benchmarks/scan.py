@@ -7,51 +7,34 @@ import multiprocessing
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from rich.table import Table
+import tyro
 from torch import Tensor
 
 from ...datasets.base.errors import UserError, unknown
-from ...models.scan.selective_scan import DIRECTIONS, Direction, available, selective_scan_2d
-from ..evaluation.timing import Timing, machine, race, save, threads, versions
+from ...models.scan.selective_scan import available, selective_scan_2d
+from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
+from .scan_results import (
+    FORWARD,
+    LOOP,
+    STEP,
+    STYLE,
+    Cell,
+    ScanBenchmark,
+    Shape,
+    ShapeResult,
+    plot_scan,
+)
 
-LOOP, STYLE, CHAIN = "reference", "loop, mamba-ssm's style", "mamba_ssm"
-FORWARD, STEP = "forward", "forward+backward"
+_CHAIN = "mamba_ssm"
 _TOO_MUCH = 2e9  # bytes that autograd of the loop may keep
 _LOOP_ROUNDS = 3  # the loops take seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """One problem: ``batch`` images of ``height`` x ``width`` pixels and ``channels`` channels."""
-
-    name: str
-    batch: int = 1
-    height: int = 1
-    width: int
-    channels: int
-    states: int = 16
-    directions: tuple[Direction, ...] = DIRECTIONS
-
-    @property
-    def text(self) -> str:
-        """For heads of tables."""
-        return (
-            f"{self.name}: {self.batch} x {self.height} x {self.width}, {self.channels} channels, "
-            f"{self.states} states, {len(self.directions)} directions"
-        )
-
-    @property
-    def loop_bytes(self) -> int:
-        """About what autograd of the loop keeps: five float32 tensors of every state."""
-        steps = self.batch * self.height * self.width * len(self.directions)
-        return 5 * 4 * steps * self.channels * self.states
 
 
 def _sequence(name: str, channels: int, states: int, length: int, batch: int = 1) -> Shape:
@@ -82,74 +65,14 @@ TARGETS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One backend on one shape, one pass.
-
-    Attributes:
-        timing: seconds; ratio to the shape's reference.
-        peak_mb: memory beyond the inputs at its highest, result and gradients included; None
-            where the system does not tell.
-        error: largest error of the result (forward) or of any gradient (forward+backward),
-            relative to the largest value of that tensor, against the loop in float64; None where
-            the loop would not fit.
-    """
-
-    backend: str
-    work: str
-    timing: Timing
-    peak_mb: float | None
-    error: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShapeResult:
-    """All backends on a shape; ``skipped`` says what was not run, and why."""
-
-    shape: Shape
-    reference: dict[str, str]
-    cells: list[Cell]
-    skipped: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScanBenchmark:
-    """What ``bench_scan`` measured, and on what."""
-
-    results: list[ShapeResult]
-    targets: dict[str, dict[str, tuple[float, float]]]
-    unavailable: dict[str, str]
-    device: str
-    unit: str
-    dtype: str
-    repeats: int
-    machine: dict[str, Any]
-    versions: dict[str, str]
-
-    def __rich__(self) -> Table:
-        """The figures as a table, for ``rich.print``."""
-        heads = ("shape", "pass", "backend", "ms", "ratio", "peak MB", "error")
-        table = Table(*heads, title=self.unit, caption=f"{self.device}; {self.machine['cpu']}")
-        for result in self.results:
-            for cell in result.cells:
-                table.add_row(
-                    result.shape.name,
-                    cell.work,
-                    cell.backend,
-                    f"{1e3 * cell.timing.median:.2f}",
-                    f"{cell.timing.ratio:.1f}",
-                    "" if cell.peak_mb is None else f"{cell.peak_mb:.0f}",
-                    "" if cell.error is None else f"{cell.error:.0e}",
-                )
-            table.add_section()
-        return table
-
-
 def bench_scan(
-    out: Path | None = Path("results/benchmarks/scan.json"),
+    out: Path = Path("results/benchmarks/scan.json"),
     *,
-    device: str = "cpu",
-    shapes: Sequence[str] = (),
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = Path(
+        "results/benchmarks/scan.svg"
+    ),
+    device: Literal["cpu", "cuda"] = "cpu",
+    shapes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = (),
     repeats: int = 9,
 ) -> ScanBenchmark:
     """Forward and forward+backward of every backend that runs here, in one process.
@@ -160,22 +83,23 @@ def bench_scan(
     is measured in a process of its own on the CPU.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        device: ``cpu`` or ``cuda``.
-        shapes: names of ``SHAPES``, default all.
-        repeats: rounds that count; the loop, which takes seconds, has at most three.
+        out: JSON file to write.
+        plot: picture to write (svg, png, pdf); ``None`` writes none.
+        device: where.
+        shapes: names of shapes, default all.
+        repeats: how often each backend runs; the loop, which takes seconds, at most three times.
 
     Raises:
-        UserError: an unknown shape, or no such device.
+        UserError: an unknown shape, or a picture that cannot be drawn.
     """
-    known = {shape.name: shape for shape in SHAPES}
+    by_name = {shape.name: shape for shape in SHAPES}
     for name in shapes:
-        if name not in known:
-            raise UserError(unknown("shape", name, known))
+        if name not in by_name:
+            raise UserError(unknown("shape", name, by_name))
     reasons = available(device)
     backends = [name for name, reason in reasons.items() if not reason]
-    chosen = [known[name] for name in shapes or known]
-    with threads(1):
+    chosen = [by_name[name] for name in shapes or by_name]
+    with torch_threads(1):
         result = ScanBenchmark(
             results=[_bench_shape(shape, backends, device, repeats) for shape in chosen],
             targets=TARGETS,
@@ -188,23 +112,25 @@ def bench_scan(
             versions=versions("torch", "numba", "triton", "mamba-ssm"),
         )
     save(result, out)
+    if plot is not None:
+        plot_scan(result, plot)
     return result
 
 
 def _bench_shape(shape: Shape, backends: Sequence[str], device: str, repeats: int) -> ShapeResult:
     inputs = make_inputs(shape, device)
     skipped, cells, references = {}, [], {}
-    works = {work: _ways(shape, inputs, backends, work, device) for work in (FORWARD, STEP)}
+    works = {work: _calls(shape, inputs, backends, work, device) for work in (FORWARD, STEP)}
     if LOOP in works[FORWARD] and LOOP not in works[STEP]:
         skipped[f"{LOOP}, {STEP}"] = f"autograd would keep {shape.loop_bytes / 1e9:.1f} GB"
     peaks = {
         name: _peaks_mb(shape, name, [work for work in works if name in works[work]], device)
         for name in backends
     }
-    for work, ways in works.items():
-        references[work] = next(name for name in (LOOP, CHAIN, "torch") if name in ways)
-        timings = _time(ways, repeats, references[work], device)
-        errors = _errors(shape, inputs, ways, work) if LOOP in ways else {}
+    for work, calls in works.items():
+        references[work] = next(name for name in (LOOP, _CHAIN, "torch") if name in calls)
+        timings = _time(calls, repeats, references[work], device)
+        errors = _errors(shape, inputs, calls, work) if LOOP in calls else {}
         cells += [
             Cell(
                 backend=name,
@@ -218,27 +144,27 @@ def _bench_shape(shape: Shape, backends: Sequence[str], device: str, repeats: in
     return ShapeResult(shape=shape, reference=references, cells=cells, skipped=skipped)
 
 
-def _ways(
+def _calls(
     shape: Shape, inputs: Mapping[str, Tensor], backends: Sequence[str], work: str, device: str
 ) -> dict[str, Callable[[], dict[str, Tensor]]]:
-    ways: dict[str, Callable[[], dict[str, Tensor]]] = {
+    calls: dict[str, Callable[[], dict[str, Tensor]]] = {
         name: partial(_run, shape, inputs, name, work) for name in backends
     }
     if device != "cpu" or (work == STEP and shape.loop_bytes > _TOO_MUCH):
-        ways.pop(LOOP, None)
+        calls.pop(LOOP, None)
     if work == FORWARD and device == "cpu" and len(shape.directions) == 1:
-        ways[STYLE] = lambda: {"y": materialised_loop(inputs)}
-    return ways
+        calls[STYLE] = lambda: {"y": materialised_loop(inputs)}
+    return calls
 
 
 def _time(
-    ways: Mapping[str, Callable[[], object]], repeats: int, reference: str, device: str
+    calls: Mapping[str, Callable[[], object]], repeats: int, reference: str, device: str
 ) -> dict[str, Timing]:
     if device != "cpu":
-        return {t.name: t for t in race(ways, repeats, reference=reference, clock=_cuda_clock)}
+        return {t.name: t for t in race(calls, repeats, reference=reference, clock=_cuda_clock)}
     # the loops join the first rounds only, and are what these rounds' ratios refer to
-    few = race(ways, min(repeats, _LOOP_ROUNDS), reference=reference)
-    fast = {name: way for name, way in ways.items() if name not in (LOOP, STYLE)}
+    few = race(calls, min(repeats, _LOOP_ROUNDS), reference=reference)
+    fast = {name: call for name, call in calls.items() if name not in (LOOP, STYLE)}
     against = reference if reference in fast else next(iter(fast))
     more = race(fast, repeats, reference=against)
     times = {timing.name: timing for timing in few}
@@ -316,17 +242,17 @@ def materialised_loop(inputs: Mapping[str, Tensor]) -> Tensor:
 def _errors(
     shape: Shape,
     inputs: Mapping[str, Tensor],
-    ways: Mapping[str, Callable[[], dict[str, Tensor]]],
+    calls: Mapping[str, Callable[[], dict[str, Tensor]]],
     work: str,
 ) -> dict[str, float]:
     exact = {name: x.double() for name, x in inputs.items()}
-    wanted = _run(shape, exact, LOOP, work)
+    expected = _run(shape, exact, LOOP, work)
     errors = {}
-    for name, way in ways.items():
-        found = way()
+    for name, call in calls.items():
+        values = call()
         worst = max(
-            ((found[key].double() - value).abs().max() / value.abs().max()).item()
-            for key, value in wanted.items()
+            ((values[key].double() - value).abs().max() / value.abs().max()).item()
+            for key, value in expected.items()
         )
         errors[name] = float(f"{worst:.2g}")
     return errors

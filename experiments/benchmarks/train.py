@@ -6,14 +6,15 @@ import contextlib
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+import tyro
 from rich.table import Table
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -28,7 +29,7 @@ from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
 from ...models.unet import UNet
 from .. import recipe_list
-from ..evaluation.timing import Timing, machine, race, save, threads, versions
+from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
 from ..experiment import Experiment, Hardware, Training
 from ..training.devices import make_fabric
 from ..training.engine import Run, StoppedError
@@ -88,12 +89,12 @@ class TrainBenchmark:
 
 
 def bench_train(
-    out: Path | None = Path("results/benchmarks/train.json"),
+    out: Path = Path("results/benchmarks/train.json"),
     *,
-    recipes: Sequence[str] = RECIPES,
-    smoke: bool = False,
+    recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = RECIPES,
+    smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: Literal["cpu", "cuda"] = "cpu",
-    thread_count: int = 1,
+    threads: int = 1,
     workers: int = 0,
     turn: int = 5,
     repeats: int = 9,
@@ -102,17 +103,17 @@ def bench_train(
 
     Ours loads its batches from the cache (generated scenes stand for the recipe's data), checks,
     logs to TensorBoard once in a turn, and averages weights or not. The bare loop, the reference,
-    has its batches in memory; another loads the same batches as ours. Ways take turns.
+    has its batches in memory; another loads the same batches as ours. The loops take turns.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        recipes: of the methods ``unet`` and ``pix2pix``.
-        smoke: their smallest form, in which all that is not the network weighs most.
-        device: ``cpu`` or ``cuda``.
-        thread_count: torch's threads on the CPU.
+        out: JSON file to write.
+        recipes: of the methods ``unet`` and ``pix2pix``, for gray pictures.
+        smoke: their smallest form: what the suite adds, beside a network of milliseconds.
+        device: where.
+        threads: of torch, on the CPU; with one, time is the processor's.
         workers: processes that load batches.
-        turn: steps of a way before the next.
-        repeats: rounds that count.
+        turn: steps that a loop makes before the next has its turn.
+        repeats: how often each loop has its turn.
 
     Raises:
         UserError: a recipe of another method, or with losses that the bare loop has not.
@@ -120,10 +121,10 @@ def bench_train(
     experiments = {name: recipe_list.load(name) for name in recipes}
     if smoke:
         experiments = {name: known.smoke() for name, known in experiments.items()}
-    own_time = device == "cpu" and thread_count == 1 and workers == 0
+    own_time = device == "cpu" and threads == 1 and workers == 0
     clock = time.process_time if own_time else partial(_wall, device)
     hardware = Hardware(accelerator=device, workers=workers)
-    with threads(thread_count):
+    with torch_threads(threads):
         timings = {
             name: measure(known, hardware, turn, repeats, clock)
             for name, known in experiments.items()
@@ -138,7 +139,7 @@ def bench_train(
             steps={name: _described(known) for name, known in experiments.items()},
             timed="CPU time" if own_time else "wall time",
             device=device if device == "cpu" else torch.cuda.get_device_name(),
-            threads=thread_count,
+            threads=threads,
             workers=workers,
             turn=turn,
             repeats=repeats,

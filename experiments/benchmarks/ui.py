@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.request import Request, urlopen
 
 import numpy as np
 import torch
+import tyro
 from rich.table import Table
 
 from ...datasets.scenes.adapter import Scenes
 from ...models.color.hint_points import points_to_hints
 from ...models.zhang17.method import Zhang17
-from ..evaluation.timing import Timing, machine, race, save, threads, versions
+from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
 from ..inference.colorizer import Colorizer
 from ..inference.picture_file import Picture, encode
 from ..inference.precision import Precision
@@ -36,7 +37,7 @@ class UiBenchmark:
     """What ``bench_ui`` measured, and on what.
 
     Attributes:
-        timings: of each way; seconds, and the network's time over this one's.
+        timings: of both; seconds, and the network's time over this one's.
         target_s: what a click should stay under.
         method: that is asked.
         weights: which.
@@ -74,11 +75,11 @@ class UiBenchmark:
 
 
 def bench_ui(
-    out: Path | None = Path("results/benchmarks/ui.json"),
+    out: Path = Path("results/benchmarks/ui.json"),
     *,
-    run: Path | None = None,
+    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
     size: int = 256,
-    thread_count: int = 2,
+    threads: int = 2,
     repeats: int = 9,
 ) -> UiBenchmark:
     """From a click on an open picture to the bytes that the page draws, over HTTP on this machine.
@@ -88,11 +89,12 @@ def bench_ui(
     the wall clock.
 
     Args:
-        out: where the JSON goes; ``None`` writes nothing.
-        run: as ``Colorizer.load``; ``None`` takes zhang17 at full size with random weights.
-        size: the short side at which the network sees the picture.
-        thread_count: torch's threads on the CPU.
-        repeats: clicks that count.
+        out: JSON file to write.
+        run: a run's folder, a checkpoint, or a file of ``ship`` or ``export``; by default zhang17
+            at full size with random weights.
+        size: short side at which the network sees the picture.
+        threads: of torch.
+        repeats: how many clicks.
 
     Raises:
         UserError: as ``Colorizer.load``.
@@ -103,7 +105,7 @@ def bench_ui(
     height, width = seen.small.shape[-2:]
     marks = points_to_hints([], height, width) if colorizer.takes_hints else None
     precision = draft_precision("cpu")
-    with threads(thread_count), _served(colorizer, precision) as ask:
+    with torch_threads(threads), _served(colorizer, precision) as ask:
         click = _clicks(ask, rgb, colorizer.takes_hints)
 
         @torch.no_grad()
@@ -123,7 +125,7 @@ def bench_ui(
             precision=precision,
             network=f"{width}x{height}",
             picture=f"{_SIDE}x{_SIDE}",
-            threads=thread_count,
+            threads=threads,
             repeats=repeats,
             machine=machine(),
             versions=versions("torch", "fastapi", "uvicorn"),

@@ -6,9 +6,10 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
+import tyro
 
 from ...datasets.base.adapter import Source
 from ...datasets.base.atomic_write import write_atomic, write_text_atomic
@@ -21,11 +22,11 @@ from ...models.student import Student
 from ..artifacts import weights_file
 from ..artifacts.checkpoint import Trained, load_trained, weights_sha256
 from ..artifacts.provenance import provenance
-from ..evaluation.timing import machine, save, threads, versions
+from ..evaluation.timing import machine, save, torch_threads, versions
 from ..experiment import Experiment, Hardware
 from ..inference.fold_batchnorm import folded
 from ..training.engine import fit
-from .compress_measure import Form, Measured, exported_form, measured, torch_form
+from .compress_measure import Form, exported_form, measure, torch_form
 from .compress_table import Compression, table
 from .export import about_of, inference_colors, to_onnx
 from .prune import narrowed, sparsified, with_width
@@ -39,74 +40,73 @@ class CompressOptions:
     """How a method is made smaller, and on what it is measured.
 
     Attributes:
-        students: runs of methods that do the same, such as ``student``.
-        sparsity: shares of the weights that magnitude pruning sets to 0, a network each.
-        channels: shares of the width that channel pruning leaves, a network each.
-        int8: quantise the method and its students.
-        finetune: steps in which pruned networks learn from the method; 0 leaves them as they are.
+        students: runs of smaller methods that do the same, such as ``student``.
+        sparsity: shares of the weights to set to 0, a network each.
+        channels: shares of the width to keep, a network each.
+        int8: quantise the teacher and its students (needs crosschroma[export]).
+        finetune: steps in which pruned networks learn from the teacher; 0 for none.
         batch_size: of these steps.
-        calibration: pictures from which int8 takes its ranges; validation images, or training
-            images where there are none.
-        images: test images that are scored, spread evenly; 0 for all.
+        calibration: pictures from which int8 takes its ranges; not of the test images.
+        images: test images to score, spread evenly; 0 for all.
         size: side of the picture that is timed; default the evaluation's.
         threads: of torch and ONNX Runtime.
         repeats: how often each network is timed; they take turns.
     """
 
-    students: Sequence[Path] = ()
-    sparsity: Sequence[float] = (0.5, 0.8)
-    channels: Sequence[float] = (0.5,)
+    students: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN...")] = ()
+    sparsity: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE...")] = (0.5, 0.8)
+    channels: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE...")] = (0.5,)
     int8: bool = True
-    finetune: int = 0
+    finetune: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
     batch_size: int = 8
     calibration: int = 32
     images: int = 0
-    size: int | None = None
+    size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     threads: int = 1
     repeats: int = 9
 
 
-def compress(
-    run: Path, out: Path, options: CompressOptions | None = None, root: Path | None = None
-) -> Compression:
-    """Make smaller forms of a method and measure all of them; see ``CompressOptions``.
+DEFAULTS = CompressOptions()
 
-    Writes each form (``<form>.safetensors`` for this package, ``<form>.onnx``), ``table.json`` and
-    ``table.md``. Fine-tuning runs lie in ``runs`` below ``out``, and go on where they stopped.
+
+def compress(
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")],
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("compressed"),
+    options: Annotated[CompressOptions, tyro.conf.arg(name="")] = DEFAULTS,
+    root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
+) -> Compression:
+    """Smaller forms of a trained method beside it in one table: size, work, time, quality.
+
+    Pruned networks can learn again from the one that they were (finetune); students are trained by
+    recipes such as student_imagenet_sample. The folder gets every form (``<form>.safetensors`` for
+    this package, ``<form>.onnx``), table.json and table.md. Fine-tuning runs lie in its ``runs``,
+    and go on where they stopped.
 
     Args:
-        run: the teacher, as ``shipped.load_any``.
-        out: folder.
-        options: default ``CompressOptions()``.
+        run: the teacher: a run's folder, a checkpoint, a file of ``ship``, or shipped weights.
+        out: folder to write.
+        options: what is made, and on what it is measured.
         root: the dataset's folder; default the run's.
 
     Raises:
         UserError: a run that cannot be loaded or is not one generator, a student for another
             domain, or a network that cannot be pruned or exported; the text says why.
     """
-    options = options or CompressOptions()
     teacher = weights_file.load_any(run)
     if not isinstance(teacher.method, GeneratorMethod):
         raise UserError(f"{teacher.method.name} is not one generator; compress takes those only")
     data = replace(teacher.experiment.data, root=root or teacher.experiment.data.root)
     teacher = replace(teacher, experiment=replace(teacher.experiment, data=data))
-    students = [weights_file.load_any(path) for path in options.students]
-    for student in students:
-        if student.method.domain != teacher.method.domain:
-            raise UserError(
-                f"{student.experiment.name} is for {student.method.domain}, the teacher for "
-                f"{teacher.method.domain}; take a student of the same"
-            )
-    forms = list(_forms(teacher, students, out, options))
+    forms = list(_forms(teacher, _students(teacher, options), out, options))
     test = data.split("test")
     chosen = Subset(test, evenly_spaced(len(test), options.images or len(test)))
     view = teacher.experiment.eval_view
-    found: Measured = measured(
+    measurement = measure(
         forms, chosen, view, options.size or view.size or 256, options.threads, options.repeats
     )
     result = Compression(
-        rows=found.rows,
-        unavailable=found.unavailable,
+        rows=measurement.rows,
+        unavailable=measurement.unavailable,
         method=teacher.method.name,
         recipe=teacher.experiment.name,
         weights_sha256=teacher.weights_sha256,
@@ -114,7 +114,7 @@ def compress(
         protocol=data.protocol,
         images=len(chosen),
         view=view.protocol,
-        shape=found.shape,
+        shape=measurement.shape,
         threads=options.threads,
         repeats=options.repeats,
         finetune=options.finetune,
@@ -127,18 +127,28 @@ def compress(
     return result
 
 
+def _students(teacher: Trained, options: CompressOptions) -> list[Trained]:
+    students = [weights_file.load_any(path) for path in options.students]
+    for student in students:
+        if student.method.domain != teacher.method.domain:
+            raise UserError(
+                f"{student.experiment.name} is for {student.method.domain}, the teacher for "
+                f"{teacher.method.domain}; take a student of the same"
+            )
+    if len({student.experiment.name for student in students}) < len(students):
+        raise UserError("two students come from one recipe; give their runs other names")
+    return students
+
+
 def _forms(
     teacher: Trained, students: Sequence[Trained], out: Path, options: CompressOptions
 ) -> Iterator[Form]:
-    own = _written(teacher, out / f"{TEACHER}{weights_file.SUFFIX}")
-    yield torch_form(TEACHER, "as trained", teacher, own)
-    names = {student.experiment.name for student in students}
-    if len(names) < len(students):
-        raise UserError("two students come from one recipe; give their runs other names")
+    weights = _written(teacher, out / f"{TEACHER}{weights_file.SUFFIX}")
+    yield torch_form(TEACHER, "as trained", teacher, weights)
     for student in students:
         file = _written(student, out / f"{student.experiment.name}{weights_file.SUFFIX}")
         yield torch_form(student.experiment.name, "student", student, file)
-    for name, how, pruned in _pruned(teacher, own, out, options):
+    for name, how, pruned in _pruned(teacher, weights, out, options):
         file = _written(pruned, out / f"{name}{weights_file.SUFFIX}")
         yield torch_form(name, how, pruned, file)
     if options.int8:
@@ -149,7 +159,7 @@ def _forms(
 
 
 def _pruned(
-    teacher: Trained, own: Path, out: Path, options: CompressOptions
+    teacher: Trained, weights: Path, out: Path, options: CompressOptions
 ) -> Iterator[tuple[str, str, Trained]]:
     """Name, description and network of every pruned form, fine-tuned where asked for."""
     method = teacher.experiment.method
@@ -162,7 +172,7 @@ def _pruned(
         config = _student(inner, scale, sparse=True)
         trained = _as_trained(teacher, config, network.state_dict(), f"sparse{100 * share:.0f}")
         how = f"{100 * share:g} % of the weights 0"
-        yield _finetuned(trained, how, teacher, own, out, options)
+        yield _finetuned(trained, how, teacher, weights, out, options)
     for share in options.channels:
         smaller = with_width(inner, share)
         config = _student(smaller, scale, sparse=False)
@@ -170,7 +180,7 @@ def _pruned(
         state = narrowed(generator, narrow)
         trained = _as_trained(teacher, config, state, f"channels{100 * share:.0f}")
         how = f"width {getattr(inner, 'width', '')} to {getattr(smaller, 'width', '')}"
-        yield _finetuned(trained, how, teacher, own, out, options)
+        yield _finetuned(trained, how, teacher, weights, out, options)
 
 
 def _student(inner: Any, scale: int, sparse: bool) -> Student.Config:
@@ -188,26 +198,26 @@ def _as_trained(
 
 
 def _finetuned(
-    pruned: Trained, how: str, teacher: Trained, own: Path, out: Path, options: CompressOptions
+    pruned: Trained, how: str, teacher: Trained, weights: Path, out: Path, options: CompressOptions
 ) -> tuple[str, str, Trained]:
     name = pruned.experiment.name
     if not options.finetune:
         return name, how, pruned
     start = _written(pruned, out / "runs" / f"{name}-start{weights_file.SUFFIX}")
     run = out / "runs" / name
-    fit(_tuning(pruned, start, teacher, own, options), run, Hardware(workers=0), resume=True)
+    fit(_tuning(pruned, start, teacher, weights, options), run, Hardware(workers=0), resume=True)
     return name, f"{how}, {options.finetune} steps", load_trained(run, "last")
 
 
 def _tuning(
-    pruned: Trained, start: Path, teacher: Trained, own: Path, options: CompressOptions
+    pruned: Trained, start: Path, teacher: Trained, weights: Path, options: CompressOptions
 ) -> Experiment:
     """The pruned network learns from the network that it was."""
     method = replace(
         cast(Student.Config, pruned.experiment.method),
         start=str(start),
         teacher=teacher.experiment.method,
-        teacher_weights=str(own),
+        teacher_weights=str(weights),
     )
     training = replace(
         teacher.experiment.training,
@@ -229,21 +239,21 @@ def _exported(
     colors = inference_colors(trained.method)
     odd = planes[0][..., 1:, 1:]  # a size that needs padding, or the trace would know none
     model = to_onnx(folded(colors, odd), odd, about_of(trained))
-    ways: dict[str, Callable[[], bytes]] = {
+    encoders: dict[str, Callable[[], bytes]] = {
         "onnx": lambda: model,
         "int8": lambda: quantized(model, planes),
     }
-    for way, make in ways.items():
-        path, data = out / f"{name}-{way}.onnx", make()
+    for dtype, encode in encoders.items():
+        path, data = out / f"{name}-{dtype}.onnx", encode()
         write_atomic(path, lambda file, data=data: file.write(data))
-        how = "float32" if way == "onnx" else f"int8, ranges of {len(planes)} pictures"
-        with threads(count):  # ONNX Runtime takes as many as torch has when it loads the file
-            form = exported_form(f"{name} {way}", how, trained, path)
+        how = "float32" if dtype == "onnx" else f"int8, ranges of {len(planes)} pictures"
+        with torch_threads(count):  # ONNX Runtime takes as many as torch has when it loads the file
+            form = exported_form(f"{name} {dtype}", how, trained, path)
         yield form
 
 
 def _planes(teacher: Trained, count: int) -> Iterator[torch.Tensor]:
-    """What the network sees of pictures that are not for testing."""
+    """Inputs of the network from pictures that are not for testing."""
     experiment, domain = teacher.experiment, teacher.method.domain
     data = experiment.data
     source: Source = data.split("validation" if data.has_validation else "train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ...models.base.domain import DomainName, output_to_rgb
 from ..artifacts.checkpoint import Trained
 from ..evaluation.cost import macs
 from ..evaluation.evaluate import evaluate
-from ..evaluation.timing import Timing, race, threads
+from ..evaluation.timing import Timing, race, torch_threads
 from ..inference.exported_file import load_exported
 from ..inference.fold_batchnorm import folded
 from ..metrics.scorer import eight_bits
@@ -60,7 +61,7 @@ class Form:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurement:
     """Rows in the order of the forms, metrics that are n/a with reasons, shape that was timed."""
 
     rows: list[Row]
@@ -100,23 +101,24 @@ def exported_form(name: str, how: str, trained: Trained, file: Path) -> Form:
 
 
 @torch.no_grad()
-def measured(
+def measure(
     forms: Sequence[Form], source: Source, view: EvalView, size: int, count: int, repeats: int
-) -> Measured:
+) -> Measurement:
     """Measure every form; the first is the reference for time and PSNR.
 
     Args:
         forms: networks for one domain.
         source: test images.
-        view: how they are seen.
+        view: their geometry.
         size: side of the picture that is timed, one at a time.
         count: threads of torch; ONNX Runtime has those that torch had when its file was loaded.
         repeats: rounds that are timed, in which the forms take turns.
     """
     picture = _picture(Images(source, view)[0][cast(DomainName, forms[0].domain)][None], size)
-    with threads(count):
-        ways = {form.name: partial(form.network, picture) for form in forms}
-        timings = {t.name: t for t in race(ways, repeats, reference=forms[0].name, clock=_wall)}
+    with torch_threads(count):
+        calls = {form.name: partial(form.network, picture) for form in forms}
+        raced = race(calls, repeats, reference=forms[0].name, clock=time.perf_counter)
+    timings = {timing.name: timing for timing in raced}
     perceptual, missing = _perceptual()
     rows: list[Row] = []
     unavailable = {PERCEPTUAL: missing} if missing else {}
@@ -125,13 +127,7 @@ def measured(
         unavailable |= reasons
         reference = rows[0].psnr if rows else scores["PSNR"]
         rows.append(_row(form, picture, timings[form.name], scores, reference))
-    return Measured(rows=rows, unavailable=unavailable, shape=f"1x1x{size}x{size}")
-
-
-def _wall() -> float:
-    import time
-
-    return time.perf_counter()
+    return Measurement(rows=rows, unavailable=unavailable, shape=f"1x1x{size}x{size}")
 
 
 def _picture(plane: Tensor, size: int) -> Tensor:
@@ -143,7 +139,7 @@ def _row(
 ) -> Row:
     data = form.file.read_bytes()
     parameters = [p for p in form.counted.parameters()]
-    own = scores["PSNR"]
+    score = scores["PSNR"]
     return Row(
         name=form.name,
         how=form.how,
@@ -158,8 +154,8 @@ def _row(
         ms_p10=1000 * timing.p10,
         ms_p90=1000 * timing.p90,
         times_as_fast=timing.ratio,
-        psnr=own,
-        psnr_change=None if own is None or psnr is None else round(own - psnr, 4),
+        psnr=score,
+        psnr_change=None if score is None or psnr is None else round(score - psnr, 4),
         ssim=scores["SSIM"],
         lpips=scores["LPIPS-alex"],
         perceptual=scores[PERCEPTUAL],
@@ -179,8 +175,8 @@ def _quality(
         rgb_hat = output_to_rgb(domain, output, batch)
         if perceptual is not None:
             pair = (eight_bits(rgb).float() for rgb in (rgb_hat, batch["rgb"]))
-            found = perceptual.distances(*pair)
-            distances.append(fmean(float(value) for value in found.values()))
+            by_layer = perceptual.distances(*pair)
+            distances.append(fmean(float(value) for value in by_layer.values()))
         return rgb_hat
 
     evaluation = evaluate(colorize, source, view, metrics=METRICS, batch_size=1, title=form.name)

@@ -1,4 +1,4 @@
-"""What every benchmark shares: ways that take turns, ratios to a named one, the machine."""
+"""What every benchmark shares: candidates that take turns, ratios to a named one, the machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..artifacts.provenance import device_text
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Seconds that one way of doing the same work takes, over the repeats."""
+    """Seconds that one of several candidates takes for the same work, over the repeats."""
 
     name: str
     median: float
@@ -33,25 +33,25 @@ class Timing:
 
 
 def race(
-    ways: Mapping[str, Callable[[], object]],
+    candidates: Mapping[str, Callable[[], object]],
     repeats: int,
     *,
     reference: str,
     clock: Callable[[], float] = time.process_time,
 ) -> list[Timing]:
-    """Time ways of doing the same work; they take turns, and the first round warms up.
+    """Time candidates for the same work; they take turns, and the first round warms up.
 
     Args:
-        ways: what to run, by name.
+        candidates: what to run, by name.
         repeats: rounds that count.
-        reference: the way that ratios refer to.
+        reference: the candidate that ratios refer to.
         clock: seconds; by default the process's CPU time, which a busy machine disturbs least.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for repeat in range(repeats + 1):
-        for name, way in ways.items():
+        for name, run in candidates.items():
             start = clock()
-            way()
+            run()
             if repeat:
                 seconds[name].append(clock() - start)
     return [_timing(name, values, seconds[reference]) for name, values in seconds.items()]
@@ -65,7 +65,7 @@ def _timing(name: str, values: Sequence[float], reference: Sequence[float]) -> T
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Torch computes with ``count`` intra-op threads within it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -86,16 +86,15 @@ def machine() -> dict[str, Any]:
 
 def versions(*names: str) -> dict[str, str]:
     """Versions of Python and of those packages that are installed."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def save(result: Any, out: Path | None) -> None:
-    """Write a benchmark's dataclass as JSON; ``None`` writes nothing."""
-    if out is not None:
-        write_text_atomic(out, json.dumps(asdict(result), indent=1) + "\n")
+def save(result: Any, out: Path) -> None:
+    """Write a benchmark's dataclass as JSON."""
+    write_text_atomic(out, json.dumps(asdict(result), indent=1) + "\n")

@@ -43,7 +43,7 @@ def test_the_file_says_what_was_measured_on_what(result: tuple[DataBenchmark, Pa
     assert {"torch", "scikit-image", "numba"} <= set(data["versions"])
 
 
-def test_the_table_shows_every_way_and_its_target(result: tuple[DataBenchmark, Path]) -> None:
+def test_the_table_shows_every_loader_and_its_target(result: tuple[DataBenchmark, Path]) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(result[0])
     text = console.export_text()
@@ -53,7 +53,7 @@ def test_the_table_shows_every_way_and_its_target(result: tuple[DataBenchmark, P
     assert "2.2" in text
 
 
-def test_without_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "skimage.color", None)
     with pytest.raises(UserError, match="pip install scikit-image"):
-        bench_data(None)
+        bench_data(tmp_path / "data.json")

@@ -25,7 +25,7 @@ def test_it_measures_time_and_parity(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     out = tmp_path / "export.json"
-    found = bench_export(out, method=tiny(), ways=(FOLDED, ONNX), size=64, repeats=1)
+    found = bench_export(out, method=tiny(), runtimes=(FOLDED, ONNX), size=64, repeats=1)
     assert [timing.name for timing in found.timings] == [EAGER, FOLDED, ONNX]
     assert found.left_out == {}
     assert found.parity_db[EAGER] == 999
@@ -44,40 +44,46 @@ def test_it_measures_time_and_parity(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compiled_bfloat16_is_near() -> None:
+def test_compiled_bfloat16_is_near(tmp_path: Path) -> None:
     config = Pix2Pix.Config(domain="gray", width=4, levels=2, discriminator_width=4)
-    found = bench_export(None, method=config.build(), ways=(COMPILED,), size=64, repeats=1)
+    found = bench_export(
+        tmp_path / "export.json", method=config.build(), runtimes=(COMPILED,), size=64, repeats=1
+    )
     assert found.left_out == {}
     assert 30 < found.parity_db[COMPILED] < 80
     assert found.ready_s[COMPILED] > found.timings[1].median
 
 
-def test_random_weights_fill_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_weights_fill_the_range(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On outputs near zero any error would count as small."""
     seen = []
     compare = export_benchmark.parity
     monkeypatch.setattr(
         export_benchmark, "parity", lambda *given: seen.append(given[1]) or compare(*given)
     )
-    bench_export(None, method=tiny(), ways=(), size=64, repeats=1)
+    bench_export(tmp_path / "export.json", method=tiny(), runtimes=(), size=64, repeats=1)
     assert torch.cat(seen[0]).std() > 20
 
 
-def test_a_way_that_fails_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_fails_is_left_out_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("no compiler\nhere")
 
     monkeypatch.setitem(export_benchmark._MAKERS, COMPILED, fails)
-    found = bench_export(None, method=tiny(), ways=(COMPILED,), size=64, repeats=1)
+    found = bench_export(
+        tmp_path / "export.json", method=tiny(), runtimes=(COMPILED,), size=64, repeats=1
+    )
     assert found.left_out == {COMPILED: "no compiler here"}
     assert [timing.name for timing in found.timings] == [EAGER]
     assert found.targets == {}
 
 
-def test_wrong_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match="unknown way 'folding'; did you mean folded"):
-        bench_export(None, method=tiny(), ways=("folding",), size=64)
+def test_wrong_settings_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown runtime 'folding'; did you mean folded"):
+        bench_export(tmp_path / "export.json", method=tiny(), runtimes=("folding",), size=64)
     with pytest.raises(UserError, match="size 100: must be a multiple of 32 for pix2pix"):
-        bench_export(None, method=tiny(), size=100)
+        bench_export(tmp_path / "export.json", method=tiny(), size=100)
     assert cli.run(["bench", "export", "--run", "none"]) == 1
     assert "no run none" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from crosschroma.models.scan.selective_scan import selective_scan_2d
 
 def test_it_measures_both_passes_and_writes_them(tmp_path: Path) -> None:
     out = tmp_path / "network.json"
-    measured = bench_network(out, design="small", size=64, thread_count=1, repeats=1, loop=True)
+    measured = bench_network(out, design="small", size=64, threads=1, repeats=1, loop=True)
     written = json.loads(out.read_text())
     assert written["cost"] == measured.cost
     assert measured.parameters == 11_650_734

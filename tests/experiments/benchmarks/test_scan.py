@@ -10,17 +10,19 @@ import torch
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.benchmarks import scan as scan_benchmark
 from crosschroma.experiments.benchmarks.scan import (
-    FORWARD,
-    LOOP,
     SHAPES,
-    STEP,
-    STYLE,
-    ScanBenchmark,
     bench_scan,
     make_inputs,
     materialised_loop,
 )
-from crosschroma.experiments.benchmarks.scan_plot import plot_scan
+from crosschroma.experiments.benchmarks.scan_results import (
+    FORWARD,
+    LOOP,
+    STEP,
+    STYLE,
+    ScanBenchmark,
+    plot_scan,
+)
 from crosschroma.experiments.evaluation.timing import race
 from crosschroma.models.scan.selective_scan import selective_scan_2d
 
@@ -33,7 +35,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[ScanBenchmark, Pat
     with pytest.MonkeyPatch.context() as patch:
         reasons = {LOOP: "", "torch": "", "triton": "no device here"}
         patch.setattr(scan_benchmark, "available", lambda _: reasons)
-        return bench_scan(out, shapes=[SHAPE.name], repeats=2), out
+        return bench_scan(out, plot=None, shapes=(SHAPE.name,), repeats=2), out
 
 
 def test_every_backend_has_time_memory_and_error(result: tuple[ScanBenchmark, Path]) -> None:
@@ -72,8 +74,8 @@ def test_the_materialised_loop_is_the_scan() -> None:
         name: x[:, :, :70] if name in ("u", "delta", "B", "C", "z") else x
         for name, x in inputs.items()
     }
-    wanted = selective_scan_2d(**inputs, directions=SHAPE.directions, backend="reference")
-    torch.testing.assert_close(materialised_loop(inputs), wanted, rtol=1e-5, atol=1e-6)
+    expected = selective_scan_2d(**inputs, directions=SHAPE.directions, backend="reference")
+    torch.testing.assert_close(materialised_loop(inputs), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_ratios_are_of_times_in_the_same_round() -> None:
@@ -83,12 +85,12 @@ def test_ratios_are_of_times_in_the_same_round() -> None:
         nonlocal now
         now += seconds
 
-    ways = {"slow": lambda: work(6.0), "fast": lambda: work(2.0)}
-    slow, fast = race(ways, 3, reference="slow", clock=lambda: now)
+    candidates = {"slow": lambda: work(6.0), "fast": lambda: work(2.0)}
+    slow, fast = race(candidates, 3, reference="slow", clock=lambda: now)
     assert (slow.median, slow.ratio) == (6, 1)
     assert (fast.median, fast.p10, fast.p90, fast.ratio) == (2, 2, 2, 3)
 
 
-def test_an_unknown_shape_is_named() -> None:
+def test_an_unknown_shape_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"ColorMamba 63.*ColorMamba 64"):
-        bench_scan(None, shapes=["ColorMamba 63"])
+        bench_scan(tmp_path / "scan.json", shapes=("ColorMamba 63",))

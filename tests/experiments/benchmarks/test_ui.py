@@ -26,7 +26,7 @@ def test_clicks_add_hints_and_are_timed(
 
     monkeypatch.setattr(Studio, "colored", watched)
     out = tmp_path / "ui.json"
-    found = bench_ui(out, run=hint_painter, size=64, thread_count=1, repeats=2)
+    found = bench_ui(out, run=hint_painter, size=64, threads=1, repeats=2)
     assert asked == [1, 2, 3]
     assert [timing.name for timing in found.timings] == [NETWORK, CLICK]
     assert found.timings[1].median > 0

@@ -123,6 +123,10 @@ def script(*arguments: str, **options: object) -> subprocess.Popen[str]:
         (["data", "audit", "scenes"], ["--root", "--count-train"]),
         (["bench"], ["data"]),
         (["bench", "data"], ["--out", "--images", "--repeats"]),
+        (["bench", "scan"], ["--out", "--plot", "--device", "--shapes", "--repeats"]),
+        (["bench", "network"], ["--device", "--design", "--size", "--threads", "--loop"]),
+        (["bench", "train"], ["--recipes", "--smoke", "--workers", "--turn", "--threads"]),
+        (["bench", "export"], ["--run", "--images", "--size", "--threads"]),
         (["list"], ["crosschroma list"]),
     ],
     ids=" ".join,
@@ -687,6 +691,22 @@ def test_bench_data(place: Path) -> None:
     argv = ["bench", "data", "--images", "2", "--repeats", "1", "--out", "speed.json"]
     assert cli.run(argv) == 0
     assert json.loads((place / "speed.json").read_text())["images"] == 2
+
+
+def test_bench_scan_writes_figures_and_plot(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    from crosschroma.experiments.benchmarks import scan
+
+    monkeypatch.setattr(scan, "available", lambda _: {"torch": ""})
+    monkeypatch.setattr(scan, "_peaks_mb", lambda *_: {})
+    argv = ["bench", "scan", "--shapes", "1,64,1,1024", "--repeats", "1", "--out", "scan.json"]
+    assert cli.run([*argv, "--plot", "scan.svg"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == ["scan.json", "scan.svg"]
+    assert "<svg" in (place / "scan.svg").read_text()
+    assert cli.run([*argv, "--plot", "None"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "scan.json"
 
 
 def test_list_names_every_recipe_and_its_networks(capsys: pytest.CaptureFixture[str]) -> None:
