@@ -1,13 +1,18 @@
-"""The recipes: Python files with one ``Experiment`` each, found by their file names."""
+"""The recipes: Python files with one ``Experiment`` each, found by their file names.
+
+A file of ``recipes/ablations`` has the changes to the recipe whose name it bears: a dict
+``experiments`` of names, each with its change in words and the ``Experiment``.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..datasets.base.errors import UserError, unknown
 
@@ -15,18 +20,16 @@ if TYPE_CHECKING:
     from .experiment import Experiment
 
 FOLDER = Path(__file__).parent / "recipes"
-# folders below it: each recipe one change to another's, and all gray methods under one budget
-_FAMILIES = ("ablations", "budget")
 
 
 def names() -> list[str]:
-    """Every shipped recipe, those of families after the others."""
+    """Every shipped recipe, ablations and those of the equal budget after the others."""
     return [*_in(FOLDER), *ablations(), *budget()]
 
 
 def ablations() -> list[str]:
     """The recipes that ``reproduce`` runs only when asked to."""
-    return _in(FOLDER / "ablations")
+    return sorted(_ablations())
 
 
 def budget() -> list[str]:
@@ -36,6 +39,8 @@ def budget() -> list[str]:
 
 def purpose(name: str) -> str:
     """What a shipped recipe is for: its file's first line, read without running the file."""
+    if ablation := _ablations().get(name):
+        return f"Ablation of {ablation.base}: {ablation.change}."
     docstring = ast.get_docstring(ast.parse(_path(name).read_text())) or ""
     return docstring.partition("\n")[0].replace("``", "")
 
@@ -51,6 +56,9 @@ def load(name: str) -> Experiment:
     """
     from .experiment import Experiment  # loads torch, which `names` and `purpose` do without
 
+    if ablation := _ablations().get(name):
+        module = importlib.import_module(f".recipes.ablations.{ablation.base}", __package__)
+        return replace(module.experiments[name][1], name=name)
     if name.endswith(".py"):
         module = _load_file(Path(name))
     else:
@@ -63,7 +71,7 @@ def load(name: str) -> Experiment:
 
 
 def _path(name: str) -> Path:
-    for folder in (FOLDER, *(FOLDER / family for family in _FAMILIES)):
+    for folder in (FOLDER, FOLDER / "budget"):
         if name in _in(folder):
             return folder / f"{name}.py"
     raise UserError(unknown("recipe", name, names()))
@@ -71,6 +79,25 @@ def _path(name: str) -> Path:
 
 def _in(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
+class _Ablation(NamedTuple):
+    base: str  # the recipe that it changes, and its file's name
+    change: str
+
+
+def _ablations() -> dict[str, _Ablation]:
+    """By name, read without running the files."""
+    ablations = {}
+    for path in (FOLDER / "ablations").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+                for key, value in zip(node.value.keys, node.value.values, strict=True):
+                    assert isinstance(key, ast.Constant)
+                    assert isinstance(value, ast.Tuple)
+                    change = ast.literal_eval(value.elts[0])
+                    ablations[key.value] = _Ablation(path.stem, change)
+    return ablations
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -53,7 +53,8 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.recipe_list": {"datasets.base", "experiments.experiment"},
     "experiments.recipes": {*_DATA, "datasets.mixtures", "datasets.scenes", *_METHODS}
     | {"experiments.experiment"},
-    "experiments.recipes.ablations": {"datasets.mixtures", "experiments.recipes"},
+    "experiments.recipes.ablations": {"datasets.mixtures", "experiments.recipes"}
+    | {"experiments.experiment"},
     "experiments.recipes.budget": {*_DATA, "datasets.mixtures", *_METHODS}
     | {"experiments.experiment", "experiments.recipes"},
     "experiments.artifacts": {*_ARTIFACTS, "datasets", "datasets.base", "losses.pretrained"}

@@ -1,12 +1,12 @@
 """ColorMamba as its public code trains it, on the published VCIP split.
 
 The code halves its learning rate every 50 of 1000 epochs, so that the last 600 change nothing;
-here a cosine takes it to zero in 400 epochs. It paints the stretched image: of its row, the
+here a cosine takes it to zero in 400 epochs. Its output is the stretched image: of its row, the
 columns named -minmax are the ones to compare with the published figure.
 
 Command: crosschroma train colormamba_released_vcip_official
-Time:    not run: 100 million parameters at 256x256 ask for a GPU
-Result:  not run
+Time:    wants a GPU: 100 million parameters at 256x256
+Result:  none
 """
 
 from ...datasets.loading.views import TrainView

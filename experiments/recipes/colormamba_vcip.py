@@ -1,8 +1,8 @@
 """ColorMamba at the paper's size on VCIP NIR, trained without the test scenes.
 
 Command: crosschroma train colormamba_vcip
-Time:    not run: 101 million parameters at 256x256 ask for a GPU
-Result:  not run
+Time:    wants a GPU: 101 million parameters at 256x256
+Result:  none
 """
 
 from ...datasets.loading.views import TrainView

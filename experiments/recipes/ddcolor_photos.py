@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from ...datasets.bsds500 import Bsds500
 from ...datasets.files.folder import Folder
+from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
 from ...datasets.mixtures.union import Union
 from ...datasets.vcip import Vcip
-from .ddcolor_small_imagenet_sample import experiment as sample_only
 from .ddcolor_small_photos import experiment as before
 
 experiment = replace(
@@ -25,7 +25,7 @@ experiment = replace(
     name="ddcolor_photos",
     method=replace(before.method, weight_adv=0.0),
     data=Union(
-        first=sample_only.data,
+        first=ImageNetSample(min_chroma=10.0),
         others=(
             Bsds500(min_chroma=10.0),
             Vcip(protocol_name="vcip-clean", fold=None),

@@ -4,8 +4,8 @@ The published schedule, in steps of 16 pictures. The paper begins with a trained
 --method.start FILE.
 
 Command: crosschroma train instance_aware_coco
-Time:    not run yet
-Result:  not run yet; the paper has LPIPS .110, 28.592 dB PSNR and SSIM .944 on val2017 at 256 px,
+Time:    wants a GPU
+Result:  none; the paper has LPIPS .110, 28.592 dB PSNR and SSIM .944 on val2017 at 256 px,
     with boxes from a detector (read second-hand; later papers measure less for the same model)
 """
 

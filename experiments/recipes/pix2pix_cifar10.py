@@ -4,8 +4,8 @@ Students' projects enlarge them to 256, where all 8 levels fit (--train-view.siz
 --eval-view.size 256 --method.levels 8) at 16 times the cost; the critic is theirs, four halvings.
 
 Command: crosschroma train pix2pix_cifar10 --root DIR
-Time:    not run yet
-Result:  not run yet
+Time:    wants a GPU
+Result:  none
 """
 
 from ...datasets.cifar10 import Cifar10

@@ -31,14 +31,23 @@ def listed(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, tuple
 def test_every_recipe_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     rows = listed(capsys)
     assert list(rows) == recipe_list.names()
-    for name, (_, purpose) in rows.items():
+    for name in set(rows) - set(recipe_list.ablations()):
+        purpose = rows[name][1]
         module = importlib.import_module(module_of(name))
         expected = (module.__doc__ or "").strip().splitlines()[0].replace("``", "")
         assert purpose == f"  {expected}"
 
 
+def test_an_ablation_names_its_recipe_and_its_change(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = listed(capsys)
+    expected = "  Ablation of encoder_unet_vcip: a loss that lets a pair be off by up to two pixels"
+    assert rows["encoder_unet_vcip_shift_2"][1] == f"{expected} either way."
+    assert all(rows[name][1].startswith("  Ablation of ") for name in recipe_list.ablations())
+
+
 def module_of(name: str) -> str:
-    (path,) = recipe_list.FOLDER.rglob(f"{name}.py")
+    folders = (recipe_list.FOLDER, recipe_list.FOLDER / "budget")
+    (path,) = (path for folder in folders for path in folder.glob(f"{name}.py"))
     place = path.relative_to(recipe_list.FOLDER).with_suffix("")
     return ".".join(["crosschroma.experiments.recipes", *place.parts])
 

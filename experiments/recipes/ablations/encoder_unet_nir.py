@@ -1,4 +1,4 @@
-"""``encoder_unet_nir`` with NIR simulated as the pairs respond to colour, and more photographs.
+"""Ablation of encoder_unet_nir: NIR simulated as the pairs respond to colour, more photographs.
 
 Command: crosschroma train encoder_unet_nir_response
 Time:    33 minutes on one core of an Intel Xeon (AMX, bfloat16), beside another run
@@ -14,9 +14,13 @@ from dataclasses import replace
 from ....datasets.mixtures.union import Union
 from ..encoder_unet_nir import experiment as by_luminance
 
-experiment = replace(
-    by_luminance,
-    name="encoder_unet_nir_response",
-    data=replace(by_luminance.data, photos=Union(), simulation="response", draws=4),
-    training=replace(by_luminance.training, steps=1800),
-)
+experiments = {
+    "encoder_unet_nir_response": (
+        "NIR simulated as the pairs respond to colour, more photographs",
+        replace(
+            by_luminance,
+            data=replace(by_luminance.data, photos=Union(), simulation="response", draws=4),
+            training=replace(by_luminance.training, steps=1800),
+        ),
+    ),
+}
