@@ -28,8 +28,8 @@ SCRIPT = Path(sys.executable).with_name("crosschroma")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
 # what takes minutes or hours for a reader is shortened for the test
 SHORTER = {
-    "train": ["--smoke"],
-    "reproduce": ["--budget", "smoke"],
+    "train": ["--smoke", "--overwrite"],
+    "reproduce": ["--budget", "smoke", "--overwrite"],
     "compress": ["--finetune", "1", "--images", "2", "--repeats", "1"],
     "table": ["--readme", "None"],
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from ...datasets.base.errors import UserError
 from ..artifacts.run_file import RunFile, load
+from ..experiment import Experiment
+from ..settings import differences, from_plain, to_plain
 
 SHOWN = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "MAE", "ACC", "ab_std_ratio", "CF")
 
@@ -41,6 +44,48 @@ def report_scores(run: RunFile, json: Path | None, metrics: Sequence[str] = ()) 
         print(json)
 
 
+def print_comparison(name: str, committed: RunFile | None, new: RunFile) -> None:
+    """Print a row's means over all images, the committed row's beside them, and the difference."""
+    before = {} if committed is None else committed.summary["all"]
+    after = new.summary["all"]
+    table = Table("metric", "committed", "new", "new - committed", title=f"{name}, test images")
+    for metric in SHOWN:
+        one, other = before.get(metric), after.get(metric)
+        if one is not None or other is not None:
+            table.add_row(metric, _text(one), _text(other), _difference(one, other))
+    Console(width=None if Console().is_terminal else 160).print(table)
+    for text in _reservations(name, committed, new):
+        print(text)
+
+
+def _reservations(name: str, committed: RunFile | None, new: RunFile) -> list[str]:
+    """What a reader must know of the difference between two rows."""
+    if new.status != "ok":
+        return [f"{name}: {new.status}: {new.note}"]
+    if committed is None:
+        return [f"{name}: no committed row to compare with"]
+    texts = []
+    if committed.split.get("sha256") != new.split.get("sha256"):
+        texts.append(f"{name}: the committed row is of other test images")
+    views = (committed.metric_protocol.get("view"), new.metric_protocol.get("view"))
+    if views[0] != views[1]:
+        texts.append(f"{name}: the committed row is of pictures {views[0]}, not {views[1]}")
+    # settings that came later than the committed row have their defaults
+    before = to_plain(from_plain(dict(committed.config), Experiment))
+    if names := differences(_without_folders(before), _without_folders(new.config)):
+        texts.append(f"{name}: settings that differ from the committed row's: {', '.join(names)}")
+    return texts
+
+
+def _without_folders(plain: Any) -> Any:
+    """Plain settings with files and runs named alone: they may lie in other folders."""
+    if isinstance(plain, Mapping):
+        return {name: _without_folders(value) for name, value in plain.items()}
+    if isinstance(plain, list):
+        return [_without_folders(value) for value in plain]
+    return Path(plain).name if isinstance(plain, str) and "/" in plain else plain
+
+
 def _refuse_another(path: Path, run: RunFile) -> None:
     """A file is overwritten by the same recipe and seed on the same test list alone."""
     if not path.exists():
@@ -53,7 +98,15 @@ def _refuse_another(path: Path, run: RunFile) -> None:
         raise UserError(f"{path} holds {have}, not {want}; name another file, or delete it")
 
 
-def _text(value: float | None) -> str:
-    if value is None:
+def _difference(one: float | None, other: float | None) -> str:
+    if one is None or other is None:
         return "n/a"
-    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"
+    return f"{other - one:+.{min(_digits(one), _digits(other))}f}"
+
+
+def _text(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.{_digits(value)}f}"
+
+
+def _digits(value: float) -> int:
+    return 2 if abs(value) >= 10 else 3

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,41 +15,52 @@ from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import UserError, unknown
 from ...datasets.mixtures.union import Union
 from ...losses.terms import DivergedError
-from ...models.student import Student
+from ...models.base.method import Method
+from ...models.base.weights import BEST, LAST
 from .. import recipe_list
-from ..artifacts.checkpoint import LAST, load_trained
-from ..artifacts.run_file import load_all
+from ..artifacts.checkpoint import load_trained
+from ..artifacts.run_file import RunFile, load, load_all
 from ..evaluation.evaluate_run import evaluate_run, failed_row, origin
 from ..experiment import Experiment, Hardware
+from ..settings import from_plain, to_plain
 from ..tables import tables
 from ..tables.specs import BUDGET
 from ..training.devices import usable_device
 from ..training.engine import StoppedError, fit
-from .print_scores import print_scores
-from .train import RUNS, remove_checkpoints
+from ..training.run_folder import refuse_overwriting
+from .print_scores import print_comparison, print_scores
+from .train import RUNS
+from .usage import UsageError
 
+COMMITTED = Path("results")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceOptions:
-    """Train and evaluate every recipe of a table that has no row yet, then write the table.
+    """Train and score a table's recipes, and print each row beside the committed one.
+
+    Runs, rows and tables go into runs/reproduce/TABLE, and nothing is written elsewhere. With
+    ``--results results`` the recipes that have no row there yet are run instead, in ``runs``, and
+    their rows and the tables are written there.
 
     Goes on after a failure; the failed recipe gets a row that says so. A recipe that learns from
-    several datasets has a row on each. Runs of ``budget`` and a gallery of them are in its folder
-    below ``runs``, so that TensorBoard shows them at the same steps.
+    several datasets has a row on each. A teacher's run is made before its student's. Runs of
+    ``budget`` and a gallery of them are in one folder, so that TensorBoard shows them at the same
+    steps.
 
     Attributes:
         table: the table: a dataset's name, or ``budget``: every gray method under one budget.
-        budget: ``smoke`` proves the path in seconds with narrow networks, and keeps its rows
-            under the runs folder; ``full`` is the recipes' own budget.
+        budget: ``smoke`` proves the path in seconds with narrow networks; ``full`` is the recipes'
+            own budget.
         only: recipes to run, default all of the table but its ablations.
         ablations: run these, too.
         seed: seeds to run, each a row.
         root: the dataset's folder.
         runs: folder for the runs; a run that was stopped goes on where it was.
-        results: folder with runs/*.json and tables/.
-        readme: file whose table blocks are rewritten; ``None`` rewrites none.
+        results: folder with runs/*.json and tables/ that gets the rows; by default none does.
+        readme: with ``results``, file whose table blocks are rewritten; ``None`` rewrites none.
+        overwrite: delete the runs that are there already, and train them anew.
         hardware: where to compute.
     """
 
@@ -59,37 +71,42 @@ class ReproduceOptions:
     seed: tuple[int, ...] = (0,)
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = RUNS
-    results: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results")
+    results: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = Path("README.md")
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     hardware: Hardware = field(default_factory=Hardware)
+
+    @property
+    def folder(self) -> Path:
+        """Where the runs are, each in a folder of its name."""
+        if self.results is None:
+            return self.runs / "reproduce" / self.table
+        return self.runs / BUDGET if self.table == BUDGET else self.runs
+
+    @property
+    def rows(self) -> Path:
+        """Where the run files go."""
+        return (self.results or self.folder / "results") / "runs"
 
 
 def reproduce(argv: list[str]) -> int:
     """``crosschroma reproduce TABLE``."""
     options = tyro.cli(ReproduceOptions, prog="crosschroma reproduce", args=argv)
-    if options.hardware.devices * options.hardware.nodes > 1:
-        raise UserError(
-            "reproduce runs recipes one by one on one device; train on several with `crosschroma "
-            f"train RECIPE --run-dir {options.runs}/RECIPE --hardware.devices N`, and reproduce "
-            "evaluates what is trained"
-        )
-    experiments = _experiments(options)
-    smoke = options.budget == "smoke"
-    results = options.runs / "smoke-results" if smoke else options.results
-    readme = None if smoke else options.readme
+    experiments = _checked(options)
+    readme = None if options.results is None else options.readme
     if readme is not None and not readme.is_file():  # said before hours of training, not after
         raise UserError(f"no file {readme} to write the tables into; set --readme, or None")
-    rows = load_all(results / "runs")
+    rows = load_all(options.rows)
     failed: list[str] = []
     for experiment in experiments:
         row = _row_name(experiment)
-        if not smoke and all(n in rows and rows[n].status == "ok" for n in _tests(experiment)):
+        if _is_done(experiment, rows, options):
             same = rows[row].config_sha256 == origin(experiment)["config_sha256"]
-            other = ", of other settings; delete its run file and its run to train it anew"
-            print(f"{row}: has its row{'' if same else other}", flush=True)
+            settings = "" if same else ", of other settings"
+            print(f"{row}: has its row{settings}; --overwrite trains it anew", flush=True)
             continue
         try:
-            _reproduce_one(experiment, options, results / "runs")
+            _reproduce_one(experiment, options)
         except (StoppedError, BrokenPipeError):  # the user's doing, not the recipe's
             raise
         except Exception as error:  # any failure becomes a row, and the others still run
@@ -98,17 +115,49 @@ def reproduce(argv: list[str]) -> int:
             status = "diverged" if isinstance(error, DivergedError) else "failed"
             # rows are published: the folders of this machine are left out
             note = f"{type(error).__name__}: {_FOLDERS.sub('', str(error))}"
-            failed_row(experiment, status, note).save(results / "runs" / f"{row}.json")
-    tables.write(results, readme)
-    rows = load_all(results / "runs")
-    scores = {row: rows[row].summary["all"] for row in map(_row_name, experiments)}
-    print_scores(f"table {options.table}, test images", "recipe", scores)
-    print(f"tables: {results / 'tables'}")
-    if options.table == BUDGET:
-        _show_budget(_folder(options), [row for row in scores if row not in failed], options.root)
+            failed_row(experiment, status, note).save(options.rows / f"{row}.json")
+    tables.write(options.rows.parent, readme)
+    _report(options, experiments, failed)
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _checked(options: ReproduceOptions) -> list[Experiment]:
+    """What is to be run; refused here is what would be refused after hours of training."""
+    if options.hardware.devices * options.hardware.nodes > 1:
+        raise UserError(
+            "reproduce runs recipes one by one on one device; train on several with `crosschroma "
+            f"train RECIPE --run-dir {options.folder}/RECIPE --hardware.devices N`, and reproduce "
+            "evaluates what is trained"
+        )
+    if options.budget == "smoke" and options.results is not None:
+        raise UsageError("--budget smoke makes no results; leave --results out")
+    experiments = _experiments(options)
+    if options.budget == "smoke":
+        for experiment in experiments:
+            run = options.folder / _row_name(experiment)
+            refuse_overwriting(run, resume=False, overwrite=options.overwrite)
+    return experiments
+
+
+def _report(options: ReproduceOptions, experiments: list[Experiment], failed: list[str]) -> None:
+    """Print the rows' scores, and where runs and rows are."""
+    rows = load_all(options.rows)
+    names = [_row_name(experiment) for experiment in experiments]
+    if options.results is None:
+        for name in (row for one in experiments for row in _tests(one) if row in rows):
+            path = COMMITTED / "runs" / f"{name.replace('-smoke', '')}.json"
+            print_comparison(name, load(path) if path.is_file() else None, rows[name])
+        if options.budget == "smoke":
+            print("smoke: two steps of a narrow network; the differences say nothing")
+        print(f"runs: {options.folder}, rows: {options.rows}")
+    else:
+        scores = {name: rows[name].summary["all"] for name in names}
+        print_scores(f"table {options.table}, test images", "recipe", scores)
+    print(f"tables: {options.rows.parent / 'tables'}")
+    if options.table == BUDGET:
+        _show_budget(options.folder, [name for name in names if name not in failed], options.root)
 
 
 def _show_budget(folder: Path, names: list[str], root: Path | None) -> None:
@@ -138,7 +187,48 @@ def _experiments(options: ReproduceOptions) -> list[Experiment]:
         for seed in options.seed:
             experiment = replace(recipe, data=data, seed=seed)
             experiments.append(experiment.smoke() if options.budget == "smoke" else experiment)
-    return sorted(experiments, key=lambda one: isinstance(one.method, Student.Config))
+    names = {_row_name(experiment) for experiment in experiments}
+    if options.results is None:
+        # teachers and starts that are trained here are taken from here
+        experiments = [_with_runs_in(options.folder, one, names) for one in experiments]
+    return sorted(experiments, key=lambda one: any(_runs_named(to_plain(one.method), names)))
+
+
+def _with_runs_in(folder: Path, experiment: Experiment, names: set[str]) -> Experiment:
+    """The runs of ``names``, or that the folder has, as those of the folder."""
+
+    def moved(plain: Any) -> Any:
+        if isinstance(plain, dict):
+            return {name: moved(value) for name, value in plain.items()}
+        if isinstance(plain, list):
+            return [moved(value) for value in plain]
+        run = _run_of(plain)
+        if run is None or not (run.name in names or (folder / run.name).is_dir()):
+            return plain
+        return str(folder / run.name / Path(plain).relative_to(run))
+
+    before = to_plain(experiment.method)
+    after = moved(before)
+    if after == before:
+        return experiment
+    return replace(experiment, method=from_plain(after, Method.Config))
+
+
+def _runs_named(plain: Any, names: set[str]) -> Iterator[str]:
+    """Those of ``names`` whose runs plain settings name."""
+    if isinstance(plain, (dict, list)):
+        for value in plain.values() if isinstance(plain, dict) else plain:
+            yield from _runs_named(value, names)
+    elif (run := _run_of(plain)) is not None and run.name in names:
+        yield run.name
+
+
+def _run_of(value: Any) -> Path | None:
+    """The run's folder that a setting names, if it names one."""
+    if not isinstance(value, str) or len(Path(value).parts) < 2:
+        return None
+    path = Path(value)
+    return path.parent if path.name in (LAST, BEST) else path
 
 
 def _of_table(table: str) -> dict[str, Experiment]:
@@ -153,10 +243,6 @@ def _of_table(table: str) -> dict[str, Experiment]:
     return {name: recipe for name, recipe in recipes.items() if tables[name] == table}
 
 
-def _folder(options: ReproduceOptions) -> Path:
-    return options.runs / BUDGET if options.table == BUDGET else options.runs
-
-
 def _tests(experiment: Experiment) -> dict[str, Adapter]:
     """What a trained experiment is tested on, by the name of the row."""
     data, row = experiment.data, _row_name(experiment)
@@ -164,18 +250,25 @@ def _tests(experiment: Experiment) -> dict[str, Adapter]:
     return {row: data, **{f"{row}_on_{other.name}": other for other in others}}
 
 
-def _reproduce_one(experiment: Experiment, options: ReproduceOptions, rows: Path) -> None:
+def _is_done(experiment: Experiment, rows: dict[str, RunFile], options: ReproduceOptions) -> bool:
+    """Whether every row is there, and, where rows are no results yet, the run that made them."""
+    if options.overwrite:
+        return False
+    run = options.folder / _row_name(experiment)
+    there = options.results is not None or (run / LAST).is_file()
+    return there and all(name in rows and rows[name].status == "ok" for name in _tests(experiment))
+
+
+def _reproduce_one(experiment: Experiment, options: ReproduceOptions) -> None:
     name = _row_name(experiment)
-    run = _folder(options) / name
-    if (run / LAST).exists() and options.budget == "full":
+    run = options.folder / name
+    if (run / LAST).exists() and not options.overwrite:
         print(f"{name}: goes on in {run}", flush=True)
-    elif options.budget == "smoke":
-        remove_checkpoints(run)
-    fit(experiment, run, options.hardware, resume=True)
+    fit(experiment, run, options.hardware, not options.overwrite, options.overwrite)
     device = usable_device(options.hardware.accelerator)
     trained = load_trained(run)
     for row, data in _tests(experiment).items():
-        evaluate_run(trained, data, device=device).save(rows / f"{row}.json")
+        evaluate_run(trained, data, device=device).save(options.rows / f"{row}.json")
 
 
 def _row_name(experiment: Experiment) -> str:

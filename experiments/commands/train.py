@@ -9,11 +9,11 @@ from typing import Annotated
 import tyro
 
 from ...datasets.base.errors import UserError
+from ...models.base.weights import LAST
 from .. import recipe_list
-from ..artifacts.checkpoint import BEST, LAST
 from ..experiment import Experiment, Hardware
 from ..training.engine import fit
-from .usage import usage
+from .usage import UsageError, usage
 
 RUNS = Path("runs")
 _TRAIN_HELP = """usage: crosschroma train RECIPE [--help] [overrides]
@@ -34,6 +34,7 @@ class TrainOptions:
         hardware: where to compute.
         run_dir: folder for checkpoints and TensorBoard events; default runs/<name>.
         resume: go on from the folder's last checkpoint.
+        overwrite: delete the run that the folder holds, and train anew.
         smoke: a narrow network for two steps, to see that everything is there.
     """
 
@@ -41,6 +42,7 @@ class TrainOptions:
     hardware: Hardware = field(default_factory=Hardware)
     run_dir: Path | None = None
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
 
 
@@ -56,18 +58,12 @@ def train(argv: list[str]) -> int:
     )
     experiment = options.experiment.smoke() if options.smoke else options.experiment
     run = options.run_dir or RUNS / experiment.name
-    if options.smoke and not options.resume:
-        remove_checkpoints(run)
+    if options.resume and options.overwrite:
+        raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
     if options.resume and not (run / LAST).is_file():
         raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
-    if fit(experiment, run, options.hardware, options.resume):
+    if fit(experiment, run, options.hardware, options.resume, options.overwrite):
         print(
             f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}"
         )
     return 0
-
-
-def remove_checkpoints(run: Path) -> None:
-    """A smoke run starts afresh each time."""
-    for name in (LAST, BEST):
-        (run / name).unlink(missing_ok=True)

@@ -35,6 +35,7 @@ from .devices import StopRequest, close_processes, make_fabric, stop_on_signal
 from .ema import WeightAverage
 from .preflight import check_monitor, check_precision, check_same_experiment, micro_batch_size
 from .progress import ProgressLine
+from .run_folder import refuse_overwriting, run_folder
 
 
 class StoppedError(UserError):
@@ -53,30 +54,37 @@ class Progress:
     worse: int = 0  # validations since the best
 
 
-def fit(experiment: Experiment, run: Path, hardware: Hardware, resume: bool = False) -> bool:
+def fit(
+    experiment: Experiment,
+    run: Path,
+    hardware: Hardware,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> bool:
     """Train an experiment into the folder ``run``.
 
     Writes ``last.pt`` (everything), ``best.pt`` (the weights that did best on validation) and
     TensorBoard events. With ``resume`` a run goes on from ``last.pt``; on a CPU it ends
-    bit-identical to one that was never stopped.
+    bit-identical to one that was never stopped. With ``overwrite`` a run that is there is deleted.
 
     Returns:
         Whether this process is the main one of all, whose business it is to report.
 
     Raises:
-        UserError: the run exists already, or is to be resumed with other settings; the data lacks
-            what the method needs; the disk is full.
+        UserError: the run exists already, is trained into by another process, or is to be resumed
+            with other settings; the data lacks what the method needs; the disk is full.
         DivergedError: a loss is not finite; ``last.pt`` is the last good checkpoint.
         StoppedError: a signal asked the run to stop; it is saved.
     """
-    if (run / checkpoint.LAST).exists() and not resume:
-        raise UserError(
-            f"{run} holds a run already; add --resume to go on, or choose another --run-dir"
-        )
+    refuse_overwriting(run, resume, overwrite)
     fabric = make_fabric(experiment, hardware)
     fabric.launch()
-    for _ in Run(experiment, run, hardware, fabric).steps(resume):
-        pass
+    with contextlib.ExitStack() as stack:
+        if fabric.is_global_zero:
+            stack.enter_context(run_folder(run, resume, overwrite))
+        fabric.barrier()  # the folder is as it should be before any process looks
+        for _ in Run(experiment, run, hardware, fabric).steps(resume):
+            pass
     # not after an error: the other processes would wait for one that will not come; when it
     # exits, Fabric ends them
     close_processes(fabric)

@@ -303,6 +303,28 @@ def test_smoke_is_narrow_short_and_apart(place: Path) -> None:
     assert [path.name for path in place.iterdir()] == ["runs"]
 
 
+@pytest.mark.parametrize("smoke", [[], ["--smoke"]])
+def test_a_run_is_overwritten_only_when_asked(
+    smoke: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that has its best weights alone; the events of the old run go with it."""
+    recipe, run = write_recipe(place), place / "run"
+    assert train(recipe, run) == 0
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    capsys.readouterr()
+    assert train(recipe, run, *smoke) == 1
+    error = failure(capsys)
+    assert "run holds a run already; add --resume to go on, --overwrite to delete it" in error
+    assert train(recipe, run, "--resume", "--overwrite") == 2
+    (run / checkpoint.LAST).rename(place / checkpoint.LAST)
+    assert train(recipe, run, *smoke) == 1
+    (place / checkpoint.LAST).rename(run / checkpoint.LAST)
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+    assert train(recipe, run, "--overwrite", *smoke) == 0
+    assert load_trained(run).experiment.name == ("tiny-smoke" if smoke else "tiny")
+    assert len(list(run.glob("events.*"))) == 1
+
+
 def test_an_existing_run_goes_on_only_when_asked(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -474,13 +496,15 @@ def test_reproduce_smoke_touches_only_the_runs_folder(
     shown = capsys.readouterr()
     assert "error: a_wild-smoke: step 1: loss term l1_rgb is nan" in shown.err
     assert "error: failed: a_wild-smoke" in shown.err
-    assert re.search(r"│ a_wild-smoke +│ n/a +│", shown.out)
-    assert re.search(r"│ b_tame-smoke +│ \d+\.\d+ +│", shown.out)
-    rows = run_file.load_all(place / "runs" / "smoke-results" / "runs")
+    assert "a_wild-smoke: diverged: DivergedError" in shown.out
+    assert re.search(r"│ PSNR +│ n/a +│ \d+\.\d+ +│ n/a +│", shown.out)
+    assert "b_tame-smoke: no committed row to compare with" in shown.out
+    folder = place / "runs" / "reproduce" / "scenes"
+    rows = run_file.load_all(folder / "results" / "runs")
     status = {name: row.status for name, row in rows.items()}
     assert status == {"a_wild-smoke": "diverged", "b_tame-smoke": "ok"}
     assert "DivergedError" in rows["a_wild-smoke"].note
-    table = (place / "runs" / "smoke-results" / "tables" / "scenes.md").read_text()
+    table = (folder / "results" / "tables" / "scenes.md").read_text()
     assert "diverged" in table
     assert (place / "README.md").read_text() == readme
     assert sorted(path.name for path in place.iterdir()) == ["README.md", "runs"]
@@ -490,7 +514,7 @@ def test_reproduce_writes_a_row_a_seed_once(
     recipes: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "README.md").write_text("<!-- table:scenes -->\n<!-- /table -->\n")
-    argv = ("--only", "b_tame", "--seed", "0", "1")
+    argv = ("--only", "b_tame", "--seed", "0", "1", "--results", "results")
     assert reproduce(*argv) == 0
     rows = run_file.load_all(place / "results" / "runs")
     assert {name: row.seed for name, row in rows.items()} == {"b_tame": 0, "b_tame-seed1": 1}
@@ -502,6 +526,54 @@ def test_reproduce_writes_a_row_a_seed_once(
     assert (place / "results" / "runs" / "b_tame.json").read_bytes() == before
 
 
+def test_reproduce_trains_and_prints_the_committed_row_beside_the_new_one(
+    recipes: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into a folder of its own: neither the results nor a run of ``train`` is touched."""
+    committed = ("--only", "b_tame", "--results", "results", "--readme", "None")
+    assert reproduce(*committed) == 0
+    path = place / "results" / "runs" / "b_tame.json"
+    row = run_file.load(path)
+    row = replace(row, summary={"all": {**row.summary["all"], "PSNR": 20.0, "AE": None}})
+    longer = {**row.config["training"], "steps": 3}  # pyright: ignore[reportIndexIssue]
+    replace(row, config={**row.config, "training": longer}).save(path)
+    before = {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
+    capsys.readouterr()
+    assert reproduce("--only", "b_tame") == 0
+    shown = capsys.readouterr().out
+    folder = place / "runs" / "reproduce" / "scenes"
+    new = run_file.load(folder / "results" / "runs" / "b_tame.json")
+    assert load_trained(folder / "b_tame", "last").step == 2
+    psnr = new.summary["all"]["PSNR"]
+    assert psnr is not None
+    assert re.search(rf"│ PSNR +│ 20\.00 +│ {psnr:.2f} +│ {psnr - 20:+.2f} +│", shown)
+    assert re.search(r"│ AE +│ n/a +│ \d+\.\d+ +│ n/a +│", shown)
+    assert "settings that differ from the committed row's: training.steps\n" in shown
+    assert {file: file.read_bytes() for file in before} == before
+    assert reproduce("--only", "b_tame") == 0
+    shown = capsys.readouterr().out
+    assert "b_tame: has its row; --overwrite trains it anew" in shown
+    assert re.search(r"│ PSNR +│ 20\.00 +│", shown)
+
+
+def test_a_smoke_reproduction_overwrites_only_when_asked(
+    recipes: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ("--budget", "smoke", "--only", "b_tame")
+    assert reproduce(*argv) == 0
+    last = place / "runs" / "reproduce" / "scenes" / "b_tame-smoke" / "last.pt"
+    before = last.read_bytes()
+    capsys.readouterr()
+    assert reproduce(*argv) == 1
+    error = failure(capsys)
+    assert "scenes/b_tame-smoke holds a run already" in error
+    assert "--overwrite" in error
+    assert last.read_bytes() == before
+    assert reproduce(*argv, "--overwrite") == 0
+    assert last.read_bytes() != before
+    assert reproduce(*argv, "--results", "results") == 2
+
+
 def test_reproduce_leaves_ablations_out_unless_asked(
     recipes: dict[str, Experiment], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -511,7 +583,8 @@ def test_reproduce_leaves_ablations_out_unless_asked(
 
     def rows(*more: str) -> set[str]:
         assert reproduce("--budget", "smoke", *more) == 0
-        found = set(run_file.load_all(place / "runs" / "smoke-results" / "runs"))
+        folder = place / "runs" / "reproduce" / "scenes" / "results" / "runs"
+        found = set(run_file.load_all(folder))
         shutil.rmtree(place / "runs")
         return found
 
@@ -551,6 +624,7 @@ def test_reproduce_the_budget(
 ) -> None:
     """A folder of its own, the teacher first, a row on each dataset, one picture of all."""
     argv = ["reproduce", "budget", "--hardware.workers", "0", "--readme", "None"]
+    argv += ["--results", "results"]
     assert cli.run(argv) == 0
     shown = capsys.readouterr().out
     rows = run_file.load_all(place / "results" / "runs")
@@ -571,6 +645,18 @@ def test_reproduce_the_budget(
     assert list(run_file.load_all(place / "results" / "runs")) == names
 
 
+def test_a_reproduced_student_learns_from_the_reproduced_teacher(
+    budget: dict[str, Experiment], place: Path
+) -> None:
+    assert cli.run(["reproduce", "budget", "--hardware.workers", "0"]) == 0
+    folder = place / "runs" / "reproduce" / "budget"
+    assert sorted(path.name for path in folder.iterdir()) == [*budget, "gallery.jpg", "results"]
+    method = load_trained(folder / "a_student").experiment.method
+    assert isinstance(method, Student.Config)
+    assert method.teacher_weights == "runs/reproduce/budget/b_teacher"
+    assert [path.name for path in (place / "runs").iterdir()] == ["reproduce"]
+
+
 def test_recipes_of_the_budget_are_in_no_datasets_table(
     budget: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -580,19 +666,19 @@ def test_recipes_of_the_budget_are_in_no_datasets_table(
     assert "did you mean budget" in failure(capsys)
     argv = ["reproduce", "folder", "--budget", "smoke", "--hardware.workers", "0"]
     assert cli.run(argv) == 0
-    rows = run_file.load_all(place / "runs" / "smoke-results" / "runs")
+    rows = run_file.load_all(place / "runs" / "reproduce" / "folder" / "results" / "runs")
     assert list(rows) == ["c_plain-smoke", "c_plain-smoke_on_scenes"]
 
 
 def test_reproduce_without_readme(recipes: dict[str, Experiment], place: Path) -> None:
-    assert reproduce("--only", "b_tame", "--readme", "None") == 0
+    assert reproduce("--only", "b_tame", "--results", "results", "--readme", "None") == 0
     assert (place / "results" / "tables" / "scenes.md").is_file()
 
 
 def test_reproduce_says_before_training_that_there_is_no_readme(
     recipes: dict[str, Experiment], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reproduce() == 1
+    assert reproduce("--results", "results") == 1
     assert "no file README.md" in failure(capsys)
     assert list(place.iterdir()) == []
 
@@ -611,7 +697,8 @@ def test_a_failed_row_names_no_folder_of_this_machine(
     run = place / "runs" / "b_tame"
     run.mkdir(parents=True)
     (run / checkpoint.LAST).write_bytes(b"not a checkpoint")
-    argv = ("--only", "b_tame", "--readme", "None", "--runs", str(place / "runs"))
+    argv = ("--only", "b_tame", "--runs", str(place / "runs"), "--results", "results")
+    argv += ("--readme", "None")
     assert reproduce(*argv) == 1
     row = run_file.load(place / "results" / "runs" / "b_tame.json")
     assert row.status == "failed"
