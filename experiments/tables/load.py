@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from ..artifacts.run_file import RunFile, load_all
 from . import specs
 from .published import QuotedTables, load_published
 from .rows import KINDS, scored, table_of
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Results(NamedTuple):
@@ -31,15 +34,28 @@ def load_results(folder: Path) -> Results:
         raise UserError(f"no results folder {folder}; name the one that holds runs/*.json")
     path = folder / "published.json"
     published = load_published(path)
+    for name in published.tables:
+        _require_name(path, name)
     if specs.GENERATED in published.tables:
         raise UserError(
             f"{path}: '{specs.GENERATED}' are generated images; no paper has a table of them"
         )
     runs: dict[str, dict[str, RunFile]] = defaultdict(dict)
     for name, run in load_all(folder / "runs").items():
-        _require_complete(folder / "runs" / f"{name}.json", run)
+        path = folder / "runs" / f"{name}.json"
+        _require_name(path, run.dataset)
+        _require_complete(path, run)
         runs[table_of(run)][name] = run
     return Results(dict(runs), published)
+
+
+def _require_name(path: Path, name: str) -> None:
+    """A name becomes that of files: it must not lead out of their folder."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"{path}: {name!r} cannot be the name of a table; letters, digits, '-', '_' and '.' "
+            "can, behind a letter or digit"
+        )
 
 
 def _require_complete(path: Path, run: RunFile) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 NOTHING = "–"
 Record = dict[str, object]  # column -> value
+_CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
+_MARKUP = re.compile(r"[\\`*~\[\]]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
+_FORMULA = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
+_BLOCK = re.compile(r"^(\d*)([#>+.)=-])(?=\s|[#>=-]|$)")
 
 
 @dataclass(frozen=True)
@@ -98,22 +104,22 @@ def markdown(document: Document, *, runs_at: str, level: int) -> str:
         runs_at: relative link from the text's place to the folder of the run files.
         level: of the title's heading; 0 prints bold lines, for use inside another text.
     """
-    parts = [_heading(document.title, level), *map(_prose, document.lines)]
+    parts = [_heading(document.title, level), *map(_paragraph, document.lines)]
     for grid in document.grids:
-        parts += [_heading(grid.heading, level and level + 1), *map(_prose, grid.lines)]
+        parts += [_heading(grid.heading, level and level + 1), *map(_paragraph, grid.lines)]
         parts.append(_markdown_table(grid, runs_at))
         if grid.notes:
             notes = enumerate(grid.notes, 1)
-            parts.append("\n".join(f"{number}. {_prose(note)}" for number, note in notes))
+            parts.append("\n".join(f"{number}. {_paragraph(note)}" for number, note in notes))
         if grid.details:
-            listed = "\n".join(f"- {_prose(line)}" for line in grid.details)
+            listed = "\n".join(f"- {_paragraph(line)}" for line in grid.details)
             summary = "<summary>How pixels became numbers</summary>"
             parts.append(f"<details>{summary}\n\n{listed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
 
 def _heading(text: str, level: int) -> str:
-    return f"{'#' * level} {_prose(text)}" if level else f"**{_prose(text)}**"
+    return f"{'#' * level} {_paragraph(text)}" if level else f"**{_paragraph(text)}**"
 
 
 def _markdown_table(grid: Grid, runs_at: str) -> str:
@@ -124,6 +130,10 @@ def _markdown_table(grid: Grid, runs_at: str) -> str:
     rules = ["---:" if column.numeric else "---" for column in grid.columns]
     body = [[_markdown_cell(cell, runs_at) for cell in row] for row in grid.rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rules, *body])
+
+
+def _entry(text: str) -> str:
+    return escape_markdown(text).replace("|", "\\|")
 
 
 def _markdown_cell(cell: Cell, runs_at: str) -> str:
@@ -138,16 +148,20 @@ def _markdown_cell(cell: Cell, runs_at: str) -> str:
     return text + "".join(f"<sup>{number}</sup>" for number in cell.notes)
 
 
-def _entry(text: str) -> str:
-    return _prose(" ".join(text.split())).replace("|", "\\|")
+def _paragraph(text: str) -> str:
+    """A text that begins a line: no heading, list or quotation either."""
+    return _BLOCK.sub(r"\1\\\2", escape_markdown(text))
 
 
-def _prose(text: str) -> str:
-    """Text that Markdown must not read as markup, code in backquotes excepted."""
-    parts = text.split("`")
-    for i in range(0, len(parts), 2):
-        parts[i] = parts[i].replace("<", "&lt;").replace("*", "\\*").replace("~", "\\~")
-    return "`".join(parts)
+def escape_markdown(text: str) -> str:
+    """Text as Markdown that renders as it stands: no markup, links, pictures, HTML or entities.
+
+    What stands between two single backquotes is code; white space becomes one space, so that no
+    text begins a line.
+    """
+    parts = _CODE.split(" ".join(text.split()))
+    parts[::2] = [_MARKUP.sub(r"\\\g<0>", part).replace("<", "&lt;") for part in parts[::2]]
+    return "".join(parts)
 
 
 def latex(document: Document) -> str:
@@ -236,15 +250,23 @@ _LATEX = str.maketrans(
 
 
 def escape_latex(text: str) -> str:
-    """Plain text as LaTeX; backquotes, which mark code in our texts, are dropped."""
-    return text.translate(_LATEX)
+    """Plain text as LaTeX on one line; backquotes, which mark code in our texts, are dropped."""
+    return " ".join(text.split()).translate(_LATEX)
 
 
 def csv_text(records: Sequence[Record]) -> str:
     """One line a record."""
     out = io.StringIO()
     heads = dict.fromkeys(head for record in records for head in record)
-    writer = csv.DictWriter(out, list(heads), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(escape_csv, heads))
+    writer.writerows([escape_csv(record.get(head)) for head in heads] for record in records)
     return out.getvalue()
+
+
+def escape_csv(value: object) -> object:
+    """A cell on one line that no spreadsheet takes for a formula; numbers stay numbers."""
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.split())
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text

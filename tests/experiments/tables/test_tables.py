@@ -16,9 +16,17 @@ from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.artifacts.run_file import RunFile
 from crosschroma.experiments.metrics import definitions
 from crosschroma.experiments.tables import specs, tables
-from crosschroma.experiments.tables.render import escape_latex
+from crosschroma.experiments.tables.render import (
+    Cell,
+    Column,
+    Document,
+    Grid,
+    escape_latex,
+    markdown,
+)
 from crosschroma.experiments.tables.rows import table_of
 from crosschroma.experiments.tables.summary import MAX_ROWS
+from markdown_it import MarkdownIt
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published.json"
 METRIC_PROTOCOL = {"rounding": "8 bits", "PSNR": "mean of dB", "SSIM7": "7x7", "AE": "angle"}
@@ -472,6 +480,62 @@ def test_markdown_tables_are_rectangular(folder: Folder) -> None:
                 assert len(widths) == 1, path
 
 
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", "", ".x", "a\nb", "a\\b"])
+def test_no_name_leads_out_of_the_folder_of_the_tables(folder: Folder, name: str) -> None:
+    folder.add("a", dataset=name, summary=vcip(15))
+    with pytest.raises(UserError, match=r"a\.json: .* cannot be the name of a table"):
+        tables.write(folder.results, None)
+    (folder.results / "runs" / "a.json").unlink()
+    data = json.loads(PUBLISHED.read_text())
+    data["tables"][name] = data["tables"]["vcip"]
+    (folder.results / "published.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match=r"published\.json: .* cannot be the name of a table"):
+        tables.write(folder.results, None)
+    assert not (folder.results / "tables").exists()
+
+
+HOSTILE = (
+    "`<img src=x onerror=alert(1)>",
+    "`` <b> ` <b>",
+    "![](http://tracker.example/x.png)",
+    "[text](javascript:alert(1))",
+    "x](http://evil.example) [y",
+    "\\`<script>` and \\<script>",
+    "&lt;b&gt; &#60;b&#62;",
+    "# heading\n\n- item\n<!-- /table -->\n<b>",
+    "1. item",
+    "*a* _b_ ~~c~~ **d**",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_text_in_markdown_is_the_text_and_nothing_else(text: str) -> None:
+    """Rendered by a parser of GitHub's Markdown, in a paragraph, a note and a cell of a table."""
+    one = Column("head")
+    link = Cell(text, runs=("run",))
+    rows = [[Cell(text)], [link], [Cell(text, bold=True)]]
+    grid = Grid(heading=text, columns=[one], rows=rows, lines=[text], notes=[text], details=[text])
+    page = markdown(Document("x", text, [text], [grid]), runs_at="runs", level=1)
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(page)
+    inner = [token for block in tokens for token in block.children or ()]
+    kinds = {token.type for token in (*tokens, *inner)}
+    assert not kinds & {"image", "s_open", "em_open", "html_inline", "fence", "blockquote_open"}
+    assert [t.attrGet("href") for t in inner if t.type == "link_open"] == ["runs/run.json"]
+    assert [t.tag for t in tokens if t.type == "heading_open"] == ["h1", "h2"]
+    blocks = [t.content for t in tokens if t.type == "html_block"]
+    assert all(block.startswith(("<details><summary>", "</details>")) for block in blocks)
+    shown = ["".join(t.content for t in b.children or ()) for b in tokens if b.type == "inline"]
+    assert "`" in text or " ".join(text.split()) in shown
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_a_csv_is_a_formula(folder: Folder, text: str) -> None:
+    folder.add("a", recipe=text, note=text, summary=vcip(-15))
+    (line,) = [row for row in read_csv(folder.text("vcip.csv")) if row["kind"] == "ours"]
+    assert line["recipe"] == line["note"] == f"'{text.strip()}"
+    assert line["PSNR all"] == "-15", "numbers stay numbers"
+
+
 def test_readme_with_several_and_empty_tables(folder: Folder) -> None:
     folder.readme.write_text(
         "<!-- table:bsds500 -->\nold\n<!-- /table -->\nmiddle\n"
@@ -538,4 +602,4 @@ def test_metrics_print_as_they_are_computed() -> None:
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text), strict=True))
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
