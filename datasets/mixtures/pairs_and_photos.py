@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from ..base.errors import DataError
 from ..imagenet import ImageNetSample
 from ..loading.views import resize
 from ..vcip import Vcip
+from .wrapper import Wrapper
 
 
 class JoinedSource:
@@ -55,7 +56,7 @@ class JoinedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsAndPhotos(Adapter):
+class PairsAndPhotos(Wrapper):
     """Pairs for everything, and photographs of another dataset beside them in training.
 
     Name, protocol, validation and test are those of the pairs; ``root`` is the pairs' folder.
@@ -65,70 +66,30 @@ class PairsAndPhotos(Adapter):
         photos: colour photographs; their split ``train`` is used.
     """
 
+    wrapped = "pairs"
+
     pairs: Adapter = field(default_factory=Vcip)
     photos: Adapter = field(default_factory=ImageNetSample)
-
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the pairs."""
-        return self.pairs.name
-
-    @property
-    def planes(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Those of the pairs, which are all that a test image has."""
-        return self.pairs.planes
-
-    @property
-    def protocol(self) -> str:
-        """That of the pairs."""
-        return self.pairs.protocol
-
-    def with_protocol(self, name: str) -> Self:
-        """The same with the pairs under another protocol."""
-        return replace(self, pairs=self.pairs.with_protocol(name))
 
     @property
     def train_data(self) -> str:
         """Names both."""
         return f"{self.pairs.train_data} + {self.photos.train_data}"
 
-    @property
-    def has_validation(self) -> bool:
-        """Whether the pairs have validation images."""
-        return self._pairs().has_validation
-
-    @property
-    def validation_part(self) -> str:
-        """That of the pairs."""
-        return self.pairs.validation_part
-
     def split(self, name: SplitName) -> Source:
         """The pairs of a split, for ``train`` with photographs; ``DataError`` without either."""
-        pairs = self._pairs().split(name)
+        pairs = self._rooted().split(name)
         return JoinedSource(pairs, self.photos.split("train")) if name == "train" else pairs
-
-    def audit_splits(self) -> Mapping[str, Source]:
-        """Those of the pairs, without photographs."""
-        return self._pairs().audit_splits()
-
-    def subsets(self) -> Mapping[str, Sequence[str]]:
-        """Those of the pairs."""
-        return self.pairs.subsets()
 
     def base(self) -> Path:
         """The pairs' folder; both datasets' are checked to exist."""
-        base = self._pairs().base()
+        folder = super().base()
         self.photos.base()
-        return base
+        return folder
 
     def rootless(self) -> Self:
         """Without the folders of both."""
-        return replace(
-            super().rootless(), pairs=self.pairs.rootless(), photos=self.photos.rootless()
-        )
-
-    def _pairs(self) -> Adapter:
-        return replace(self.pairs, root=self.root or self.pairs.root)
+        return replace(super().rootless(), photos=self.photos.rootless())
 
 
 def _fitted(rgb: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -170,7 +170,7 @@ class PairsAndSimulated(PairsAndPhotos):
 
     def split(self, name: SplitName) -> Source:
         """The pairs of a split, for ``train`` with photographs; ``DataError`` without either."""
-        pairs = self._pairs().split(name)
+        pairs = self._rooted().split(name)
         if name != "train":
             return pairs
         photos = self.photos.split("train")

@@ -13,6 +13,7 @@ from ..base.adapter import Adapter, Planes, Source, SplitName
 from ..base.errors import DataError
 from ..bsds500 import Bsds500
 from ..imagenet import ImageNetSample
+from .wrapper import Wrapper
 
 
 class ChainedSource:
@@ -55,7 +56,7 @@ class ChainedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Union(Adapter):
+class Union(Wrapper):
     """The training images of several datasets, each as often as every other image.
 
     Name, protocol, planes, validation and test are those of ``first``, whose folder ``root`` is;
@@ -65,6 +66,8 @@ class Union(Adapter):
         first: the dataset that validates and tests.
         others: further datasets with at least these planes; their split ``train`` is used.
     """
+
+    wrapped = "first"
 
     first: Adapter = field(default_factory=ImageNetSample)
     others: tuple[Adapter, ...] = (Bsds500(),)
@@ -83,42 +86,13 @@ class Union(Adapter):
                 )
 
     @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the first."""
-        return self.first.name
-
-    @property
-    def planes(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Those of the first, which all have."""
-        return self.first.planes
-
-    @property
-    def protocol(self) -> str:
-        """That of the first."""
-        return self.first.protocol
-
-    def with_protocol(self, name: str) -> Self:
-        """The same with the first under another protocol."""
-        return replace(self, first=self.first.with_protocol(name))
-
-    @property
     def train_data(self) -> str:
         """Names all."""
         return " + ".join(adapter.train_data for adapter in (self.first, *self.others))
 
-    @property
-    def has_validation(self) -> bool:
-        """Whether the first has validation images."""
-        return self._first().has_validation
-
-    @property
-    def validation_part(self) -> str:
-        """That of the first."""
-        return self.first.validation_part
-
     def split(self, name: SplitName) -> Source:
         """The training images of all, or another split of the first; ``DataError`` without."""
-        first = self._first()
+        first = self._rooted()
         if name != "train":
             return first.split(name)
         sources = {one.name: one.split("train") for one in (first, *self.others)}
@@ -127,23 +101,16 @@ class Union(Adapter):
     def audit_splits(self) -> Mapping[str, Source]:
         """The published splits of the first, and the training images of the others."""
         more = {f"train of {other.name}": other.split("train") for other in self.others}
-        return {**self._first().audit_splits(), **more}
-
-    def subsets(self) -> Mapping[str, Sequence[str]]:
-        """Those of the first."""
-        return self.first.subsets()
+        return {**self._rooted().audit_splits(), **more}
 
     def base(self) -> Path:
         """The first one's folder; all are checked to exist."""
-        base = self._first().base()
+        folder = super().base()
         for other in self.others:
             other.base()
-        return base
+        return folder
 
     def rootless(self) -> Self:
         """Without the folders of all."""
         others = tuple(other.rootless() for other in self.others)
-        return replace(super().rootless(), first=self.first.rootless(), others=others)
-
-    def _first(self) -> Adapter:
-        return replace(self.first, root=self.root or self.first.root)
+        return replace(super().rootless(), others=others)

@@ -14,6 +14,7 @@ from ..base.adapter import Adapter, Planes, Source, SplitName
 from ..base.boxes import MIN_SCORE, Box, cut_boxes, read_boxes
 from ..base.errors import DataError
 from ..imagenet import ImageNetSample
+from .wrapper import Wrapper
 
 
 class BoxedSource:
@@ -52,7 +53,7 @@ class BoxedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithBoxes(Adapter):
+class WithBoxes(Wrapper):
     """A dataset whose images have the boxes of a file; see ``boxes``.
 
     Name, protocol and splits are those of the images; ``root`` is their folder.
@@ -63,43 +64,16 @@ class WithBoxes(Adapter):
         min_score: boxes with a lower score are left out.
     """
 
+    wrapped = "images"
+
     images: Adapter = field(default_factory=ImageNetSample)
     boxes: Path | None = None
     min_score: float = MIN_SCORE
 
     @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the images."""
-        return self.images.name
-
-    @property
-    def planes(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def planes(self) -> frozenset[str]:
         """Those of the images, and boxes."""
         return self.images.planes | {"boxes"}
-
-    @property
-    def protocol(self) -> str:
-        """That of the images."""
-        return self.images.protocol
-
-    def with_protocol(self, name: str) -> Self:
-        """The same images under another protocol."""
-        return replace(self, images=self.images.with_protocol(name))
-
-    @property
-    def train_data(self) -> str:
-        """That of the images."""
-        return self.images.train_data
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether the images have a validation split."""
-        return self._images().has_validation
-
-    @property
-    def validation_part(self) -> str:
-        """That of the images."""
-        return self.images.validation_part
 
     def split(self, name: SplitName) -> Source:
         """The images of a split with their boxes.
@@ -114,23 +88,8 @@ class WithBoxes(Adapter):
                 "which `crosschroma data boxes` writes"
             )
         boxes = read_boxes(self.boxes, self.min_score)
-        return BoxedSource(self._images().split(name), boxes, str(self.boxes))
-
-    def audit_splits(self) -> Mapping[str, Source]:
-        """Those of the images."""
-        return self._images().audit_splits()
-
-    def subsets(self) -> Mapping[str, Sequence[str]]:
-        """Those of the images."""
-        return self.images.subsets()
-
-    def base(self) -> Path:
-        """The images' folder."""
-        return self._images().base()
+        return BoxedSource(self._rooted().split(name), boxes, str(self.boxes))
 
     def rootless(self) -> Self:
         """Without folder and file."""
-        return replace(super().rootless(), images=self.images.rootless(), boxes=None)
-
-    def _images(self) -> Adapter:
-        return replace(self.images, root=self.root or self.images.root)
+        return replace(super().rootless(), boxes=None)
