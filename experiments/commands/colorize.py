@@ -30,9 +30,9 @@ class ColorizeOptions:
     """Colour a picture or a video, or all of them below a folder into the same tree.
 
     What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
-    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep frames, rate, size (an
-    odd side may gain a pixel) and, where there is an ffmpeg, sound, subtitles and tags; one that
-    was interrupted goes on where it was when the same command is given again.
+    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep frames and
+    their times, size (an odd side may gain a pixel), sound, subtitles and tags; one that was
+    interrupted goes on where it was when the same command is given again.
 
     A picture is read as gray levels for a gray method, as NIR for a NIR method.
 
@@ -45,7 +45,7 @@ class ColorizeOptions:
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.
         format: of the pictures in a folder; PNG holds all that a picture has.
-        codec: of videos; by default h264, or vp9 for .webm; mpeg4 without ffmpeg.
+        codec: of videos; by default h264, vp9 for .webm, mpeg4 for .avi.
         crf: rate factor of the codec, 0 is best; default 18 for h264, 20 for h265, 24 for vp9, av1.
         flicker_reduction: of videos: colours follow the picture's motion from frame to frame.
         report: JSON file to write with the videos' warp error, with and without the reduction.

@@ -22,7 +22,7 @@ from .reader import PARTS, Video
 from .resume import Parts
 from .stabilize import KEEP, Steady
 from .warp_error import FORMULA, METRIC_SIDE, WarpError
-from .writer import Encoder, Shape, encoder_for
+from .writer import Encoder, Shape, Times
 
 PART_FRAMES = 120  # what an interruption can cost, and how far apart key frames are at most
 _FLOAT = np.dtype(np.float32)
@@ -36,7 +36,7 @@ class VideoOptions:
         strength: see ``Colorizer``.
         palette: see ``Colorizer``.
         reduce_flicker: see ``Steady``.
-        codec: a name of ``video_codec.CODECS``; default the best that the result's file can hold.
+        codec: a name of ``CODECS``; default the best that the result's file can hold.
         crf: rate factor of the codec, 0 is best.
         part_frames: frames after which the work is safe.
         overwrite: begin anew where parts of other settings lie.
@@ -165,7 +165,7 @@ def colorize_video(
 
     Args:
         colorizer: the method.
-        source: a video that OpenCV can read.
+        source: a video.
         target: the file to write; its suffix chooses the container.
         options: default ``VideoOptions()``.
         progress: called after each frame with those done, and those expected (0: not known).
@@ -175,7 +175,7 @@ def colorize_video(
         UserError: a codec that cannot be written, parts of other settings, a full disk.
     """
     options = options or VideoOptions()
-    encoder = encoder_for(target.suffix.lower(), options.codec, options.crf)
+    encoder = Encoder(target.suffix.lower(), options.codec, options.crf)
     with Video(source) as video:
         shape = _shape(video, encoder)
         settings = _settings(colorizer, video, encoder, options)
@@ -187,14 +187,15 @@ def colorize_video(
             palette=options.palette,
             reduce_flicker=options.reduce_flicker,
         )
-        with _telling_of(parts):
+        with _naming_parts(parts):
             if parts.end is None:
                 _write_parts(frames, video, parts, encoder, shape, options, progress)
             end = parts.end or {}
-            notes = _notes(video, shape, encoder, end)
-            missing = _join(encoder, parts, target, source, shape)
-        if missing:
-            notes.append(f"the result lacks {missing}")
+            start = round(video.start / video.time_base)
+            starts = [time - start for time in end["times"]]
+            times = Times(starts=starts, end=end["end"] - start, base=video.time_base)
+            notes = _notes(video, shape, times, encoder, end)
+            notes += _join(encoder, parts, times, target, source, shape)
     parts.remove()
     return VideoReport(end["frames"], resumed, end["flicker"], notes)
 
@@ -215,26 +216,29 @@ def _write_parts(
     while (first := next(stream, None)) is not None:
         path = parts.next_path(encoder.part_suffix)
         count = 0
-        with encoder.part(path, shape) as sink:
+        with encoder.part(path, shape) as write:
             for frame in chain([first], islice(stream, options.part_frames - 1)):
-                sink.write(_padded(frames(frame), shape))
+                write(_padded(frames(frame), shape))
                 count += 1
                 progress(parts.frames + count, video.expected)
         parts.add(path, count, frames.state())
-    parts.finish({"frames": parts.frames, "drift_s": video.drift_s, "flicker": frames.flicker()})
+    end = {"frames": parts.frames, "flicker": frames.flicker(), "damaged": video.damaged}
+    parts.finish({**end, "untimed": video.untimed, "times": video.times, "end": video.end})
 
 
-def _join(encoder: Encoder, parts: Parts, target: Path, source: Path, shape: Shape) -> str:
+def _join(
+    encoder: Encoder, parts: Parts, times: Times, target: Path, source: Path, shape: Shape
+) -> list[str]:
     joined = parts.folder / f"joined{target.suffix.lower()}"
-    missing = encoder.join(parts.done, joined, source, shape)
+    notes = encoder.join(parts.done, times, joined, source, shape)
     with joined.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(joined, target)
-    return missing
+    return notes
 
 
 @contextmanager
-def _telling_of(parts: Parts) -> Iterator[None]:
+def _naming_parts(parts: Parts) -> Iterator[None]:
     """Whatever stops the work says what is safe."""
     try:
         yield
@@ -250,7 +254,12 @@ def _telling_of(parts: Parts) -> Iterator[None]:
 
 def _shape(video: Video, encoder: Encoder) -> Shape:
     more = [side % 2 if encoder.even else 0 for side in (video.height, video.width)]
-    return Shape(height=video.height + more[0], width=video.width + more[1], fps=video.fps)
+    return Shape(
+        height=video.height + more[0],
+        width=video.width + more[1],
+        fps=video.fps,
+        aspect=video.aspect,
+    )
 
 
 def _padded(frame: np.ndarray, shape: Shape) -> np.ndarray:
@@ -286,16 +295,20 @@ def _hash(colorizer: Colorizer) -> str:
     return weights_sha256({"colors": colorizer.colors.state_dict()})
 
 
-def _notes(video: Video, shape: Shape, encoder: Encoder, end: Mapping[str, Any]) -> list[str]:
+def _notes(
+    video: Video, shape: Shape, times: Times, encoder: Encoder, end: Mapping[str, Any]
+) -> list[str]:
     notes = []
     rate = f"{float(video.fps):.6g} frames a second"
-    if not video.rated:
+    if end["untimed"]:
         notes.append(f"{video.path} does not say its rate; {rate} were taken")
-    if end["drift_s"] > 0.5 / video.fps:
+    if encoder.constant and (drift_s := times.drift_s(video.fps)) > 0.5 / video.fps:
         notes.append(
             f"{video.path} has frames of varying length; all are kept, at {rate}, and stand up to "
-            f"{end['drift_s']:.2f} s from their own times, and so from the sound"
+            f"{drift_s:.2f} s from their own times, and so from the sound; .mp4 and .mkv keep them"
         )
+    if end["damaged"]:
+        notes.append(f"{video.path} is damaged: {end['damaged']} pieces could not be decoded")
     if end["frames"] < video.expected - 1:
         notes.append(
             f"{video.path} ends after {end['frames']} frames, though its header names "

@@ -67,7 +67,7 @@ def test_a_picture_too_large_for_memory_does_not_stop_the_others(
             raise MemoryError
         return look(levels, boxes)
 
-    monkeypatch.setattr(colorize, "look", limited)
+    monkeypatch.setattr(colorize, "prepare", limited)
     report = colorize_files(colorize, tmp_path / "in", tmp_path / "out")
     assert names(tmp_path / "out") == {"a.png"}
     assert "large.png needs more memory" in report.failed[tmp_path / "in" / "large.png"]
