@@ -1,6 +1,8 @@
 # Each target sets up all it needs in .venv; python3 (3.11 or newer) is the only thing expected.
 PYTHON ?= python3
 BIN := .venv/bin
+# two processes of one thread; the tests of a file share fixtures and stay in one process
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow check setup clean
 .DEFAULT_GOAL := help
@@ -26,10 +28,10 @@ demo: .venv/.ready
 	@echo "and run: $(BIN)/tensorboard --logdir runs/demo"
 
 test: .venv/.ready
-	$(BIN)/pytest -m "not slow and not network and not gpu"
+	$(PYTEST) -m "not slow and not network and not gpu"
 
 test-slow: .venv/.ready
-	$(BIN)/pytest -m "not network"
+	$(PYTEST) -m "not network"
 
 check: .venv/.ready
 	$(BIN)/ruff check .
