@@ -108,12 +108,12 @@ class FrameColorizer:
             UserError: a strength out of range.
         """
         colorizer = self._colorizer
-        seen = colorizer.prepare(frame)
-        own = colorizer.predict(seen, palette=self._palette)
-        colors = self._steady(seen.small, own) if self._steady else own
+        prepared = colorizer.prepare(frame)
+        prediction = colorizer.predict(prepared, palette=self._palette)
+        colors = self._steady(prepared.small, prediction) if self._steady else prediction
         if self._error:
-            small = seen.shrunk(METRIC_SIDE)
-            versions = {"without": own, "with": colors}
+            small = prepared.shrunk(METRIC_SIDE)
+            versions = {"without": prediction, "with": colors}
             pictures = {
                 name: colorizer.render(small, version, self._strength, _FLOAT)
                 for name, version in versions.items()
@@ -121,7 +121,7 @@ class FrameColorizer:
             }
             self._error.add(small.plane[0, 0].cpu().numpy(), pictures)
         dtype = _FLOAT if frame.dtype.kind == "f" else frame.dtype
-        return colorizer.render(seen, colors, self._strength, dtype)
+        return colorizer.render(prepared, colors, self._strength, dtype)
 
     def flicker(self) -> dict[str, Any]:
         """The warp error so far, as JSON; empty where it is not measured."""
@@ -302,7 +302,9 @@ def _notes(
     rate = f"{float(video.fps):.6g} frames a second"
     if end["untimed"]:
         notes.append(f"{video.path} does not say its rate; {rate} were taken")
-    if encoder.constant and (drift_s := times.drift_s(video.fps)) > 0.5 / video.fps:
+    steps = ((time - times.starts[0]) * times.base for time in times.starts)
+    drift_s = float(max(abs(step - index / video.fps) for index, step in enumerate(steps)))
+    if encoder.constant and drift_s > 0.5 / video.fps:
         notes.append(
             f"{video.path} has frames of varying length; all are kept, at {rate}, and stand up to "
             f"{drift_s:.2f} s from their own times, and so from the sound; .mp4 and .mkv keep them"

@@ -22,14 +22,14 @@ class Motion:
 
     Attributes:
         flow: H x W x 2 float32, (x, y) from a pixel to where it was, in pixels.
-        seen: H x W bool, pixels that the frame before shows: neither uncovered since, nor at the
+        visible: H x W bool, pixels that the frame before shows: neither uncovered since, nor at the
             border of a motion, nor come in from outside.
-        trust: H x W float32 in [0,1], zero where not ``seen``, less where the levels changed.
+        trust: H x W float32 in [0,1], zero where not ``visible``, less where the levels changed.
         cut: whether the frame shows another scene.
     """
 
     flow: np.ndarray
-    seen: np.ndarray
+    visible: np.ndarray
     trust: np.ndarray
     cut: bool
 
@@ -55,15 +55,15 @@ def motion(before: np.ndarray, after: np.ndarray) -> Motion:
         before: H x W float32 in [0,1], L*/100 or NIR.
         after: the same of the later frame.
     """
-    back = _flow(after, before)
-    seen = _seen(back, _flow(before, after))
-    back[_still(before, after, back)] = 0
-    difference = after - warped(before, back)
-    if seen.any():
-        difference -= np.median(difference[seen])
+    backward = _flow(after, before)
+    visible = _visible(backward, _flow(before, after))
+    backward[_still(before, after, backward)] = 0
+    difference = after - warped(before, backward)
+    if visible.any():
+        difference -= np.median(difference[visible])
     difference = cv2.blur(difference * difference, (5, 5))
-    trust = _feathered(seen) * np.exp(-_PHOTOMETRIC * difference)
-    return Motion(back, seen, trust, bool(trust.mean() < _CUT_TRUST))
+    trust = _feathered(visible) * np.exp(-_PHOTOMETRIC * difference)
+    return Motion(backward, visible, trust, bool(trust.mean() < _CUT_TRUST))
 
 
 def warped(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -104,31 +104,31 @@ def _flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(flow)
 
 
-def _seen(back: np.ndarray, forth: np.ndarray) -> np.ndarray:
-    returned = warped(forth, back)
-    miss = _squared(back + returned)
-    consistent = miss <= 0.01 * (_squared(back) + _squared(returned)) + 0.5
+def _visible(backward: np.ndarray, forward: np.ndarray) -> np.ndarray:
+    returned = warped(forward, backward)
+    miss = _squared(backward + returned)
+    consistent = miss <= 0.01 * (_squared(backward) + _squared(returned)) + 0.5
     slope = sum(
-        _squared(cv2.Sobel(back, -1, *order, ksize=1, scale=0.5)) for order in ((1, 0), (0, 1))
+        _squared(cv2.Sobel(backward, -1, *order, ksize=1, scale=0.5)) for order in ((1, 0), (0, 1))
     )
-    smooth = slope <= 0.01 * _squared(back) + 0.002
-    height, width = back.shape[:2]
-    x = np.arange(width) + back[..., 0]
-    y = np.arange(height)[:, None] + back[..., 1]
+    smooth = slope <= 0.01 * _squared(backward) + 0.002
+    height, width = backward.shape[:2]
+    x = np.arange(width) + backward[..., 0]
+    y = np.arange(height)[:, None] + backward[..., 1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return consistent & smooth & inside
 
 
-def _still(before: np.ndarray, after: np.ndarray, back: np.ndarray) -> np.ndarray:
+def _still(before: np.ndarray, after: np.ndarray, backward: np.ndarray) -> np.ndarray:
     standing = cv2.blur(np.abs(after - before), (5, 5))
-    moved = cv2.blur(np.abs(after - warped(before, back)), (5, 5))
-    return (standing <= moved + _LEVEL) & (_squared(back) < 0.25)
+    moved = cv2.blur(np.abs(after - warped(before, backward)), (5, 5))
+    return (standing <= moved + _LEVEL) & (_squared(backward) < 0.25)
 
 
-def _feathered(seen: np.ndarray) -> np.ndarray:
+def _feathered(visible: np.ndarray) -> np.ndarray:
     """1 well within, falling to 0 at the border: a step of trust would show as one of colour."""
-    inner = cv2.erode(seen.astype(np.float32), np.ones((5, 5)), borderValue=1)
-    return cv2.blur(inner, (5, 5)) * seen
+    inner = cv2.erode(visible.astype(np.float32), np.ones((5, 5)), borderValue=1)
+    return cv2.blur(inner, (5, 5)) * visible
 
 
 def _squared(vectors: np.ndarray) -> np.ndarray:

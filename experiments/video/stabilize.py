@@ -48,18 +48,18 @@ class Steady:
             The same kind as ``colors``; ``colors`` itself at the start and after a cut.
         """
         after = plane[0, 0].float().cpu().numpy()
-        own = colors if self._domain == "gray" else rgb_to_lab(colors)
-        fresh = own[0].permute(1, 2, 0).float().cpu().numpy()
+        lab = colors if self._domain == "gray" else rgb_to_lab(colors)
+        fresh = lab[0].permute(1, 2, 0).float().cpu().numpy()
         before, self._plane = self._plane, after
-        way = None
+        movement = None
         if before is not None and before.shape == after.shape:
-            way = motion(before, after)
-        if way is None or way.cut:
+            movement = motion(before, after)
+        if movement is None or movement.cut:
             self._colors = fresh
             return colors
-        self._colors = _mixed(fresh, self._colors, way)
-        made = torch.from_numpy(self._colors).permute(2, 0, 1)[None].to(colors)
-        return made if self._domain == "gray" else lab_to_rgb(made, gamut="chroma")
+        self._colors = _mixed(fresh, self._colors, movement)
+        steady = torch.from_numpy(self._colors).permute(2, 0, 1)[None].to(colors)
+        return steady if self._domain == "gray" else lab_to_rgb(steady, gamut="chroma")
 
     def state(self) -> dict[str, np.ndarray]:
         """All that the next frame depends on."""
@@ -71,12 +71,12 @@ class Steady:
         self._colors = state.get("colors", self._colors)
 
 
-def _mixed(own: np.ndarray, before: np.ndarray, way: Motion) -> np.ndarray:
+def _mixed(fresh: np.ndarray, before: np.ndarray, movement: Motion) -> np.ndarray:
     """H x W x 2 ab, or H x W x 3 Lab."""
-    trust = way.trust[..., None]
-    change = KEEP * trust * (warped(before, way.flow) - own)
-    if own.shape[2] == 3:
-        share = cv2.GaussianBlur(way.trust, (0, 0), _BROAD)
+    trust = movement.trust[..., None]
+    change = KEEP * trust * (warped(before, movement.flow) - fresh)
+    if fresh.shape[2] == 3:
+        share = cv2.GaussianBlur(movement.trust, (0, 0), _BROAD)
         broad = cv2.GaussianBlur(np.ascontiguousarray(change[..., 0]), (0, 0), _BROAD)
-        change[..., 0] = way.trust * broad / (share + 0.01)
-    return own + change
+        change[..., 0] = movement.trust * broad / (share + 0.01)
+    return fresh + change

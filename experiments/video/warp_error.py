@@ -55,17 +55,17 @@ class WarpError:
         self._frames += 1
 
     def _add_pair(self, views: dict[str, np.ndarray]) -> None:
-        way = motion(self._before["plane"], views["plane"])
-        if way.cut:
+        movement = motion(self._before["plane"], views["plane"])
+        if movement.cut:
             self._cuts.append(self._frames)
             return
 
         def error(name: str) -> float:
-            change = views[name] - warped(self._before[name], way.flow)
+            change = views[name] - warped(self._before[name], movement.flow)
             squared = change * change
             if squared.ndim == 3:
                 squared = squared.sum(axis=2)
-            return float(squared[way.seen].mean(dtype=np.float64))
+            return float(squared[movement.visible].mean(dtype=np.float64))
 
         self._pairs += 1
         self._sums[0, 0] += 3 * error("plane")  # as of a gray picture with R = G = B

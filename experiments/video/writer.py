@@ -23,7 +23,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from ...datasets.base.errors import UserError
-from .codecs import CODECS, Codec, choose, rate_factor
+from .codecs import CODECS, choose, rate_factor
 from .reader import EXACT, open_video, usual_matrix
 
 os.environ.setdefault("SVT_LOG", "1")  # of the AV1 encoder: errors only
@@ -60,14 +60,6 @@ class Times:
     end: int
     base: Fraction
 
-    def drift_s(self, fps: Fraction) -> float:
-        """How far the frames are, at most, from equal steps of ``1 / fps``."""
-        first = self.starts[0]
-        return max(
-            abs(float((start - first) * self.base - index / fps))
-            for index, start in enumerate(self.starts)
-        )
-
 
 class Encoder:
     """Parts in the final codec, joined without encoding again.
@@ -92,7 +84,7 @@ class Encoder:
     """
 
     def __init__(self, suffix: str, codec: str | None, crf: int | None) -> None:
-        self.codec = choose(codec, suffix, _able)
+        self.codec = choose(codec, suffix, lambda known: known.encoder in av.codecs_available)
         self._crf = rate_factor(self.codec, crf)
         self.about: dict[str, Any] = {
             "writer": f"FFmpeg {av.ffmpeg_version_info}",
@@ -148,20 +140,20 @@ class Encoder:
             UserError: it cannot be written.
         """
         times = _equal_steps(times, shape.fps) if self.constant else times
-        with _named(out), open_video(source) as given, av.open(str(out), "w") as joined:
+        with _named(out), open_video(source) as original, av.open(str(out), "w") as joined:
             joined.flags |= Flags.bitexact.value  # no random numbers, no versions
-            tags = given.metadata.items()
+            tags = original.metadata.items()
             joined.metadata.update({k: v for k, v in tags if k not in _CONTAINER_TAGS})
-            joined.set_chapters(given.chapters())
+            joined.set_chapters(original.chapters())
             video = self._add_stream(joined, shape)
             video.time_base = times.base
             if self.codec == "h265" and self._suffix in (".mp4", ".mov", ".m4v"):
                 video.codec_context.codec_tag = "hvc1"  # Apple's players know no other
-            streams, notes = _other_streams(given, joined, self._suffix)
+            streams, notes = _other_streams(original, joined, self._suffix)
             joined.start_encoding()
             packets = merge(
                 self._video_packets(parts, times, video, shape.fps),
-                _other_packets(given, streams),
+                _other_packets(original, streams),
                 key=lambda packet: (packet.dts or 0) * packet.time_base,
             )
             for packet in packets:
@@ -225,10 +217,6 @@ class Encoder:
                     packet.duration = ends[index] - starts[index]
                     yield packet
             before += frames
-
-
-def _able(codec: Codec) -> bool:
-    return codec.encoder in av.codecs_available
 
 
 def _rate(fps: Fraction) -> Fraction:
@@ -315,7 +303,7 @@ def _packets(source: InputContainer, streams: list[Stream]) -> Iterator[av.Packe
     try:
         yield from source.demux(streams) if streams else ()
     except FFmpegError:
-        return  # the file ends within a packet, which reading its frames has told
+        return  # the file ends within a packet, which is noted when its frames are read
 
 
 def _encoded(packet: av.Packet, stream: AudioStream) -> Iterator[av.Packet]:

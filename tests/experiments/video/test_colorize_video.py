@@ -23,7 +23,7 @@ from crosschroma.experiments.video.colorize_video import (
     VideoOptions,
     colorize_video,
 )
-from crosschroma.experiments.video.optical_flow import _seen, motion
+from crosschroma.experiments.video.optical_flow import _visible, motion
 from crosschroma.experiments.video.stabilize import Steady
 from crosschroma.experiments.video.warp_error import WarpError
 from crosschroma.models.base.generator import GeneratorMethod
@@ -102,8 +102,8 @@ def test_motion_is_found_and_what_comes_in_is_not_seen() -> None:
     inner = way.flow[8:-8, 8:-8]
     assert np.median(np.abs(inner - [3, -2])) < 0.1
     assert way.trust[8:-8, 8:-8].mean() > 0.85
-    assert not way.seen[:, -2:].any()
-    assert not way.seen[:1].any()
+    assert not way.visible[:, -2:].any()
+    assert not way.visible[:1].any()
     assert not way.cut
 
 
@@ -118,12 +118,12 @@ def test_what_was_hidden_is_not_trusted() -> None:
 def test_what_does_not_come_back_is_not_seen() -> None:
     """Where levels are alike, only the way back tells that a pixel was hidden."""
     back = np.full((SIDE, SIDE, 2), [5, 0], np.float32)
-    seen = _seen(back, -back)
+    seen = _visible(back, -back)
     assert seen[:, :-5].all()
     assert not seen[:, -5:].any()
-    assert not _seen(back, 0 * back).any()
+    assert not _visible(back, 0 * back).any()
     inexact = back * np.float32(-0.9)
-    assert _seen(back, inexact)[:, :-5].all()
+    assert _visible(back, inexact)[:, :-5].all()
 
 
 def test_still_pictures_with_noise_are_not_resampled() -> None:
