@@ -4,11 +4,15 @@ BIN := .venv/bin
 # two processes of one thread; the tests of a file share fixtures and stay in one process
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow check setup clean
+# the shipped weights that colour README's pictures
+GALLERY_RUN ?= ddcolor_small_photos
+
+.PHONY: demo gallery test test-slow check setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       train, evaluate and show two methods on generated scenes (about 5 minutes)"
+	@echo "make gallery    README's pictures again (GALLERY_RUN=NAME: by other weights)"
 	@echo "make test       the tests (no network, no data needed)"
 	@echo "make test-slow  the slow tests as well"
 	@echo "make check      linters, types, and that tables and plots equal the run files"
@@ -26,6 +30,9 @@ demo: .venv/.ready
 	$(BIN)/crosschroma gallery runs/demo/*_scenes* --out runs/demo/gallery.png
 	@echo "open runs/demo/gallery.png, runs/demo/results/tables/scenes.md"
 	@echo "and run: $(BIN)/tensorboard --logdir runs/demo"
+
+gallery: .venv/.ready
+	$(BIN)/python results/gallery/photos.py --run $(GALLERY_RUN)
 
 test: .venv/.ready
 	$(PYTEST) -m "not slow and not network and not gpu"
