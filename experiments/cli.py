@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from ..datasets.base.errors import UserError, unknown
 from .commands.usage import FAILED, USAGE_ERROR, UsageError, usage
+from .process_settings import keep_memory, wait_passively
 
 # command -> (module, function, one line for the help)
 COMMANDS = {
@@ -18,7 +19,7 @@ COMMANDS = {
     "score": ("score", "score", "score pictures made by anything"),
     "table": ("table", "table", "write, or check, the results tables"),
     "plot": ("plot", "plot", "draw, or check, the plots of the results"),
-    "reproduce": ("reproduce", "reproduce", "train and evaluate every recipe of a table"),
+    "reproduce": ("reproduce", "reproduce", "train a table's recipes, and compare with its rows"),
     "colorize": ("colorize", "colorize", "colour a picture or a folder"),
     "ui": ("ui", "ui", "colour pictures with hints in a browser"),
     "hints-curve": ("hints_curve", "hints_curve", "PSNR against the number of colour hints"),
@@ -32,10 +33,14 @@ COMMANDS = {
     "bench": ("bench", "bench", "measure speed against named references"),
     "list": ("list", "list_recipes", "name every recipe, its purpose and its score"),
 }
+_TRAINING = ("train", "reproduce")
 
 
 def main() -> None:
     """Entry point; exits with 0, 1 (failed) or 2 (usage)."""
+    wait_passively()
+    if sys.argv[1:2] and sys.argv[1] in _TRAINING:
+        keep_memory()
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "models.instance_aware": {*_OF_METHODS, "models.zhang17"},
     "models.nogan": _OF_METHODS,
     "experiments.settings": {"datasets.base"},
+    "experiments.process_settings": set(),
     "experiments.experiment": {"datasets.base", "datasets.loading", "models.base"},
     "experiments.recipe_list": {"datasets.base", "experiments.experiment"},
     "experiments.recipes": {*_DATA, "datasets.mixtures", "datasets.scenes", *_METHODS}
@@ -80,13 +81,14 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiments.training"},
     "experiments.benchmarks": {*_DATA, "datasets.scenes", *_ARTIFACTS, *_METHODS}
     | {"experiments.recipe_list", "experiments.evaluation", "experiments.inference"}
+    | {"experiments.process_settings"}
     | {f"experiments.{room}" for room in ("training", "deploy", "plots", "ui")},
     "experiments.commands": {*_DATA, "datasets.mixtures", "losses", "losses.pretrained"}
     | {*_ARTIFACTS, *_METHODS, "experiments.recipe_list"}
     | {f"experiments.{room}" for room in ("training", "evaluation", "metrics", "tables", "plots")}
     | {f"experiments.{room}" for room in ("inference", "video", "ui", "compare", "deploy")}
     | {"experiments.benchmarks"},
-    "experiments.cli": {"datasets.base", "experiments.commands"},
+    "experiments.cli": {"datasets.base", "experiments.commands", "experiments.process_settings"},
     "experiments.package": {"experiments.cli", "experiments.inference"},
 }
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 60

@@ -1,4 +1,4 @@
-"""``crosschroma bench data|scan|network|train|export|ui``."""
+"""``crosschroma bench data|scan|network|train|process|export|ui``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import tyro
 from ...datasets.base.errors import unknown
 from .usage import UsageError, usage
 
-_TASKS = ("data", "scan", "network", "train", "export", "ui")
-_HELP = """usage: crosschroma bench {data,scan,network,train,export,ui} [--help] [options]
+_TASKS = ("data", "scan", "network", "train", "process", "export", "ui")
+_HELP = """usage: crosschroma bench {data,scan,network,train,process,export,ui} [--help] [options]
 
 data:    loading of images beside PIL + scikit-image.
 scan:    every backend of the selective scan beside a loop over time: time, memory, error.
 network: ColorMamba beside itself with the scan left out: what the scan costs.
 train:   a training step beside the same network, loss and optimiser in a bare PyTorch loop.
+process: training steps with and without what `train` sets for its process, busy and idle.
 export:  a method in eager mode beside folded, ONNX Runtime and bfloat16, on the CPU.
 ui:      what the page takes to answer a click, beside the network alone."""
 
