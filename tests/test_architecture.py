@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.artifacts": {*_ARTIFACTS, "datasets", "datasets.base", "losses.pretrained"}
     | _METHODS,
     "experiments.metrics": {"datasets.base", "losses", "losses.pretrained", "models.color"},
-    "experiments.tables": {"datasets.base", "experiments.artifacts"},
+    "experiments.tables": {"datasets.base", "experiments.artifacts", "experiments.metrics"},
     "experiments.inference": {"datasets.base", "datasets.loading", "experiments.artifacts"}
     | {"models.base", "models.color", "models.layers", "models.zhang17"},
     "experiments.evaluation": {*_DATA, *_ARTIFACTS, "experiments.metrics"}
@@ -69,7 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.training": {"datasets.base", "datasets.loading", *_ARTIFACTS}
     | {"experiments.evaluation", "experiments.metrics", "losses", "models.base"},
     "experiments.plots": {"datasets.base", "experiments.settings", "experiments.artifacts"}
-    | {"experiments.tables", "experiments.evaluation"},
+    | {"experiments.tables", "experiments.evaluation", "experiments.metrics"},
     "experiments.compare": {"datasets.base", "datasets.files", "datasets.loading"}
     | {"experiments.artifacts", "experiments.inference", "experiments.metrics"}
     | {"experiments.training"},

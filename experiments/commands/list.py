@@ -14,6 +14,7 @@ from ...models.base.shipped_weights import shipped_weights
 from .. import recipe_list
 from ..artifacts import run_file
 from ..artifacts.run_file import RunFile
+from ..metrics.printed import printed
 from ..tables import rows, specs
 
 _RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -68,7 +69,7 @@ def _score(run: RunFile) -> str:
     """PSNR on the subset by which the run's table is sorted."""
     table = rows.table_of(run)
     psnr = run.summary[specs.MAIN_SUBSET_OF.get(table, "all")].get("PSNR")
-    score = "a row" if psnr is None else f"{specs.metric('PSNR').text(psnr)} dB"
+    score = "a row" if psnr is None else f"{printed('PSNR').text(psnr)} dB"
     output = run.recipe.partition(":")[2]
     return f"{score} from {run.domain} in {table}" + (output and f" (output {output})")
 

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -17,10 +17,10 @@ from . import color as color_metrics
 from . import image as image_metrics
 from .fid import Backend, inception_features
 from .lpips import lpips
+from .printed import Better, printed
 from .vgg import vgg_top1
 
 Row = dict[str, Any]  # {"key": image, column: value or None, ...}
-Better = Literal["higher", "lower", "closer"]
 TRUTH = "_true"  # a statistic's column for the target: CF beside CF_true
 ROUNDING = "prediction and target in [0,1] rounded to 8 bits, as if saved as PNG"
 
@@ -33,7 +33,6 @@ class Metric:
 
     Attributes:
         name: its printed name, unless ``columns`` gives several.
-        better: ``higher``, ``lower``, or ``closer`` to the same statistic of the truth.
         protocol: how pixels become the number, in words; part of every run file.
         min_side: pixels of height and width below which it is not defined.
         pair: (prediction, target) B3HW -> (B,) or (B, columns).
@@ -44,8 +43,6 @@ class Metric:
     """
 
     name: str
-    better: Better
-    unit: str
     protocol: str
     columns: tuple[str, ...] = ()
     min_side: int = 1
@@ -55,6 +52,16 @@ class Metric:
     features: Callable[[Tensor], Tensor] | None = None
     rows: Callable[[Sequence[Row]], float | None] | None = None
     of: str = ""
+
+    @property
+    def better(self) -> Better:
+        """Which direction is better, as tables print it."""
+        return printed(self.name).better
+
+    @property
+    def unit(self) -> str:
+        """Its unit, "" for none."""
+        return printed(self.name).unit
 
     @property
     def own_columns(self) -> tuple[str, ...]:
@@ -92,8 +99,6 @@ def _balanced_auc(rows: Sequence[Row]) -> float:
 def _lpips(net: str) -> Metric:
     return Metric(
         name=f"LPIPS-{net}",
-        better="lower",
-        unit="",
         min_side=32,
         pair=functools.partial(lpips, net=net),
         protocol=f"lpips 0.1 with torchvision's ImageNet {net} weights, inputs scaled to [-1,1]",
@@ -103,16 +108,12 @@ def _lpips(net: str) -> Metric:
 def _deltas(column: str, kind: str) -> tuple[Metric, Metric]:
     of_means = Metric(
         name=f"d{column}",
-        better="lower",
-        unit="",
         of=column,
         rows=functools.partial(_delta_of_means, column),
         protocol=f"|mean CF - mean CF of the truth| over the set, {kind}",
     )
     of_images = Metric(
         name=f"d{column}_image",
-        better="lower",
-        unit="",
         of=column,
         rows=functools.partial(_mean_of_deltas, column),
         protocol=f"mean over the images of |CF - CF of the truth|, {kind}",
@@ -153,8 +154,6 @@ def _with_tone(metric: Metric) -> Metric:
 def _fid(backend: Backend, protocol: str) -> Metric:
     return Metric(
         name=f"FID-{backend}",
-        better="lower",
-        unit="",
         features=functools.partial(inception_features, backend=backend),
         protocol=f"predictions against the truths of the same images, {protocol}; bilinear to "
         "299x299, 2048 features, statistics in float64; biased upwards on few images",
@@ -164,23 +163,17 @@ def _fid(backend: Backend, protocol: str) -> Metric:
 _SIGNED, _MAGNITUDE = "signed opponents (Hasler-Süsstrunk)", "|opponents| (as CT2 and DDColor)"
 _PSNR = Metric(
     name="PSNR",
-    better="higher",
-    unit="dB",
     pair=image_metrics.psnr,
     protocol="RGB, peak 1, all pixels and channels of an image, then mean of dB; capped at 100",
 )
 _SSIM7 = Metric(
     name="SSIM7",
-    better="higher",
-    unit="",
     min_side=7,
     pair=image_metrics.ssim7,
     protocol="RGB, 7x7 uniform, data range 1, sample covariance (scikit-image's default)",
 )
 _AE = Metric(
     name="AE",
-    better="lower",
-    unit="°",
     pair=color_metrics.angular_error,
     protocol="mean angle between RGB vectors, 1e-6 added to the product of norms",
 )
@@ -188,8 +181,6 @@ _TABLE = (
     _PSNR,
     Metric(
         name="SSIM",
-        better="higher",
-        unit="",
         min_side=11,
         pair=image_metrics.ssim,
         protocol="RGB, 11x11 Gaussian sigma 1.5, data range 1, no padding (pytorch-msssim)",
@@ -198,22 +189,16 @@ _TABLE = (
     _AE,
     Metric(
         name="MAE",
-        better="lower",
-        unit="",
         pair=image_metrics.mae,
         protocol="RGB in [0,1], mean absolute error",
     ),
     Metric(
         name="RMSE",
-        better="lower",
-        unit="",
         pair=image_metrics.rmse,
         protocol="RGB in [0,1], root per image, then mean",
     ),
     Metric(
         name="MSE",
-        better="lower",
-        unit="",
         pair=image_metrics.mse,
         protocol="RGB in [0,1], mean squared error",
     ),
@@ -224,31 +209,23 @@ _TABLE = (
     _fid("tv", "torchvision's Inception weights, input normalised as by CT2 and DDColor"),
     Metric(
         name="VGG top-1",
-        better="higher",
-        unit="%",
         labelled=vgg_top1,
         protocol="share of images whose class torchvision's VGG-16 ranks first; short side 256, "
         "middle 224x224",
     ),
     Metric(
         name="ACC",
-        better="higher",
-        unit="",
         pair=image_metrics.accuracy,
         protocol="share of pixels with RGB differences below .14 (maximum) and .17 (Euclidean)",
     ),
     Metric(
         name="AuC",
-        better="higher",
-        unit="%",
         pair=ab_metrics.auc,
         protocol="mean over the pixels of 1 - (distance in the ab plane / 150), at least 0: the "
         "area under the share of pixels within a threshold of 0 to 150 CIE units",
     ),
     Metric(
         name="rarity",
-        better="higher",
-        unit="",
         columns=("rarity", "rarity_AuC"),
         pair=ab_metrics.rarity_and_auc,
         protocol="means over the pixels of w and of w x AuC; w is one over the frequency of the "
@@ -256,8 +233,6 @@ _TABLE = (
     ),
     Metric(
         name="AuC balanced",
-        better="higher",
-        unit="%",
         of="rarity",
         rows=_balanced_auc,
         protocol="AuC of all pixels of the set, each weighted by w as under rarity; a few rare "
@@ -265,39 +240,29 @@ _TABLE = (
     ),
     Metric(
         name="dE00",
-        better="lower",
-        unit="",
         pair=ab_metrics.ciede2000,
         protocol="CIEDE2000, CIE Lab D65, mean over the pixels",
     ),
     Metric(
         name="ab",
-        better="closer",
-        unit="CIE Lab",
         columns=("a_mean", "a_std", "b_mean", "b_std"),
         image=color_metrics.ab_moments,
         protocol="mean and standard deviation over an image's pixels of a and b, CIE Lab D65",
     ),
     Metric(
         name="ab_std_ratio",
-        better="closer",
-        unit="",
         of="a_mean",
         rows=_ab_std_ratio,
         protocol="sum over the images of hypot(a_std, b_std), prediction over truth; 1 is right",
     ),
     Metric(
         name="CF",
-        better="closer",
-        unit="",
         image=color_metrics.colorfulness,
         protocol=f"colorfulness, RGB in 0-255, {_SIGNED}",
     ),
     *_deltas("CF", _SIGNED),
     Metric(
         name="CF_abs",
-        better="closer",
-        unit="",
         image=color_metrics.colorfulness_abs,
         protocol=f"colorfulness, RGB in 0-255, {_MAGNITUDE}",
     ),

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from ..tables import specs
+from ..metrics.printed import label, order
 from .style import COLORS, load_pyplot
 
 _WAY_OUT = "or look at results/tables"
@@ -167,7 +167,7 @@ def curves(data: Mapping[str, Any]) -> Any:
         data: of ``results_plots.curves_data``.
     """
     runs = data["curves"]
-    names = sorted({name for run in runs for name in run["metrics"]}, key=specs.order)
+    names = sorted({name for run in runs for name in run["metrics"]}, key=order)
     pyplot = load_pyplot(_WAY_OUT)
     figure, panes = pyplot.subplots(
         1, len(names), squeeze=False, figsize=(1 + 3.2 * len(names), 3.9), layout="constrained"
@@ -179,7 +179,7 @@ def curves(data: Mapping[str, Any]) -> Any:
             if name in run["metrics"]:
                 pane.plot(*zip(*run["metrics"][name], strict=True), label=_run_label(run), **look)
     for pane, name in zip(panes[0], names, strict=True):
-        pane.set_title(specs.label(name), fontsize=10)
+        pane.set_title(label(name), fontsize=10)
         pane.set_xlabel("optimisation step", fontsize=9)
         pane.set_xlim(left=0)
         pane.grid(alpha=0.3)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..artifacts.run_file import RunFile
+from ..metrics.printed import label, printed
 from . import specs
 from .render import NOTHING, Cell, Column, Grid, Notes
 from .rows import Group, Row, each_run, metrics_of, settings_of, table_of
@@ -49,9 +50,7 @@ def run_grid(
     columns = [Column(head) for head in ("method", "kind", *varying)]
     columns += [Column("params (M)", numeric=True), Column("seeds" if merged else "seed")]
     columns += [
-        Column(specs.label(name), label, numeric=True)
-        for label in subsets.values()
-        for name in shown
+        Column(label(name), group, numeric=True) for group in subsets.values() for name in shown
     ]
     numbers = [(subset, name) for subset in subsets for name in shown]
     best = _best(rows, numbers) if ranked else set()
@@ -151,9 +150,9 @@ def _number(row: Row, subset: str, name: str, bold: bool, notes: Notes) -> Cell:
         if not reason or subset not in row.first.summary:
             return Cell()
         return Cell("n/a", notes=notes.number(f"{name}: {reason}"))
-    text = specs.metric(name).text(value.mean)
+    text = printed(name).text(value.mean)
     if value.std is not None:
-        text += f" ± {specs.metric(name).text(value.std)}"
+        text += f" ± {printed(name).text(value.std)}"
     return Cell(text, bold=bold)
 
 
@@ -208,11 +207,11 @@ def _best(rows: Sequence[Row], columns: Iterable[tuple[str, str]]) -> set[tuple[
         for i, row in enumerate(rows):
             value = row.value(subset, name)
             if row.first.status == "ok" and row.first.kind != "peer" and value:
-                groups[row.first.protocol][i] = round(value.mean, specs.metric(name).digits)
-        better = specs.metric(name).better
+                groups[row.first.protocol][i] = round(value.mean, printed(name).digits)
+        better = printed(name).better
         for group in groups.values():
             ours = any(rows[i].first.kind == "ours" for i in group)
-            if better and ours and len(group) > 1:
+            if better != "closer" and ours and len(group) > 1:
                 top = (max if better == "higher" else min)(group.values())
                 best |= {(i, subset, name) for i, value in group.items() if value == top}
     return best

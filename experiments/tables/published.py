@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.base.errors import UserError
-from . import specs
+from ..metrics.printed import label, order
 from .render import NOTHING, Cell, Column, Grid, Notes, Record
 
 
@@ -110,10 +110,10 @@ def published_grids(table: PublishedTable, published: QuotedTables) -> list[Grid
 
 def _published_grid(rows: Sequence[PublishedRow], published: QuotedTables) -> Grid:
     protocol = rows[0].protocol
-    metrics = sorted({name for row in rows for name in row.metrics}, key=specs.order)
+    metrics = sorted({name for row in rows for name in row.metrics}, key=order)
     notes = Notes()
     columns = [Column("method"), Column("year", numeric=True), Column("params (M)", numeric=True)]
-    columns += [Column(specs.label(name), numeric=True) for name in metrics]
+    columns += [Column(label(name), numeric=True) for name in metrics]
     columns += [Column("source"), Column("protocol"), Column("read as")]
     cells = [
         [

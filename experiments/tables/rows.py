@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..artifacts.run_file import RunFile, canonical_sha256
+from ..metrics.printed import order, printed
 from . import specs
 
 KINDS = ("ours", "peer", "baseline")
@@ -201,7 +202,7 @@ def _groups(runs: Mapping[str, RunFile]) -> list[Group]:
 def metrics_of(runs: Iterable[RunFile]) -> list[str]:
     """Every metric in the summaries of ``runs``, in the order of the columns."""
     names = {name for run in runs for means in run.summary.values() for name in means}
-    return sorted(names, key=specs.order)
+    return sorted(names, key=order)
 
 
 def _rank(row: Row) -> tuple[Any, ...]:
@@ -209,7 +210,7 @@ def _rank(row: Row) -> tuple[Any, ...]:
     names = metrics_of(row.runs.values())
     subset = specs.MAIN_SUBSET_OF.get(table_of(run), "all")
     value = row.value(subset if subset in run.summary else "all", names[0]) if names else None
-    better = specs.metric(names[0]).better if names else ""
-    score = {"higher": -1, "lower": 1, "": 0}[better] * (value.mean if value else 0)
+    better = printed(names[0]).better if names else "closer"
+    score = {"higher": -1, "lower": 1, "closer": 0}[better] * (value.mean if value else 0)
     place = (run.status != "ok" or value is None, score)
     return KINDS.index(run.kind), run.protocol, *place, run.recipe, tuple(row.runs)

@@ -1,50 +1,6 @@
-"""How tables name things: metrics with direction, unit and digits; titles; subsets of the tests."""
+"""What tables print: metrics, inputs, titles, subsets of the tests, and cautions."""
 
 from __future__ import annotations
-
-import re
-from dataclasses import dataclass
-from typing import Literal
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is printed: the better direction, its unit, the digits the field prints."""
-
-    better: Literal["higher", "lower", ""] = ""
-    unit: str = ""
-    digits: int = 3
-
-    def text(self, value: float) -> str:
-        """The value with the field's digits."""
-        return f"{value:.{self.digits}f}"
-
-
-# In the order of the columns. `metrics_table.METRICS` is the authority for what we compute (a test
-# compares); it is not imported here because it loads torch, and papers print more.
-METRICS = {
-    "PSNR": Metric("higher", "dB", 2),
-    "SSIM7": Metric("higher"),
-    "SSIM": Metric("higher"),
-    "AE": Metric("lower", "°", 2),
-    "LPIPS": Metric("lower"),
-    "FID": Metric("lower", "", 2),
-    "CF": Metric("", "", 2),
-    "dCF": Metric("lower", "", 2),
-    "RMSE": Metric("lower"),
-    "MSE": Metric("lower", "", 4),
-    "MAE": Metric("lower", "", 4),
-    "dE": Metric("lower", "", 2),
-    "dE00": Metric("lower", "", 2),
-    "ACC": Metric("higher"),
-    "ab_std_ratio": Metric("", "", 2),
-    "AuC": Metric("higher", "%", 1),
-    "AuC balanced": Metric("higher", "%", 1),
-    "VGG top-1": Metric("higher", "%", 1),
-    "AMT": Metric("higher", "%", 1),
-    "LPIPS diversity": Metric("higher", "", 2),
-    "time": Metric("lower", "ms", 0),
-}
 
 # Printed of our runs; the CSV has every metric of the run files.
 _COMMON = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "FID-tf", "FID-tv", "CF_abs", "dCF_abs")
@@ -156,29 +112,3 @@ def _validated(name: str) -> str:
     """The dataset whose validation images a table is of, "" for a table of test images."""
     dataset, _, kind = name.rpartition("_")
     return dataset if kind in ("folds", "validation") else ""
-
-
-def metric(name: str) -> Metric:
-    """How ``name`` is printed; a variant (``LPIPS-alex``, ``CF_abs``) prints as its family."""
-    return METRICS.get(family(name), Metric())
-
-
-def family(name: str) -> str:
-    """The longest name in ``METRICS`` that ``name`` begins with as a whole word, or ``name``."""
-    fits = (known for known in METRICS if re.match(rf"{re.escape(known)}(?![A-Za-z0-9])", name))
-    return max(fits, key=len, default=name)
-
-
-def order(name: str) -> tuple[int, str]:
-    """Sort key of a metric: the order of ``METRICS``, then variants and unknown ones by name."""
-    names = list(METRICS)
-    known = family(name)
-    return (names.index(known) if known in METRICS else len(names), name)
-
-
-def label(name: str) -> str:
-    """A metric as a column head: name, better direction, unit."""
-    spec = metric(name)
-    arrow = {"higher": " ↑", "lower": " ↓", "": ""}[spec.better]
-    unit = f" ({spec.unit})" if spec.unit else ""
-    return f"{name}{arrow}{unit}"

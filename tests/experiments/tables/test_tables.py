@@ -8,6 +8,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.artifacts.run_file import RunFile
 from crosschroma.experiments.metrics import definitions
+from crosschroma.experiments.metrics.printed import printed
 from crosschroma.experiments.tables import specs, tables
 from crosschroma.experiments.tables.render import (
     Cell,
@@ -589,16 +592,13 @@ def test_no_runs_no_folder_and_broken_files_are_said_clearly(folder: Folder) -> 
         tables.generate(folder.results)
 
 
-def test_metrics_print_as_they_are_computed() -> None:
-    for name, metric in definitions.METRICS.items():
-        if specs.family(name) in specs.METRICS:
-            better = "" if metric.better == "closer" else metric.better
-            assert (specs.metric(name).better, specs.metric(name).unit) == (
-                better,
-                metric.unit,
-            ), name
-    printed = {*specs.HEADLINE, *(n for of in specs.HEADLINE_OF.values() for n in of)}
-    assert printed <= set(definitions.METRICS)
+def test_metrics_that_are_printed_are_computed_and_tables_need_no_torch() -> None:
+    names = {*specs.HEADLINE, *(n for of in specs.HEADLINE_OF.values() for n in of)}
+    assert names <= set(definitions.METRICS)
+    assert (printed("PSNR-tone").better, printed("PSNR-tone").unit) == ("higher", "dB")
+    assert {m.better for m in definitions.METRICS.values()} == {"higher", "lower", "closer"}
+    code = "import sys, crosschroma.experiments.tables.tables; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
