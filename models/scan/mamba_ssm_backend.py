@@ -12,7 +12,7 @@ import importlib
 import torch
 from torch import Tensor
 
-from .reference import Grid
+from .reference import Grid, ScanInputs
 
 _INTERFACE = "mamba_ssm.ops.selective_scan_interface"
 
@@ -31,22 +31,13 @@ def why_not(device: torch.device) -> str:
     return ""
 
 
-def scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    grid: Grid,
-) -> tuple[Tensor, Tensor]:
+def scan(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference``, differentiated by mamba-ssm; the last state is not.
 
     Paper: Liu et al. 2024 (VMamba), section 4.2: cross-scan, selective scan, cross-merge.
     """
     kernel = importlib.import_module(_INTERFACE).selective_scan_fn
+    u, delta, A, B, C, D, z, bias = inputs
     batch, length, d = u.shape
     orders = torch.stack([grid.pixels(direction, u.device) for direction in grid.directions])
     single = len(orders) == 1

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import numba_kernels as kernels
 from .numba_simd import LANES
-from .reference import Grid
+from .reference import Grid, ScanInputs
 
 _PARTS = 4  # partial sums of the gradients of B and C an image
 _ADDRESSES = (
@@ -43,48 +43,29 @@ _NAMES = (*_ADDRESSES, *_NUMBERS, *_STRIDES, f"version_{_VERSION.hexdigest()[:16
 _PROBLEM = np.dtype([(name, np.int64) for name in _NAMES])
 
 
-def forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    grid: Grid,
-) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference`` in float32: y and the states after every chunk."""
-    given = _readable(u, delta, A, B, C, D, z, bias)
+    readable = _readable(inputs)
+    u = readable.u
     y = u.new_empty(u.shape)
-    k, d, n = A.shape
+    k, d, n = readable.A.shape
     states = u.new_empty(u.shape[0], k, grid.chunks, d, n)
-    problem, keep = _problem({**given, "states": states, "y": y}, grid)
+    problem, keep = _problem(readable, {"states": states, "y": y}, grid)
     tiles = int(problem["tiles"][0])
     _share(u.shape[0] * tiles, kernels.forward_tasks, problem, keep)
     return y, states
 
 
 def backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    states: Tensor,
-    grid: Grid,
+    dy: Tensor, inputs: ScanInputs, states: Tensor, grid: Grid
 ) -> tuple[Tensor | None, ...]:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
-    given = _readable(u, delta, A, B, C, D, z, bias)
+    readable = _readable(inputs)
+    u, delta, A, B, C, _, z, _ = readable
     batch, k = u.shape[0], len(grid.directions)
-    assert given["delta"] is not None
-    found = {
+    gradients = {
         "du": u.new_empty(u.shape),
-        "ddelta": torch.empty_like(given["delta"]),
+        "ddelta": torch.empty_like(delta),
         "dA": A.new_empty(batch, *A.shape),
         "dB": B.new_zeros(_PARTS, *B.shape),
         "dC": C.new_zeros(_PARTS, *C.shape),
@@ -92,47 +73,41 @@ def backward(
         "dz": None if z is None else z.new_empty(z.shape),
         "dbias": A.new_empty(batch, k, u.shape[2]),
     }
-    problem, keep = _problem({**given, "states": states, "dy": dy.contiguous(), **found}, grid)
+    others = {"states": states, "dy": dy.contiguous(), **gradients}
+    problem, keep = _problem(readable, others, grid)
     _share(batch * _PARTS, kernels.backward_tasks, problem, keep)
     for name in ("dA", "dB", "dC", "dD", "dbias"):
-        found[name] = found[name].sum(0)
-    return tuple(None if x is None else found[f"d{name}"] for name, x in given.items())
+        gradients[name] = gradients[name].sum(0)
+    return tuple(
+        None if x is None else gradients[f"d{name}"] for name, x in inputs._asdict().items()
+    )
 
 
-def _readable(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-) -> dict[str, Tensor | None]:
+def _readable(inputs: ScanInputs) -> ScanInputs:
     """The inputs as the kernels read them.
 
     delta, B and C, the largest, may be views: one product makes them, and copies would cost.
     """
-    strided = {"delta": delta, "B": B, "C": C}
-    strided = {n: x if x.stride(-1) == 1 else x.contiguous() for n, x in strided.items()}
-    if torch.empty_like(delta).stride() != delta.stride():  # its gradient has its strides
-        strided["delta"] = delta.contiguous()
-    whole = {"u": u, "A": A, "D": D, "z": z, "bias": bias}
-    whole = {name: None if x is None else x.contiguous() for name, x in whole.items()}
-    order = ("u", "delta", "A", "B", "C", "D", "z", "bias")
-    return {name: {**strided, **whole}[name] for name in order}
+
+    def dense(x: Tensor | None) -> Tensor | None:
+        return None if x is None else x.contiguous()
+
+    u, delta, A, B, C, D, z, bias = inputs
+    # the gradient of delta has its strides
+    if delta.stride(-1) != 1 or torch.empty_like(delta).stride() != delta.stride():
+        delta = delta.contiguous()
+    B, C = (x if x.stride(-1) == 1 else x.contiguous() for x in (B, C))
+    return ScanInputs(u.contiguous(), delta, A.contiguous(), B, C, dense(D), dense(z), dense(bias))
 
 
-def _problem(tensors: dict[str, Tensor | None], grid: Grid) -> tuple[np.ndarray, Any]:
+def _problem(
+    inputs: ScanInputs, others: dict[str, Tensor | None], grid: Grid
+) -> tuple[np.ndarray, Any]:
     """The kernels' argument, and what must live as long as they run."""
-    u, delta, A, B, C = (tensors[name] for name in ("u", "delta", "A", "B", "C"))
-    assert u is not None
-    assert delta is not None
-    assert A is not None
-    assert B is not None
-    assert C is not None
+    u, delta, A, B, C = inputs[:5]
     k, d, n = A.shape
     zeros = A.new_zeros(k, d)
+    tensors = {**inputs._asdict(), **others}
     present = {name: zeros if x is None else x for name, x in tensors.items()}
     problem = np.zeros(1, _PROBLEM)
     for name, x in present.items():
@@ -148,7 +123,7 @@ def _problem(tensors: dict[str, Tensor | None], grid: Grid) -> tuple[np.ndarray,
         "groups": groups,
         "chunks": grid.chunks,
         "softplus": grid.softplus,
-        "gated": tensors["z"] is not None,
+        "gated": inputs.z is not None,
         "tiles": len(tiles),
         "parts": _PARTS,
         "room": kernels.room(n),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -48,23 +49,10 @@ class Grid:
         return steps
 
 
-def scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    grid: Grid,
-) -> tuple[Tensor, Tensor]:
-    """The canonical problem, differentiable by autograd; any floating type.
+class ScanInputs(NamedTuple):
+    """The tensors of a scan.
 
-    Paper: Gu and Dao 2023 (Mamba), equations 2 and 4 with the simplified discretisation of B;
-    the directions as in Liu et al. 2024 (VMamba), section 4.2.
-
-    Args:
+    Attributes:
         u: (b, L, d), pixels row-major.
         delta: (b, L, K, d), stored at its pixel.
         A: (K, d, n).
@@ -73,11 +61,32 @@ def scan(
         D: (K, d) or None.
         z: (b, L, d) or None.
         bias: (K, d) or None.
+    """
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor | None
+    z: Tensor | None
+    bias: Tensor | None
+
+
+def scan(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
+    """The canonical problem, differentiable by autograd; any floating type.
+
+    Paper: Gu and Dao 2023 (Mamba), equations 2 and 4 with the simplified discretisation of B;
+    the directions as in Liu et al. 2024 (VMamba), section 4.2.
+
+    Args:
+        inputs: the tensors.
         grid: pixels, orders of the K directions.
 
     Returns:
         y (b, L, d), the gated sum over the directions; the last state (b, K, d, n).
     """
+    u, delta, A, B, C, D, z, bias = inputs
     step = delta if bias is None else delta + bias
     if grid.softplus:
         step = F.softplus(step)

@@ -18,21 +18,20 @@ import importlib
 from collections.abc import Sequence
 from functools import lru_cache
 from types import ModuleType
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ...datasets.base.errors import DataError, UserError, unknown
 from . import mamba_ssm_backend, reference
-from .reference import Grid
+from .reference import Grid, ScanInputs
 
 Direction = Literal["rows", "columns", "rows_reversed", "columns_reversed"]
 DIRECTIONS: tuple[Direction, ...] = ("rows", "columns", "rows_reversed", "columns_reversed")
 Backend = Literal["auto", "numba", "torch", "triton", "mamba_ssm", "reference"]
 
 _KERNELS = ("numba", "torch", "triton")  # with a backward of their own
-_Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
 
 def selective_scan_2d(
@@ -81,7 +80,7 @@ def selective_scan_2d(
             given twice.
     """
     grid = _grid(u, directions, delta_softplus)
-    images = (
+    images = ScanInputs(
         u.flatten(1, 2),
         _pixels(delta, "delta", u),
         A,
@@ -134,7 +133,7 @@ def selective_scan(
     """
     if u.ndim != 3:
         raise DataError(f"selective scan: u is {tuple(u.shape)}, not (b, d, l)")
-    sequences = (
+    sequences = ScanInputs(
         u.transpose(1, 2),
         delta.transpose(1, 2).unsqueeze(2),
         A.unsqueeze(0),
@@ -192,28 +191,28 @@ def _grid(u: Tensor, directions: Sequence[Direction], softplus: bool) -> Grid:
     return Grid(u.shape[1], u.shape[2], tuple(map(DIRECTIONS.index, directions)), softplus)
 
 
-def _run(inputs: _Inputs, grid: Grid, backend: str) -> tuple[Tensor, Tensor]:
+def _run(inputs: ScanInputs, grid: Grid, backend: str) -> tuple[Tensor, Tensor]:
     """Check and cast the canonical inputs, and run a backend: y (b, L, d), last (b, K, d, n)."""
     _check(inputs, grid)
-    u, A = inputs[0], inputs[2]
+    u, A = inputs.u, inputs.A
     name = _choose(backend, u)
-    wanted = torch.float64 if u.dtype == torch.float64 else torch.float32
-    given = cast(_Inputs, tuple(None if x is None else x.to(wanted) for x in _same_groups(inputs)))
+    dtype = torch.float64 if u.dtype == torch.float64 else torch.float32
+    tensors = ScanInputs._make(None if x is None else x.to(dtype) for x in _same_groups(inputs))
     if grid.length == 0 or u.shape[0] == 0:
         # zero, and still a function of every input, as autograd and compile expect
-        nothing = sum(x.sum() for x in given if x is not None) * 0
-        return (given[0] + nothing).to(u.dtype), A.new_zeros(u.shape[0], *A.shape)
+        nothing = sum(x.sum() for x in tensors if x is not None) * 0
+        return (tensors.u + nothing).to(u.dtype), A.new_zeros(u.shape[0], *A.shape)
     if name in _COMPOSED:
         _refuse_growth(A)
-        y, last = _COMPOSED[name].scan(*given, grid)
+        y, last = _COMPOSED[name].scan(tensors, grid)
     else:
         size = [grid.height, grid.width]
-        y, states = _scan(*given, size, list(grid.directions), grid.softplus, name)
+        y, states = _scan(*tensors, size, list(grid.directions), grid.softplus, name)
         last = states[:, :, -1]
     return y.to(u.dtype), last
 
 
-def _check(inputs: _Inputs, grid: Grid) -> None:
+def _check(inputs: ScanInputs, grid: Grid) -> None:
     u, delta, A, B, C, D, z, bias = inputs
     batch, length, d = u.shape
     k, n = len(grid.directions), A.shape[-1]
@@ -229,7 +228,7 @@ def _check(inputs: _Inputs, grid: Grid) -> None:
     for name, x in (("B", B), ("C", C)):
         if n == 0 or x.shape[3] == 0 or d % x.shape[3]:
             raise DataError(f"selective scan: {name} has {x.shape[3]} groups for {d} channels")
-    for name, x in zip(("u", "delta", "A", "B", "C", "D", "z", "bias"), inputs, strict=True):
+    for name, x in zip(inputs._fields, inputs, strict=True):
         if x is not None and (not x.is_floating_point() or x.device != u.device):
             raise DataError(
                 f"selective scan: {name} is {x.dtype} on {x.device}; it must be real floating "
@@ -237,13 +236,13 @@ def _check(inputs: _Inputs, grid: Grid) -> None:
             )
 
 
-def _same_groups(inputs: _Inputs) -> _Inputs:
+def _same_groups(inputs: ScanInputs) -> ScanInputs:
     """B and C with as many groups as each other: a group a channel where they differ."""
-    u, delta, A, B, C, *rest = inputs
-    if B.shape[3] != C.shape[3]:
-        d = u.shape[2]
-        B, C = (x.repeat_interleave(d // x.shape[3], dim=3) for x in (B, C))
-    return cast(_Inputs, (u, delta, A, B, C, *rest))
+    B, C, d = inputs.B, inputs.C, inputs.u.shape[2]
+    if B.shape[3] == C.shape[3]:
+        return inputs
+    B, C = (x.repeat_interleave(d // x.shape[3], dim=3) for x in (B, C))
+    return inputs._replace(B=B, C=C)
 
 
 def _fits(name: str, shape: Sequence[int], wanted: Sequence[int], letters: str) -> None:
@@ -316,7 +315,7 @@ def _scan(
 ) -> tuple[Tensor, Tensor]:
     _refuse_growth(A)
     grid = Grid(size[0], size[1], tuple(directions), softplus)
-    return _kernels(backend).forward(u, delta, A, B, C, D, z, bias, grid)
+    return _kernels(backend).forward(ScanInputs(u, delta, A, B, C, D, z, bias), grid)
 
 
 @_scan.register_fake
@@ -343,9 +342,9 @@ def _scan_backward(
     softplus: bool,
     backend: str,
 ) -> list[Tensor]:
-    inputs = (u, delta, A, B, C, D, z, bias)
+    inputs = ScanInputs(u, delta, A, B, C, D, z, bias)
     grid = Grid(size[0], size[1], tuple(directions), softplus)
-    gradients = _kernels(backend).backward(dy, *inputs, states, grid)
+    gradients = _kernels(backend).backward(dy, inputs, states, grid)
     return [_laid_out_as(x, dx) for x, dx in zip(inputs, gradients, strict=True) if x is not None]
 
 

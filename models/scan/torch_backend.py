@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reference import CHUNK, Grid
+from .reference import CHUNK, Grid, ScanInputs
 
 # states of all chunks of a block of channels: about what the cache holds, forward and backward
 _FORWARD_STATES, _BACKWARD_STATES = 2**17, 2**15
@@ -27,18 +27,9 @@ _CUDA_STATES = 2**22
 _Gradients = tuple[Tensor | None, ...]
 
 
-def forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    grid: Grid,
-) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference``: y (b, L, d) and the states after every chunk."""
+    u, delta, A, B, C, D, z, bias = inputs
     batch, _, d = u.shape
     y = torch.zeros_like(u)
     states = u.new_empty(batch, len(grid.directions), grid.chunks, d, A.shape[-1])
@@ -57,20 +48,9 @@ def forward(
         return (y if z is None else y.mul_(F.silu(z))), states
 
 
-def backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    states: Tensor,
-    grid: Grid,
-) -> _Gradients:
+def backward(dy: Tensor, inputs: ScanInputs, states: Tensor, grid: Grid) -> _Gradients:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
+    u, delta, A, B, C, D, z, bias = inputs
     batch, _, d = u.shape
     du, ddelta, dA, dB, dC = (torch.zeros_like(x) for x in (u, delta, A, B, C))
     dD, dbias = (None if x is None else torch.zeros_like(x) for x in (D, bias))

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reference import CHUNK, Grid
+from .reference import CHUNK, Grid, ScanInputs
 from .torch_backend import gate_gradient
 
 _CHANNELS = 32  # of a block: the threads of a warp
@@ -42,48 +42,30 @@ def why_not(device: torch.device) -> str:
     return ""
 
 
-def forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    grid: Grid,
-) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference``: y (b, L, d) and the states after every chunk."""
     from . import triton_kernels as kernels
 
+    u, delta, A, B, C, D, z, bias = inputs
     u, delta, B, C, D, bias = _dense(u, delta, B, C, D, bias)
     launch = _Launch.of(u, A, B, grid)
     states, sums, y = launch.states(), launch.sums(), launch.partial()
-    inputs = (u, delta, A.mT.contiguous(), B, C, D, bias)
+    read = (u, delta, A.mT.contiguous(), B, C, D, bias)
     with _on(u):
-        launch(kernels.advance, inputs, states, sums)
-        launch(kernels.carry, inputs, states, sums, chunks=1, BACKWARD=False)
-        launch(kernels.emit, inputs, states, y)
+        launch(kernels.advance, read, states, sums)
+        launch(kernels.carry, read, states, sums, chunks=1, BACKWARD=False)
+        launch(kernels.emit, read, states, y)
     total = y.sum(1)
     return (total if z is None else total.mul_(F.silu(z))), states.mT.contiguous()
 
 
 def backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    states: Tensor,
-    grid: Grid,
+    dy: Tensor, inputs: ScanInputs, states: Tensor, grid: Grid
 ) -> tuple[Tensor | None, ...]:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
     from . import triton_kernels as kernels
 
+    u, delta, A, B, C, D, z, bias = inputs
     dy, u, delta, B, C, D, bias = _dense(dy, u, delta, B, C, D, bias)
     launch = _Launch.of(u, A, B, grid)
     upstream = dy if z is None else (dy * F.silu(z)).contiguous()
@@ -94,13 +76,13 @@ def backward(
     dD = None if D is None else launch.sums()
     dbias = None if bias is None else launch.sums()
     out = None if z is None else launch.partial()
-    inputs = (u, delta, A.mT.contiguous(), B, C, D, bias)
+    read = (u, delta, A.mT.contiguous(), B, C, D, bias)
     results = (du, ddelta, dA, dB, dC, dD, dbias, out)
     states = states.mT.contiguous()
     with _on(u):
-        launch(kernels.retreat, inputs, upstream, states, adjoints, sums, marks, MARKS=_MARKS)
-        launch(kernels.carry, inputs, adjoints, sums, chunks=1, BACKWARD=True)
-        launch(kernels.differentiate, inputs, upstream, adjoints, marks, results, MARKS=_MARKS)
+        launch(kernels.retreat, read, upstream, states, adjoints, sums, marks, MARKS=_MARKS)
+        launch(kernels.carry, read, adjoints, sums, chunks=1, BACKWARD=True)
+        launch(kernels.differentiate, read, upstream, adjoints, marks, results, MARKS=_MARKS)
     return (
         du.sum(1),
         ddelta,

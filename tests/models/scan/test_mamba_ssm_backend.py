@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from crosschroma.models.scan import mamba_ssm_backend, reference
-from crosschroma.models.scan.reference import Grid
+from crosschroma.models.scan.reference import Grid, ScanInputs
 from torch import Tensor
 
 
@@ -68,7 +68,7 @@ def test_values_and_gradients(directions: tuple[int, ...], groups: int, optional
     for backend in (mamba_ssm_backend, reference):
         for x in given:
             x.requires_grad_().grad = None
-        y, last = backend.scan(*inputs, grid)  # pyright: ignore[reportArgumentType]
+        y, last = backend.scan(ScanInputs(*inputs), grid)  # pyright: ignore[reportArgumentType]
         y.backward(torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y))
         results.append([y, last, *(x.grad for x in given)])
     for found, wanted in zip(*results, strict=True):
