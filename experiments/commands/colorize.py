@@ -59,7 +59,7 @@ class ColorizeOptions:
         boxes: JSON file of the objects in the pictures, for instance_aware, by their paths below
             SOURCE; see ``crosschroma data boxes``. A picture that it does not name is coloured as a
             whole.
-        before_after: also write what was given and the result side by side, of pictures.
+        before_after: also write the input and the result side by side, of pictures.
         overwrite: colour again what is there.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
         precision: of the network; bfloat16 is several times as fast on CPUs that multiply it, and
@@ -99,7 +99,7 @@ def colorize(argv: list[str]) -> int:
     if options.hints and options.source.is_file():
         hints.check_picture(options.source)
     strengths = (options.strength, hints.strength, 1.0)
-    how = FileOptions(
+    file_options = FileOptions(
         format=options.format,
         strength=next(strength for strength in strengths if strength is not None),
         hints=hints.points,
@@ -115,8 +115,8 @@ def colorize(argv: list[str]) -> int:
     if options.precision != "float32":
         colorizer = colorizer.at(options.precision, _note)
     with _progress() as step:
-        report = colorize_files(colorizer, options.source, options.out, how, print, step)
-    _tell_of_videos(report, options.report)
+        report = colorize_files(colorizer, options.source, options.out, file_options, print, step)
+    _print_videos(report, options.report)
     if report.skipped:
         print(f"{len(report.skipped)} there already (--overwrite colours them again)")
     if report.boxless:
@@ -165,19 +165,19 @@ def _progress() -> Iterator[Callable[[Path, int, int], None]]:
             raise
 
 
-def _tell_of_videos(report: FolderReport, file: Path | None) -> None:
+def _print_videos(report: FolderReport, file: Path | None) -> None:
     from ...datasets.base.atomic_write import write_text_atomic
 
     for target, video in report.videos.items():
         for note in video.notes:
             _note(f"{target}: {note}")
         errors = {name: error for name, error in video.flicker["warp_error"].items() if error}
-        said = ", ".join(
+        texts = ", ".join(
             f"{error['rgb']:.2g} (ab {error['ab']:.2g}) {name} flicker reduction"
             for name, error in errors.items()
             if name != "input"
         )
-        print(f"{target}: {video.frames} frames; warp error {said or 'n/a: no two frames'}")
+        print(f"{target}: {video.frames} frames; warp error {texts or 'n/a: no two frames'}")
     if file is not None:
         plain = {
             str(target): {

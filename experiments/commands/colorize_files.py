@@ -16,7 +16,6 @@ from ...datasets.base.errors import DataError, UserError
 from ...datasets.files.folder import image_files
 from ...models.color.hint_points import HintPoint
 from ..inference.colorizer import Colorizer
-from ..inference.palette import Palette
 from ..inference.picture_file import Picture, PictureFormat, encode, quantised, read_picture
 from ..inference.pixels import is_colored
 from ..video.codecs import WRITABLE, container
@@ -34,36 +33,24 @@ _GAP = 8  # white pixels between before and after
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileOptions:
-    """How pictures and videos are coloured and written.
+class FileOptions(VideoOptions):
+    """How pictures and videos are coloured and written: as ``VideoOptions``, and for pictures.
 
     Attributes:
         format: of pictures in a folder; a single file's suffix counts instead. A video keeps its
             suffix where that can be written, and becomes ``.mp4`` where not.
-        strength: see ``Colorizer``.
         hints: see ``Colorizer``; for a single picture.
-        palette: see ``Colorizer``.
         boxes: of the objects in each picture, by its path below the folder, as ``read_boxes`` reads
             them; for a picture, by the longest end of its path that is among them. One that is not
             is coloured as a whole.
-        before_after: beside each picture's result write what was given and the result, side by
-            side, as ``NAME_before_after.png``.
-        overwrite: colour again what is there.
-        codec: of videos; see ``VideoOptions``.
-        crf: rate factor of videos.
-        reduce_flicker: of videos.
+        before_after: beside each picture's result write the input and the result, side by side, as
+            ``NAME_before_after.png``.
     """
 
     format: PictureFormat = "png"
-    strength: float = 1.0
     hints: Sequence[HintPoint] = ()
-    palette: Palette | None = None
     boxes: Mapping[str, Sequence[Box]] | None = None
     before_after: bool = False
-    overwrite: bool = False
-    codec: str | None = None
-    crf: int | None = None
-    reduce_flicker: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ class FolderReport:
     """What became of each picture and video: written, already there, or why not.
 
     ``boxless`` are those that were coloured without the boxes that others have, ``colored`` the
-    pictures whose colours a NIR method did not look at; ``videos`` says more of the videos among
+    pictures whose colours a NIR method did not use; ``videos`` says more of the videos among
     the written, by result.
     """
 
@@ -120,15 +107,15 @@ def colorize_files(
     for picture, target in _jobs(source, out, options).items():
         beside = target.with_name(f"{target.stem}{BEFORE_AFTER}.png")
         video = is_video(picture)
-        wanted = [target, beside] if options.before_after and not video else [target]
-        if all(path.exists() for path in wanted) and not options.overwrite:
+        results = [target, beside] if options.before_after and not video else [target]
+        if all(path.exists() for path in results) and not options.overwrite:
             report.skipped.append(target)
             continue
         boxes = None if video else _boxes_of(picture, source, options.boxes or {})
         try:
             if video:
-                step, how = partial(progress, picture), _of_videos(options)
-                report.videos[target] = colorize_video(colorizer, picture, target, how, step)
+                step = partial(progress, picture)
+                report.videos[target] = colorize_video(colorizer, picture, target, options, step)
             else:
                 _colorize_file(colorizer, picture, target, beside, options, boxes, report)
         except UserError as error:
@@ -141,17 +128,6 @@ def colorize_files(
                 report.boxless.append(picture)
             done(target)
     return report
-
-
-def _of_videos(options: FileOptions) -> VideoOptions:
-    return VideoOptions(
-        strength=options.strength,
-        palette=options.palette,
-        reduce_flicker=options.reduce_flicker,
-        codec=options.codec,
-        crf=options.crf,
-        overwrite=options.overwrite,
-    )
 
 
 def _boxes_of(
@@ -239,10 +215,12 @@ def _suffix_for(path: Path, options: FileOptions) -> str:
 
 
 def _check_targets(jobs: dict[Path, Path]) -> None:
-    seen: dict[Path, Path] = {}
+    sources: dict[Path, Path] = {}
     for picture, target in jobs.items():
-        if target in seen:
-            raise DataError(f"{seen[target]} and {picture} would both become {target}; rename one")
+        if target in sources:
+            raise DataError(
+                f"{sources[target]} and {picture} would both become {target}; rename one"
+            )
         if target.resolve() == picture.resolve():
             raise DataError(f"{target} would take the place of its own picture; give another --out")
-        seen[target] = picture
+        sources[target] = picture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import ClassVar, Self, Unpack
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from ...datasets.base.color import lab_to_rgb
 from ...datasets.base.errors import DataError, UserError, unknown
 from ...datasets.loading.views import EvalView
 from ..artifacts.run_file import RunFile
-from ..metrics.definitions import METRICS
-from .evaluate import evaluate_method
+from .evaluate import EvaluationOptions, evaluate_method
 
 
 class NirCopy:
@@ -98,10 +97,7 @@ def score_baseline(
     name: str,
     adapter: Adapter,
     view: EvalView | None = None,
-    *,
-    metrics: Sequence[str] = tuple(METRICS),
-    workers: int = 0,
-    command: Sequence[str] | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> RunFile:
     """The run file of a baseline; the look-up table is of the adapter's training split.
 
@@ -109,9 +105,7 @@ def score_baseline(
         name: ``nir_copy``, ``nir_lut`` or ``gray``.
         adapter: the dataset; for VCIP ``fold=None`` makes its whole training list the split.
         view: geometry of the test images, 256 x 256 by default.
-        metrics: names of ``metrics_table.METRICS``.
-        workers: loading processes.
-        command: program and arguments for the run file; this process's own by default.
+        options: see ``evaluate``.
 
     Raises:
         UserError: another name.
@@ -119,14 +113,6 @@ def score_baseline(
     if name not in BASELINES:
         raise UserError(unknown("baseline", name, BASELINES))
     baseline = BASELINES[name](adapter)
-    run = evaluate_method(
-        baseline,
-        adapter,
-        view,
-        kind="baseline",
-        metrics=metrics,
-        workers=workers,
-        command=command,
-    )
+    run = evaluate_method(baseline, adapter, view, kind="baseline", **options)
     train_data = adapter.train_data if isinstance(baseline, NirLookup) else "none"
     return replace(run, train_data=train_data, note=baseline.note)

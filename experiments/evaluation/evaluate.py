@@ -6,9 +6,9 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypedDict, Unpack
 
 import torch
 from rich.console import Console
@@ -53,6 +53,29 @@ class Alone:
     world_size: int = 1
 
 
+class EvaluationOptions(TypedDict, total=False):
+    """What is scored, and how; the keywords of ``evaluate`` under their names there."""
+
+    metrics: Sequence[str]
+    batch_size: int
+    workers: int
+    device: torch.device | str
+    processes: Processes | None
+
+
+@dataclass(frozen=True)
+class FolderPictures:
+    """Pictures made by anything, as if a method had made them; see ``match_pictures``."""
+
+    name: ClassVar[str] = "pictures"
+    pictures: Mapping[str, Path]
+    domain: str = "gray"  # compared with colour pictures, they need no other plane
+
+    def colorize(self, batch: Batch) -> Tensor:
+        """B3HW sRGB in [0,1], the pictures of the batch's keys."""
+        return read_pictures(batch, self.pictures)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Per-image rows, their summary by subset, and how they came about; see ``RunFile``."""
@@ -85,7 +108,7 @@ def evaluate(
         source: images with colour.
         view: their geometry; at native size (``size=None``) they go one at a time.
         subsets: name -> keys, summarized beside ``all``.
-        metrics: names of ``metrics_table.METRICS``.
+        metrics: names of ``metrics.definitions.METRICS``.
         batch_size: images at a time; does not change the rows of a method that keeps images apart.
         workers: loading processes.
         device: where ``colorize`` and the metrics compute.
@@ -125,20 +148,27 @@ def evaluate_method(
     *,
     kind: Kind = "ours",
     split: Scored = "test",
-    metrics: Sequence[str] = tuple(METRICS),
-    batch_size: int = 8,
-    workers: int = 0,
-    device: torch.device | str = "cpu",
-    processes: Processes | None = None,
-    command: Sequence[str] | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> RunFile:
     """Score a method on the adapter's test images, or another split's; see ``evaluate``.
 
     What only training knows is added by ``evaluate_run``.
+
+    Args:
+        method: a method, a baseline or pictures.
+        adapter: the dataset.
+        view: geometry of the images, 256 x 256 by default.
+        kind: ``ours``, ``peer`` or ``baseline``.
+        split: ``validation`` scores on what is kept out of training.
+        options: see ``evaluate``.
+
+    Raises:
+        UserError: the dataset lacks a plane that the method needs; and as ``evaluate``.
     """
     view = view or EvalView()
     _require_planes(method, adapter)
     source = adapter.split(split)
+    device = options.get("device", "cpu")
     parameters, costs = None, Cost()
     if isinstance(method, Method):
         method = method.to(device).eval()
@@ -146,31 +176,37 @@ def evaluate_method(
         parameters = sum(counts[name] for name in method.networks_used)
         if view.size and len(source):
             costs = cost(method, Images(source, view), device)
-    evaluation = evaluate(
-        method.colorize,
-        source,
-        view,
-        adapter.subsets() if split == "test" else None,
-        metrics=metrics,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        processes=processes,
-        title=f"scoring {method.name}",
-    )
-    return make_run_file(
-        evaluation,
-        adapter,
-        source,
-        split=split,
+    subsets = adapter.subsets() if split == "test" else None
+    title = f"scoring {method.name}"
+    evaluation = evaluate(method.colorize, source, view, subsets, title=title, **options)
+    return RunFile(
         kind=kind,
         method=method.name,
         domain=_domain(method),
+        dataset=adapter.name,
+        protocol=adapter.protocol,
+        split=_split_record(adapter, source, split),
+        train_data=adapter.train_data,
+        metric_protocol=evaluation.metric_protocol,
         parameters=parameters,
+        summary=evaluation.summary,
+        unavailable=evaluation.unavailable,
+        rows=evaluation.rows,
+        wall_s={"train": 0.0, "evaluate": evaluation.seconds},
         cost=costs,
-        device=device,
-        command=command,
+        **provenance(device),
     )
+
+
+def _split_record(adapter: Adapter, source: Source, split: Scored) -> dict[str, object]:
+    part = {"part": adapter.validation_part} if split == "validation" else {}
+    listed = "".join(f"{key}\n" for key in source.keys)
+    return {
+        "name": " ".join([adapter.protocol, part["part"]] if part else [adapter.name, split]),
+        "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        "images": len(source),
+        **part,
+    }
 
 
 def _require_planes(method: Evaluable, adapter: Adapter) -> None:
@@ -193,9 +229,7 @@ def score_folder(
     domain: Domain | None = None,
     train_data: str = "unknown",
     note: str = "",
-    metrics: Sequence[str] = tuple(METRICS),
-    workers: int = 0,
-    command: Sequence[str] | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> RunFile:
     """Score pictures made by anything on the adapter's test images.
 
@@ -206,83 +240,18 @@ def score_folder(
         view: geometry of the test images, 256 x 256 by default.
         method: name of what made the pictures.
         kind: ``peer``, ``ours`` or ``baseline``.
-        domain: what the method was given; the dataset's by default.
+        domain: of the input that the method had; the dataset's by default.
         train_data: what it was trained on, in words.
         note: anything a reader of the row must know.
-        metrics: names of ``metrics_table.METRICS``.
-        workers: loading processes.
-        command: program and arguments for the run file; this process's own by default.
+        options: see ``evaluate``.
 
     Raises:
         DataError: missing, surplus, unreadable or wrongly sized pictures, by name.
     """
-    source = adapter.split("test")
-    view = view or EvalView()
-    pictures = match_pictures(folder, source.keys)
-    evaluation = evaluate(
-        lambda batch: read_pictures(batch, pictures),
-        source,
-        view,
-        adapter.subsets(),
-        metrics=metrics,
-        workers=workers,
-        title=f"scoring {method}",
-    )
-    return make_run_file(
-        evaluation,
-        adapter,
-        source,
-        kind=kind,
-        method=method,
-        domain=domain or ("nir" if "nir" in adapter.planes else "gray"),
-        train_data=train_data,
-        note=note,
-        command=command,
-    )
-
-
-def make_run_file(
-    evaluation: Evaluation,
-    adapter: Adapter,
-    source: Source,
-    *,
-    split: Scored = "test",
-    kind: Kind,
-    method: str,
-    domain: Domain,
-    train_data: str | None = None,
-    parameters: int | None = None,
-    cost: Mapping[str, object] | None = None,
-    note: str = "",
-    device: torch.device | str = "cpu",
-    command: Sequence[str] | None = None,
-) -> RunFile:
-    """The run file of an evaluation on ``source``, a split of the adapter's, made just now."""
-    part = {"part": adapter.validation_part} if split == "validation" else {}
-    listed = "".join(f"{key}\n" for key in source.keys)
-    return RunFile(
-        kind=kind,
-        method=method,
-        domain=domain,
-        dataset=adapter.name,
-        protocol=adapter.protocol,
-        split={
-            "name": " ".join([adapter.protocol, part["part"]] if part else [adapter.name, split]),
-            "sha256": hashlib.sha256(listed.encode()).hexdigest(),
-            "images": len(source),
-            **part,
-        },
-        train_data=adapter.train_data if train_data is None else train_data,
-        metric_protocol=evaluation.metric_protocol,
-        parameters=parameters,
-        summary=evaluation.summary,
-        unavailable=evaluation.unavailable,
-        rows=evaluation.rows,
-        wall_s={"train": 0.0, "evaluate": evaluation.seconds},
-        cost=cost or {},
-        note=note,
-        **provenance(device, command),
-    )
+    pictures = FolderPictures(match_pictures(folder, adapter.split("test").keys))
+    run = evaluate_method(pictures, adapter, view, kind=kind, **options)
+    domain = domain or ("nir" if "nir" in adapter.planes else "gray")
+    return replace(run, method=method, domain=domain, train_data=train_data, note=note)
 
 
 def _domain(method: Evaluable) -> Domain:

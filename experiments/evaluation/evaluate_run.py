@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import UserError
@@ -14,9 +14,8 @@ from ..artifacts.checkpoint import BEST, LAST, Trained
 from ..artifacts.provenance import provenance
 from ..artifacts.run_file import RunFile, Status, canonical_sha256
 from ..experiment import Experiment
-from ..metrics.definitions import METRICS
 from ..settings import to_plain
-from .evaluate import Scored, evaluate_method
+from .evaluate import EvaluationOptions, Scored, evaluate_method
 
 
 def evaluate_run(
@@ -25,10 +24,7 @@ def evaluate_run(
     view: EvalView | None = None,
     *,
     split: Scored = "test",
-    metrics: tuple[str, ...] = tuple(METRICS),
-    batch_size: int = 8,
-    workers: int = 0,
-    device: str = "cpu",
+    **options: Unpack[EvaluationOptions],
 ) -> RunFile:
     """Score a trained run on test images, or on those that have validated it.
 
@@ -37,10 +33,7 @@ def evaluate_run(
         adapter: dataset to test on; by default the one it was trained on.
         view: geometry of the test images; by default the experiment's.
         split: ``validation`` scores on what the run itself kept out of its training.
-        metrics: names of ``metrics_table.METRICS``.
-        batch_size: images at a time.
-        workers: loading processes.
-        device: where to compute.
+        options: see ``evaluate``.
 
     Raises:
         UserError: validation images of a run that kept none out, or another dataset's, of which
@@ -50,19 +43,16 @@ def evaluate_run(
     if split == "validation":
         _require_own_validation(experiment, adapter or experiment.data)
     imported = isinstance(experiment.data, UnknownData)
-    measured = evaluate_method(
+    run = evaluate_method(
         trained.method,
         adapter or experiment.data,
         view or experiment.eval_view,
         kind="peer" if imported else "ours",
         split=split,
-        metrics=metrics,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
+        **options,
     )
     return replace(
-        measured,
+        run,
         **origin(experiment),
         steps=trained.steps,
         weights={
@@ -71,21 +61,21 @@ def evaluate_run(
             "sha256": trained.weights_sha256,
         },
         trained=trained.starts,
-        dirty=measured.dirty or any(start["dirty"] for start in trained.starts),
-        wall_s={**measured.wall_s, "train": round(trained.train_s, 1)},
+        dirty=run.dirty or any(start["dirty"] for start in trained.starts),
+        wall_s={**run.wall_s, "train": round(trained.train_s, 1)},
     )
 
 
 def _require_own_validation(experiment: Experiment, adapter: Adapter) -> None:
-    own = experiment.data
-    if isinstance(own, UnknownData) or adapter.rootless() != own.rootless():
+    data = experiment.data
+    if isinstance(data, UnknownData) or adapter.rootless() != data.rootless():
         raise UserError(
             f"{experiment.name}: validation images are scored of the data that a run kept them "
             "out of, as it was trained; leave --dataset and --boxes out"
         )
-    if not own.has_validation:
+    if not data.has_validation:
         raise UserError(
-            f"{experiment.name} was trained on all of {own.train_data}: no validation images are "
+            f"{experiment.name} was trained on all of {data.train_data}: no validation images are "
             "left to score it on"
         )
 
