@@ -34,8 +34,8 @@ BLOCKS = [
 ]
 # what takes minutes or hours for a reader is shortened for the test
 SHORTER = {
-    "train": ["--smoke", "--overwrite"],
-    "reproduce": ["--budget", "smoke", "--overwrite"],
+    "train": ["--smoke"],
+    "reproduce": ["--budget", "smoke"],
     "compress": ["--finetune", "1", "--images", "2", "--repeats", "1"],
     "table": ["--readme", "None"],
 }
