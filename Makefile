@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # the shipped weights that colour README's pictures
-GALLERY_RUN ?= ddcolor_small_photos
+GALLERY_RUN ?= ddcolor_photos
 
 .PHONY: demo gallery test test-slow check setup clean
 .DEFAULT_GOAL := help

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .colorize_files import FolderReport
 
 # of results/weights: what colours NIR pictures unless told, and what photographs should have
-NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_small_photos"
+NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_photos"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class ColorizeOptions:
         source: a picture, a video or a folder.
         run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
             weights; by default that of --hints, else the shipped weights for NIR pictures. Those
-            for photographs are ``ddcolor_small_photos``.
+            for photographs are ``ddcolor_photos``.
         out: folder to write, or a file where SOURCE is one.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.

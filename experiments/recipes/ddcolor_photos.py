@@ -6,8 +6,10 @@ Without a critic, which takes a quarter of the time here.
 
 Command: crosschroma train ddcolor_photos
          see encoder_unet_vcip for the encoder's weights without timm's download
-Time:    not run yet
-Result:  not run yet
+Time:    111 minutes of one core of an AMD EPYC (float32), beside other processes
+Result:  validation 23.42 dB, AE 9.83, dE00 10.59 at step 3000 (``ddcolor_small_photos``: 22.77,
+    10.51, 11.19); the last step 22.60, 10.46, 11.03, more colourful. Test photographs of the ImageNet
+    sample 23.15 dB, AE 10.44, of BSDS500 22.50, 10.64
 """
 
 from dataclasses import replace
@@ -39,6 +41,7 @@ experiment = replace(
         precision="32-true",
         ema_decay=0.998,
         warmup=100,
+        result="best",
         validate_every=600,
         checkpoint_every=200,
     ),

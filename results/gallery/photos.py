@@ -40,7 +40,7 @@ def sheet(columns: list[list[Image.Image]]) -> Image.Image:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", default="ddcolor_small_photos", help="weights for gray pictures")
+    parser.add_argument("--run", default="ddcolor_photos", help="weights for gray pictures")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("photos.jpg"))
     options = parser.parse_args()
     method = Colorizer.load(options.run)
