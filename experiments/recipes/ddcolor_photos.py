@@ -8,8 +8,8 @@ Command: crosschroma train ddcolor_photos
          see encoder_unet_vcip for the encoder's weights without timm's download
 Time:    111 minutes of one core of an AMD EPYC (float32), beside other processes
 Result:  validation 23.42 dB, AE 9.83, dE00 10.59 at step 3000 (``ddcolor_small_photos``: 22.77,
-    10.51, 11.19); the last step 22.60, 10.46, 11.03, more colourful. Test photographs of the ImageNet
-    sample 23.15 dB, AE 10.44, of BSDS500 22.50, 10.64
+    10.51, 11.19); the last step 22.60, 10.46, 11.03, more colourful. Test photographs of the
+    ImageNet sample 23.15 dB, AE 10.44, of BSDS500 22.50, 10.64
 """
 
 from dataclasses import replace
