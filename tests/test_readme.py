@@ -151,7 +151,7 @@ def with_the_method(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPOSITORY / name, folder / "crosschroma" / name, ignore=ignore)
     package = REPOSITORY / "experiments" / "package" / "__init__.py"
     shutil.copy(package, folder / "crosschroma")
-    for name in ("conftest.py", "models/test_recipes.py"):
+    for name in ("conftest.py", "helpers/batches.py", "models/test_recipes.py"):
         (folder / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "tests" / name, folder / "tests" / name)
     for code in filter(file_of, python()):
@@ -163,7 +163,8 @@ def with_the_method(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_in(folder: Path, *words: str | Path) -> str:
     """Run Python there, with the code of that checkout; what it wrote."""
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    paths = os.pathsep.join([str(folder), str(folder / "tests" / "helpers")])
+    environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, *words],
         cwd=folder,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from batches import smooth_batch
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.experiments import recipe_list
@@ -21,6 +22,8 @@ RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
 # methods and recipes: four colorizers' work a step, of which test_cocolor fits a smaller one;
 # resnet_unet_gan's network; colormamba, which is fitted for NIR
 SLOW_TO_FIT = {"cocolor", "nogan", "budget_colormamba"}
+# pixels a side: where a step takes long, the size for which the small network is made
+FITTED_AT = {"colormamba": 32, "colormamba_released": 32}
 
 
 def _different_methods() -> list[Any]:
@@ -87,19 +90,6 @@ class _Frozen:
             module.requires_grad_(True)
 
 
-def make_batch(count: int, height: int, width: int, seed: int = 0) -> Batch:
-    """Smooth random colours, so that four images can be learnt."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count, 3, 4, 4, generator=generator)
-    rgb = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
-    return Batch(
-        key=[f"image {i}" for i in range(count)],
-        rgb=rgb,
-        gray=rgb_to_lab(rgb)[:, :1] / 100,
-        nir=rgb.flip(1).mean(1, keepdim=True),
-    )
-
-
 @pytest.fixture(params=sorted(RECIPES))
 def experiment(request: pytest.FixtureRequest) -> Experiment:
     return RECIPES[request.param]
@@ -129,7 +119,7 @@ def test_config_survives_json(experiment: Experiment) -> None:
 
 @pytest.mark.parametrize("size", [(32, 32), (45, 67), (100, 33)])
 def test_colorize_keeps_the_size_and_range(small: Method, size: tuple) -> None:
-    batch = make_batch(1, *size)
+    batch = smooth_batch(1, *size)
     rgb = small.eval().colorize(batch)
     assert rgb.shape == (1, 3, *size)
     assert rgb.isfinite().all()
@@ -138,7 +128,7 @@ def test_colorize_keeps_the_size_and_range(small: Method, size: tuple) -> None:
 
 
 def test_colorize_needs_no_target(small: Method) -> None:
-    batch = make_batch(1, 32, 32)
+    batch = smooth_batch(1, 32, 32)
     given = Batch(key=batch["key"], **{small.domain: batch[small.domain]})
     assert torch.equal(small.eval().colorize(given), small.colorize(batch))
 
@@ -146,14 +136,14 @@ def test_colorize_needs_no_target(small: Method) -> None:
 def test_gray_input_keeps_its_luminance(small: Method) -> None:
     if small.domain != "gray":
         pytest.skip("not a gray method")
-    batch = make_batch(2, 40, 56)
+    batch = smooth_batch(2, 40, 56)
     lightness = rgb_to_lab(small.eval().colorize(batch))[:, :1]
     assert (lightness - 100 * batch["gray"]).abs().max() < 0.1
 
 
 def test_batch_of_two_equals_two_of_one(small: Method) -> None:
     small.eval()
-    both = make_batch(2, 48, 40)
+    both = smooth_batch(2, 48, 40)
     alone = [
         small.colorize(
             Batch(key=["image"], gray=both["gray"][i : i + 1], nir=both["nir"][i : i + 1])
@@ -170,7 +160,7 @@ def test_gradients_reach_each_optimizers_parameters_and_no_other(
     small: Method,
 ) -> None:
     step = PlainStep(small)
-    small.train().training_step(make_batch(4, 64, 64), step)
+    small.train().training_step(smooth_batch(4, 64, 64), step)
     owned = {
         name: {id(p) for group in optimizer.param_groups for p in group["params"]}
         for name, optimizer in step.optimizers.items()
@@ -193,8 +183,8 @@ def test_optimizers_hold_parameters_in_their_networks_order(small: Method) -> No
 
 
 def test_saved_weights_make_the_same_pixels(small: Method) -> None:
-    batch = make_batch(1, 32, 48)
-    small.train().training_step(make_batch(2, 64, 64), PlainStep(small))
+    batch = smooth_batch(1, 32, 48)
+    small.train().training_step(smooth_batch(2, 64, 64), PlainStep(small))
     torch.manual_seed(1)
     other = type(small)(small.config)
     for name, network in small.networks().items():
@@ -207,7 +197,8 @@ def test_four_images_are_fitted(recipe: str) -> None:
     """Colour error on four images falls to a third: the losses pull towards the target."""
     torch.manual_seed(0)
     small = RECIPES[recipe].method.smoke().build()
-    batch = make_batch(4, 64, 64)
+    side = FITTED_AT.get(small.name, 64)
+    batch = smooth_batch(4, side, side)
     before = _colour_error(small, batch)
     step = PlainStep(small)
     for _ in range(15):

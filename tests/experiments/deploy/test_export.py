@@ -23,6 +23,7 @@ from crosschroma.experiments.inference.parity import parity
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet, UNetGenerator
+from pictures import smooth_picture
 from PIL import Image
 from torch import nn
 
@@ -72,11 +73,6 @@ def weights(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return ship(tmp_path, CONFIGS[request.param])
 
 
-def picture(height: int, width: int) -> np.ndarray:
-    coarse = np.random.default_rng(0).integers(0, 256, (5, 5, 3), np.uint8)
-    return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-
-
 @pytest.mark.parametrize("to", FORMATS)
 def test_the_file_paints_what_the_method_paints(weights: Path, tmp_path: Path, to) -> None:
     """Through ``Colorizer``, at sizes that the export has not seen."""
@@ -91,7 +87,7 @@ def test_the_file_paints_what_the_method_paints(weights: Path, tmp_path: Path, t
     ours, theirs = Colorizer.load(weights), Colorizer.load(report.path)
     assert (ours.domain, ours.size, ours.tile) == (theirs.domain, theirs.size, theirs.tile)
     for size in ((96, 96), (37, 80), (130, 101)):
-        difference = ours(picture(*size)).astype(int) - theirs(picture(*size))
+        difference = ours(smooth_picture(*size)).astype(int) - theirs(smooth_picture(*size))
         assert np.abs(difference).max() <= 1
 
 
@@ -193,8 +189,8 @@ def test_the_scan_cannot_leave_the_package(tmp_path: Path, to) -> None:
 
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_planes_differ_in_size(domain: str, tmp_path: Path) -> None:
-    Image.fromarray(picture(200, 300)).save(tmp_path / "a.png")
-    Image.fromarray(picture(150, 120)).save(tmp_path / "b.jpg")
+    Image.fromarray(smooth_picture(200, 300)).save(tmp_path / "a.png")
+    Image.fromarray(smooth_picture(150, 120)).save(tmp_path / "b.jpg")
     for folder, count in ((tmp_path, 3), (None, 7)):
         planes = sample_planes(domain, folder, 96)
         sizes = {tuple(plane.shape[-2:]) for plane in planes}
@@ -203,7 +199,7 @@ def test_planes_differ_in_size(domain: str, tmp_path: Path) -> None:
         assert [len(plane) for plane in planes[-2:]] == [1, 2]
         assert all(side % 2 for side in planes[0].shape[-2:])
         assert all(plane.min() >= 0 and plane.max() <= 1 for plane in planes)
-    Image.fromarray(picture(40, 300)).save(tmp_path / "b.jpg")
+    Image.fromarray(smooth_picture(40, 300)).save(tmp_path / "b.jpg")
     with pytest.raises(DataError, match="picture 2 is 300x40"):
         sample_planes(domain, tmp_path, 96)
     (tmp_path / "empty").mkdir()
@@ -214,7 +210,7 @@ def test_planes_differ_in_size(domain: str, tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = ship(tmp_path, CONFIGS["unet"])
     (tmp_path / "pictures").mkdir()
-    Image.fromarray(picture(120, 140)).save(tmp_path / "pictures" / "a.png")
+    Image.fromarray(smooth_picture(120, 140)).save(tmp_path / "pictures" / "a.png")
     out = tmp_path / "unet.ts"
     words = ["export", str(path), "--to", "torchscript", "--out", str(out)]
     assert cli.run([*words, "--images", str(tmp_path / "pictures")]) == 0

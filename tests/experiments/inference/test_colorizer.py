@@ -23,13 +23,8 @@ from crosschroma.models.base.generator import GeneratorMethod
 from crosschroma.models.color.hint_points import HintPoint
 from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.unet import UNet
+from pictures import smooth_picture
 from PIL import Image
-
-
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (5, 5, 3), np.uint8)
-    return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def colorizer(domain: str, size: int | None = 64, **options) -> Colorizer:
@@ -67,7 +62,7 @@ class Tint(GeneratorMethod):
 @pytest.mark.parametrize("size", [(48, 64), (300, 211), (33, 500)])
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_any_size_comes_back(domain: str, size: tuple[int, int]) -> None:
-    colored = colorizer(domain)(picture(*size))
+    colored = colorizer(domain)(smooth_picture(*size))
     assert colored.shape == (*size, 3)
     assert colored.dtype == np.uint8
 
@@ -75,7 +70,7 @@ def test_any_size_comes_back(domain: str, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_at_its_own_size_it_is_the_system(domain: str) -> None:
     colorize = colorizer(domain, None)
-    image = picture(40, 56)
+    image = smooth_picture(40, 56)
     plane = (
         lightness_from_uint8(image) if domain == "gray" else image.mean(2, dtype=np.float32) / 255
     )
@@ -87,7 +82,7 @@ def test_at_its_own_size_it_is_the_system(domain: str) -> None:
 
 def test_luminance_is_kept_at_full_resolution() -> None:
     """Fine detail far beyond the network's 64 pixels survives, up to 8-bit rounding."""
-    image = picture(400, 300)
+    image = smooth_picture(400, 300)
     image[::2, ::3] //= 2
     given = lab_from_uint8(image)[..., 0]
     colored = lab_from_uint8(np.ascontiguousarray(colorizer("gray")(image)))[..., 0]
@@ -111,7 +106,7 @@ def test_sixteen_bits_keep_luminance_finer_than_eight() -> None:
 
 def test_kinds_of_input_agree() -> None:
     colorize = colorizer("gray")
-    image = picture(50, 60)
+    image = smooth_picture(50, 60)
     expected = colorize(image)
     assert np.array_equal(np.asarray(colorize(Image.fromarray(image))), expected)
     single = colorize(image.astype(np.float64) / 255)
@@ -128,8 +123,8 @@ def test_kinds_of_input_agree() -> None:
 
 
 def test_pillow_images_keep_alpha_and_orientation() -> None:
-    image = Image.fromarray(picture(40, 60))
-    image.putalpha(Image.fromarray(picture(40, 60, 1)[..., 0]))
+    image = Image.fromarray(smooth_picture(40, 60))
+    image.putalpha(Image.fromarray(smooth_picture(40, 60, 1)[..., 0]))
     colored = colorizer("gray")(image)
     assert colored.mode == "RGBA"
     assert colored.getchannel("A").tobytes() == image.getchannel("A").tobytes()
@@ -141,8 +136,8 @@ def test_pillow_images_keep_alpha_and_orientation() -> None:
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_a_path_is_read_as_pillow_reads_it(domain: str, tmp_path: Path) -> None:
     colorize = colorizer(domain)
-    image = Image.fromarray(picture(40, 60))
-    image.putalpha(Image.fromarray(picture(40, 60, 1)[..., 0]))
+    image = Image.fromarray(smooth_picture(40, 60))
+    image.putalpha(Image.fromarray(smooth_picture(40, 60, 1)[..., 0]))
     image.save(tmp_path / "photo.png")
     expected = colorize(image)
     for path in (tmp_path / "photo.png", str(tmp_path / "photo.png")):
@@ -158,14 +153,14 @@ def test_a_path_without_a_picture_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "YCbCr", "I;16", "I", "F"])
 def test_any_mode_of_pillow(mode: str) -> None:
-    gray = Image.fromarray(picture(40, 50)[..., 0])
+    gray = Image.fromarray(smooth_picture(40, 50)[..., 0])
     image = Image.fromarray((np.asarray(gray) / 255).astype(np.float32)) if mode == "F" else gray
     image = image.convert("I").convert(mode) if mode == "I;16" else image.convert(mode)
     assert colorizer("gray")(image).size == (50, 40)
 
 
 def test_gray_levels_and_equal_rgb_are_the_same_input() -> None:
-    plane = picture(50, 60)[..., 0]
+    plane = smooth_picture(50, 60)[..., 0]
     colorize = colorizer("gray")
     assert np.array_equal(colorize(plane), colorize(np.repeat(plane[..., None], 3, 2)))
 
@@ -193,9 +188,9 @@ def test_strength_scales_the_chroma() -> None:
         lab = lab_from_uint8(np.ascontiguousarray(colorize(image, strength=strength)))
         assert np.abs(lab[..., 1:] - 10 * strength).max() < 1
     nir = colorizer("nir")
-    gray = lab_from_uint8(np.ascontiguousarray(nir(picture(40, 40), strength=0)))
+    gray = lab_from_uint8(np.ascontiguousarray(nir(smooth_picture(40, 40), strength=0)))
     assert np.abs(gray[..., 1:]).max() < 1
-    full = lab_from_uint8(np.ascontiguousarray(nir(picture(40, 40))))
+    full = lab_from_uint8(np.ascontiguousarray(nir(smooth_picture(40, 40))))
     assert np.abs(gray[..., 0] - full[..., 0]).max() < 1
     for wrong in (-0.1, 4.0, float("nan")):
         with pytest.raises(UserError, match=f"strength {wrong}"):
@@ -205,7 +200,7 @@ def test_strength_scales_the_chroma() -> None:
 def test_large_nir_pictures_are_seen_in_tiles_without_a_seam() -> None:
     method = Tint.Config(domain="nir").build()
     colorize = Colorizer(method, None, tile=64)
-    plane = picture(150, 90)[..., 0]
+    plane = smooth_picture(150, 90)[..., 0]
     assert np.array_equal(colorize(plane), np.repeat(plane[..., None], 3, 2))
     assert set(method.seen) == {(64, 64)}
     assert len(method.seen) == 3 * 2
@@ -217,12 +212,12 @@ def test_large_nir_pictures_are_seen_in_tiles_without_a_seam() -> None:
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_a_network_sees_its_own_size(domain: str) -> None:
     method = Tint.Config(domain=domain).build()
-    Colorizer(method, 32)(picture(100, 200))
+    Colorizer(method, 32)(smooth_picture(100, 200))
     assert method.seen == [(32, 64)]
 
 
 def test_enlarged_colours_take_the_detail_of_nir() -> None:
-    plane = picture(100, 200)[..., 0]
+    plane = smooth_picture(100, 200)[..., 0]
     plane[40:60, 80:120] = 255 - plane[40:60, 80:120]
     made = Colorizer(Tint.Config(domain="nir").build(), 32)(plane).astype(int)
     blurred = Image.fromarray(plane).resize((64, 32), Image.Resampling.BILINEAR)
@@ -297,7 +292,7 @@ def test_objects_are_coloured_as_by_the_method_itself() -> None:
         for parameter in method.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     method.fusion.trained.fill_(True)
-    image = picture(48, 64)
+    image = smooth_picture(48, 64)
     box = (8.0, 4.0, 40.0, 30.0)
     gray = torch.from_numpy(lightness_from_uint8(image))[None, None]
     with torch.no_grad():
@@ -325,7 +320,7 @@ def test_hints_are_obeyed_under_a_palette() -> None:
 
 def test_a_picture_is_painted_once_for_several_sizes() -> None:
     colorize = colorizer("gray")
-    image = picture(200, 300)
+    image = smooth_picture(200, 300)
     seen = colorize.prepare(image)
     colors = colorize.predict(seen)
     assert np.array_equal(colorize.render(seen, colors), colorize(image))
@@ -358,7 +353,7 @@ def test_suggestions_come_from_the_place_that_was_asked_for() -> None:
 
 
 def test_what_is_given_is_shown() -> None:
-    image = picture(40, 40)
+    image = smooth_picture(40, 40)
     shown = colorizer("gray").shown_input(image)
     assert np.ptp(shown.astype(int), axis=2).max() <= 1
     difference = lab_from_uint8(shown)[..., 0] - lab_from_uint8(image)[..., 0]
@@ -385,5 +380,5 @@ def test_a_method_without_predict_gives_ab_of_its_rgb() -> None:
     own = Colorizer(Own(config), None)
     torch.manual_seed(1)
     plain = Colorizer(UNet(config), None)
-    image = picture(32, 40)
+    image = smooth_picture(32, 40)
     assert np.abs(own(image).astype(int) - plain(image)).max() <= 1

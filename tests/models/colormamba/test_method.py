@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from crosschroma.datasets.base.batch import Batch
+from batches import smooth_batch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.hsv import STRETCH_FLOOR, stretched
@@ -38,18 +38,6 @@ def tiny(method: type[ColorMambaMethod], **changes: Any) -> ColorMambaMethod:
     return replace(config, design=replace(config.design, **changes)).build()
 
 
-def make_batch(count: int, height: int, width: int) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(count, 3, 4, 4, generator=generator)
-    rgb = nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
-    return Batch(
-        key=[f"image {i}" for i in range(count)],
-        rgb=rgb,
-        gray=rgb_to_lab(rgb)[:, :1] / 100,
-        nir=rgb.flip(1).mean(1, keepdim=True),
-    )
-
-
 def noise(count: int, height: int = 64, width: int = 64) -> Tensor:
     return torch.rand(count, 1, height, width, generator=torch.Generator().manual_seed(1))
 
@@ -59,7 +47,7 @@ def train(method: ColorMambaMethod, steps: int = 1) -> SimpleNamespace:
 
     The engine's side of a step, without an engine.
     """
-    batch, optimizers = make_batch(2, 64, 64), method.optimizers()
+    batch, optimizers = smooth_batch(2, 64, 64), method.optimizers()
     log = SimpleNamespace(terms=[], weights={}, updates=Counter(), reached={})
 
     def backward(terms: Terms, optimizer: str) -> None:
@@ -241,7 +229,7 @@ def test_the_rgb_network_is_guided_by_every_map_and_plane_of_the_hsv_network() -
 @torch.no_grad()
 def test_any_size_comes_back_in_colour(cls: type, size: tuple[int, int]) -> None:
     method = tiny(cls).eval()
-    rgb = method.colorize(make_batch(1, *size))
+    rgb = method.colorize(smooth_batch(1, *size))
     assert rgb.shape == (1, 3, *size)
     assert rgb.isfinite().all()
 
@@ -249,7 +237,7 @@ def test_any_size_comes_back_in_colour(cls: type, size: tuple[int, int]) -> None
 @torch.no_grad()
 def test_gray_keeps_its_luminance() -> None:
     torch.manual_seed(0)
-    batch = make_batch(1, 45, 67)
+    batch = smooth_batch(1, 45, 67)
     method = replace(ColorMamba.Config().smoke(), domain="gray").build().eval()
     rgb = method.colorize(batch)
     assert rgb.shape == (1, 3, 45, 67)
@@ -286,7 +274,7 @@ def test_without_the_hsv_network_there_is_no_critic_of_it_either() -> None:
     assert "adv_critic_rgb" in terms[0]
     assert not any("hsv" in name for name in terms[0])
     assert terms[-1]["l1_rgb"] < 0.9 * terms[0]["l1_rgb"]
-    assert method.eval().colorize(make_batch(1, 45, 67)).shape == (1, 3, 45, 67)
+    assert method.eval().colorize(smooth_batch(1, 45, 67)).shape == (1, 3, 45, 67)
 
 
 @pytest.mark.parametrize("cls", METHODS)
@@ -326,7 +314,7 @@ def test_released_weights() -> None:
 
 
 def test_released_targets_are_stretched_and_the_mended_ones_are_not() -> None:
-    batch = make_batch(2, 16, 16)
+    batch = smooth_batch(2, 16, 16)
     batch["rgb"] = 0.2 + 0.5 * batch["rgb"]
     mended, released = (tiny(method).targets(batch) for method in METHODS)
     assert torch.equal(mended[0], batch["rgb"])

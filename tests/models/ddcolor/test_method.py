@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-from crosschroma.datasets.base.batch import Batch
+from batches import smooth_batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.losses.colorfulness import colorfulness_loss
@@ -28,18 +27,6 @@ LARGE = "convnext_large.fb_in22k"
 def tiny(domain: DomainName = "gray", **changes) -> DDColor:
     torch.manual_seed(0)
     return DDColor(replace(DDColor.Config(domain=domain).smoke(), **changes))
-
-
-def make_batch(count: int = 2, side: int = 64) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(count, 3, 4, 4, generator=generator)
-    rgb = F.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 1)
-    return Batch(
-        key=[f"image {i}" for i in range(count)],
-        rgb=rgb,
-        gray=rgb_to_lab(rgb)[:, :1] / 100,
-        nir=rgb.flip(1).mean(1, keepdim=True),
-    )
 
 
 class Recorder:
@@ -182,7 +169,7 @@ def test_the_encoder_sees_the_gray_picture_of_that_lightness() -> None:
 
 
 def test_the_encoders_maps_are_normalised_over_channels() -> None:
-    maps = tiny().generator.encode(make_batch()["gray"] * 2 - 1)[1:]
+    maps = tiny().generator.encode(smooth_batch()["gray"] * 2 - 1)[1:]
     assert [x.shape[-1] for x in maps] == [16, 8, 4, 2]
     for x in maps:
         torch.testing.assert_close(x.mean(1), torch.zeros_like(x[:, 0]), atol=1e-5, rtol=0)
@@ -190,7 +177,7 @@ def test_the_encoders_maps_are_normalised_over_channels() -> None:
 
 
 def test_the_refinement_puts_out_cie_ab() -> None:
-    method, batch = tiny().eval(), make_batch()
+    method, batch = tiny().eval(), smooth_batch()
     with torch.no_grad():
         before = method.predict(batch)
         method.generator.refine.bias.add_(torch.tensor([30.0, -20.0]))
@@ -206,7 +193,7 @@ def test_the_refinement_puts_out_cie_ab() -> None:
 def test_two_halves_of_the_generator_make_the_whole() -> None:
     generator = tiny().generator.eval()
     assert isinstance(generator, MultiScale)
-    given = make_batch()["gray"] * 2 - 1
+    given = smooth_batch()["gray"] * 2 - 1
     maps = generator.encode(given)
     assert maps[-1].shape[1] == generator.coarsest_channels
     assert torch.equal(generator.decode(maps), generator(given))
@@ -223,7 +210,7 @@ def test_any_encoder_of_four_halving_maps_serves(encoder: str, stride: int) -> N
     assert method.load_pretrained() == ""
     assert method.config.learnt_from == ""
     with torch.no_grad():
-        assert method.colorize(make_batch(1, 50)).shape == (1, 3, 50, 50)
+        assert method.colorize(smooth_batch(1, 50, 50)).shape == (1, 3, 50, 50)
 
 
 def test_encoder_weights_come_from_a_file(tmp_path: Path) -> None:
@@ -272,7 +259,7 @@ class Asked(nn.Module):
 
 @pytest.mark.parametrize("domain", ["gray", "nir"])
 def test_terms_of_a_step(domain: DomainName) -> None:
-    method, batch = tiny(domain).train(), make_batch()
+    method, batch = tiny(domain).train(), smooth_batch()
     asked = Asked()
     method.perceptual = asked  # pyright: ignore
     step = Recorder(method)
@@ -295,7 +282,7 @@ def test_terms_of_a_step(domain: DomainName) -> None:
 
 def test_the_critic_judges_enhanced_photographs_against_predictions() -> None:
     """It learns on what the generator made before its own update, and on enhanced targets."""
-    method, batch = tiny().train(), make_batch()
+    method, batch = tiny().train(), smooth_batch()
     seen: list[Tensor] = []
     method.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     method.training_step(batch, Recorder(method))
@@ -307,7 +294,7 @@ def test_the_critic_judges_enhanced_photographs_against_predictions() -> None:
 
 
 def test_pixels_that_do_not_count_are_equal_to_the_target() -> None:
-    method, batch = tiny("nir").train(), make_batch()
+    method, batch = tiny("nir").train(), smooth_batch()
     batch["valid"] = torch.ones(2, 1, 64, 64)
     batch["valid"][..., :20] = 0
     asked = method.perceptual = Asked()  # pyright: ignore
@@ -333,7 +320,7 @@ def test_weights_of_zero_leave_terms_and_networks_out() -> None:
     assert method.load_losses() == ""
     assert {name.split(".")[0] for name, _ in method.named_parameters()} == {"generator"}
     step = Recorder(method.train())
-    method.training_step(make_batch(), step)
+    method.training_step(smooth_batch(), step)
     assert list(step.terms["generator"]) == ["l1_ab"]
     assert step.reached == {"generator": {"generator"}}
 
@@ -341,12 +328,12 @@ def test_weights_of_zero_leave_terms_and_networks_out() -> None:
 def test_the_perceptual_networks_weights_are_not_needed_to_colour() -> None:
     method = tiny(perceptual="vgg16_bn")
     assert not any(name.startswith("perceptual") for name in method.state_dict())
-    assert method.eval().colorize(make_batch(1)).isfinite().all()
+    assert method.eval().colorize(smooth_batch(1)).isfinite().all()
 
 
 def test_nothing_pushes_colours_further_out_of_gamut() -> None:
     """Far outside sRGB only L1 has a gradient, and it points back."""
-    method, batch = tiny(weight_l1=0.0).train(), make_batch()
+    method, batch = tiny(weight_l1=0.0).train(), smooth_batch()
     with torch.no_grad():
         method.generator.refine.bias.copy_(torch.tensor([3000.0, 3000.0]))
     step = Recorder(method)
@@ -378,7 +365,7 @@ def test_optimizers_are_the_papers() -> None:
 
 
 def test_nir_is_learnt() -> None:
-    method, batch = tiny("nir"), make_batch(1)
+    method, batch = tiny("nir"), smooth_batch(1)
     method.config = replace(method.config, weight_adv=0.0, weight_colorfulness=0.0)
     optimizer = method.optimizers()["generator"]
 
@@ -407,6 +394,6 @@ def test_serves_as_a_colorizer_of_cocolor() -> None:
         .smoke()
         .build()
     )
-    rgb = method.eval().colorize(make_batch(1, 50))
+    rgb = method.eval().colorize(smooth_batch(1, 50, 50))
     assert rgb.shape == (1, 3, 50, 50)
     assert rgb.isfinite().all()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from batches import lab_batch
 from crosschroma.datasets.base.batch import Batch
-from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
+from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.models.base.stages import RatedStage
 from crosschroma.models.base.weights import FORMAT
@@ -22,15 +23,6 @@ from crosschroma.models.zhang17.network import PLACES, Zhang17Network
 STAGES = tuple(RatedStage(name=name, steps=1, lr=1e-3) for name in ("full", "instance", "fusion"))
 SMALL = InstanceAware.Config(width=4, crop_size=16, stages=STAGES)
 BOX = torch.tensor([[4.0, 6.0, 20.0, 30.0]])
-
-
-def make_batch(count: int = 2, height: int = 32, width: int = 40) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    lab = torch.rand(count, 3, height, width, generator=generator) * 60 - 30
-    lab[:, 0] = lab[:, 0] / 2 + 55
-    rgb = lab_to_rgb(lab)
-    keys = [str(index) for index in range(count)]
-    return Batch(key=keys, rgb=rgb, gray=rgb_to_lab(rgb)[:, :1] / 100)
 
 
 def trained(config: InstanceAware.Config = SMALL) -> InstanceAware:
@@ -163,7 +155,7 @@ def test_fusion_is_a_softmax_over_padded_maps(place: str) -> None:
 
 
 def test_a_picture_without_boxes_is_exactly_the_branch_alone() -> None:
-    method, batch = trained(), make_batch(1)
+    method, batch = trained(), lab_batch(1)
     given = torch.cat(
         [batch["gray"] - 0.5, torch.zeros(1, 2, 32, 40), -torch.ones(1, 1, 32, 40) / 2], 1
     )
@@ -176,7 +168,7 @@ def test_a_picture_without_boxes_is_exactly_the_branch_alone() -> None:
 
 
 def test_pictures_keep_apart_in_a_batch() -> None:
-    method, batch = trained(), make_batch(3)
+    method, batch = trained(), lab_batch(3)
     boxes = [BOX, torch.zeros(0, 4), torch.cat([BOX + 3, BOX])]
     together = method.predict(Batch(**batch, boxes=boxes))
     for index, found in enumerate(boxes):
@@ -194,12 +186,12 @@ def test_only_networks_that_run_are_counted() -> None:
 def test_boxes_do_nothing_until_the_fusion_has_learnt() -> None:
     method = trained()
     method.fusion.trained.fill_(False)
-    batch = make_batch(1)
-    assert torch.equal(method.predict(Batch(**batch, boxes=[BOX])), method.predict(make_batch(1)))
+    batch = lab_batch(1)
+    assert torch.equal(method.predict(Batch(**batch, boxes=[BOX])), method.predict(lab_batch(1)))
 
 
 def test_objects_are_seen_cut_out_and_only_the_first_so_many() -> None:
-    method, batch = trained(replace(SMALL, max_boxes=2)), make_batch(1)
+    method, batch = trained(replace(SMALL, max_boxes=2)), lab_batch(1)
     seen = []
     method.instance.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     boxes = torch.cat([BOX, torch.tensor([[0.0, 0.0, 40.0, 32.0], [1.0, 1.0, 9.0, 9.0]])])
@@ -217,7 +209,7 @@ def test_objects_are_seen_cut_out_and_only_the_first_so_many() -> None:
 def test_boxes_stay_in_place_when_a_picture_is_mirrored_out() -> None:
     """At 29 x 35 the network sees 32 x 40, the picture one row down and two columns right."""
     method = trained()
-    whole = make_batch(1)["gray"]
+    whole = lab_batch(1)["gray"]
     inner = whole[..., 1:30, 2:37]
     rows, columns = ([1, *range(29), 27, 26], [2, 1, *range(35), 33, 32, 31])
     mirrored = inner[..., rows, :][..., columns]
@@ -241,7 +233,7 @@ def changed(before: dict, method: InstanceAware) -> set[str]:
 def test_stages_train_one_network_each() -> None:
     torch.manual_seed(0)
     method = InstanceAware(SMALL)
-    batch = Batch(**make_batch(), boxes=[BOX, torch.zeros(0, 4)])
+    batch = Batch(**lab_batch(), boxes=[BOX, torch.zeros(0, 4)])
     steps = [Recorder(method, index) for index in range(3)]
     before = state_of(method)
     method.train().training_step(batch, steps[0])
@@ -277,7 +269,7 @@ def test_only_stages_of_objects_need_boxes() -> None:
 def test_the_fusion_hears_of_every_head() -> None:
     torch.manual_seed(0)
     method = InstanceAware(replace(SMALL, width=8))
-    batch = Batch(**make_batch(), boxes=[BOX, BOX + 2])
+    batch = Batch(**lab_batch(), boxes=[BOX, BOX + 2])
     for term in method._losses("fusion", batch).values():
         term.value.backward()
     silent = [n for n, p in method.fusion.named_parameters() if not p.grad.abs().sum() > 0]
@@ -286,7 +278,7 @@ def test_the_fusion_hears_of_every_head() -> None:
 
 def test_losses_are_huber_in_ab_units_of_pictures_and_of_crops() -> None:
     method = trained()
-    batch = Batch(**make_batch(1), boxes=[BOX])
+    batch = Batch(**lab_batch(1), boxes=[BOX])
 
     def huber(found: torch.Tensor, rgb: torch.Tensor) -> torch.Tensor:
         error = (110 * found - rgb_to_lab(rgb)[:, 1:]).abs()
@@ -297,7 +289,7 @@ def test_losses_are_huber_in_ab_units_of_pictures_and_of_crops() -> None:
     gray = F.interpolate(batch["gray"][..., 6:30, 4:20], (16, 16), mode="bilinear", antialias=True)
     none = torch.zeros(1, 2, 16, 16)
     crop = method.instance(torch.cat([gray - 0.5, none, none[:, :1] - 0.5], 1))
-    alone = method.predict(make_batch(1))
+    alone = method.predict(lab_batch(1))
     for term, expected in zip(
         terms,
         (huber(alone, batch["rgb"]), huber(crop, cut), huber(method.predict(batch), batch["rgb"])),
@@ -309,7 +301,7 @@ def test_losses_are_huber_in_ab_units_of_pictures_and_of_crops() -> None:
 
 def test_pixels_that_do_not_count_teach_nothing() -> None:
     method = trained()
-    batch = Batch(**make_batch(1), boxes=[BOX])
+    batch = Batch(**lab_batch(1), boxes=[BOX])
     batch["valid"] = torch.ones(1, 1, 32, 40)
     batch["valid"][..., 12:] = 0
     terms = {name: method._losses(name, batch) for name in ("full", "instance", "fusion")}

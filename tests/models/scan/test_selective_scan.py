@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -16,9 +17,11 @@ from torch import Tensor
 
 BACKENDS = [name for name, reason in scan.available("cpu").items() if not reason]
 FAST = [name for name in BACKENDS if name != "reference"]
+COMPILED = [name for name in FAST if name != "mamba_ssm"]
 OPTIONAL = ("D", "z", "delta_bias")
 
 Case = tuple[int, int, int, int, int, int, tuple[str, ...]]
+Size = tuple[int, int, int]
 
 # images, height, width, channels, states, groups, directions: ragged against chunks of 64 steps
 CASES: dict[str, Case] = {
@@ -30,7 +33,23 @@ CASES: dict[str, Case] = {
     "two chunks": (1, 10, 13, 32, 1, 1, ("columns_reversed", "rows")),
     "groups": (1, 3, 25, 24, 16, 3, ("rows_reversed",)),
 }
-SMALL: Case = (1, 5, 13, 20, 8, 1, ("columns_reversed", "columns"))  # Triton's interpreter is slow
+SMALL: Case = (1, 5, 13, 20, 8, 1, ("columns_reversed", "columns"))
+# Triton's interpreter is slow: of each feature it runs two channels in one tile (a chunk of steps
+# by a block of channels), which all backends run as well, and the rest where slow tests run
+TILE: Case = (1, 4, 3, 2, 2, 1, ("columns_reversed", "columns"))
+TWO_GROUPS: Case = (1, 1, 5, 2, 2, 2, ("rows_reversed",))
+TILES: dict[str, Case] = {
+    "one tile": (1, 2, 3, 2, 2, 1, DIRECTIONS),
+    "two tiles of steps": (1, 1, 65, 2, 2, 1, ("rows",)),
+    "two groups": TWO_GROUPS,
+}
+
+
+def sizes(large: Any, tile: Any, names: Sequence[str] = FAST) -> list[Any]:
+    """(backend, case): ``large`` in each backend, and ``tile`` in Triton's by default."""
+    slow = {"triton": [pytest.mark.slow]}
+    params = [pytest.param(name, large, marks=slow.get(name, []), id=name) for name in names]
+    return params + [pytest.param("triton", tile, id="triton-tile")] * ("triton" in names)
 
 
 def make_inputs(
@@ -110,27 +129,37 @@ def test_the_reference_computes_the_definition(softplus: bool) -> None:
     np.testing.assert_allclose(y.numpy(), naive(inputs, DIRECTIONS, softplus), rtol=1e-12)
 
 
-@pytest.mark.parametrize("backend", FAST)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_values_and_gradients(backend: str, case: Any) -> None:
+@pytest.mark.parametrize(
+    ("backend", "case"),
+    [
+        pytest.param(
+            backend,
+            case,
+            marks=[pytest.mark.slow] * (backend == "triton" and name in CASES),
+            id=f"{name}-{backend}",
+        )
+        for (name, case), backend in product((CASES | TILES).items(), FAST)
+    ],
+)
+def test_values_and_gradients(backend: str, case: Case) -> None:
     inputs = make_inputs(case)
     wanted = run(inputs, torch.float64, directions=case[-1], backend="reference")
     found = run(inputs, torch.float32, directions=case[-1], backend=backend)
     assert_close(found, wanted, 2e-6)
 
 
-@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize(("backend", "case"), sizes(SMALL, TILE))
 @pytest.mark.parametrize("without", [("D",), ("z",), ("delta_bias",), OPTIONAL])
-def test_optional_inputs(backend: str, without: tuple[str, ...]) -> None:
-    inputs = make_inputs(SMALL, without=without)
-    wanted = run(inputs, torch.float64, directions=SMALL[-1], backend="reference")
-    found = run(inputs, torch.float32, directions=SMALL[-1], backend=backend)
+def test_optional_inputs(backend: str, case: Case, without: tuple[str, ...]) -> None:
+    inputs = make_inputs(case, without=without)
+    wanted = run(inputs, torch.float64, directions=case[-1], backend="reference")
+    found = run(inputs, torch.float32, directions=case[-1], backend=backend)
     assert_close(found, wanted, 2e-6)
 
 
-@pytest.mark.parametrize("backend", FAST)
-def test_steps_that_are_given_as_they_are(backend: str) -> None:
-    inputs = make_inputs(CASES["groups"])
+@pytest.mark.parametrize(("backend", "case"), sizes(CASES["groups"], TWO_GROUPS))
+def test_steps_that_are_given_as_they_are(backend: str, case: Case) -> None:
+    inputs = make_inputs(case)
     inputs["delta"] = inputs["delta"].abs()
     inputs["delta_bias"] = inputs["delta_bias"].abs()
     options = {"directions": ("rows_reversed",), "delta_softplus": False}
@@ -138,39 +167,39 @@ def test_steps_that_are_given_as_they_are(backend: str) -> None:
     assert_close(run(inputs, torch.float32, backend=backend, **options), wanted, 2e-6)
 
 
-@pytest.mark.parametrize("backend", FAST)
-def test_large_steps_neither_overflow_nor_lose_digits(backend: str) -> None:
+@pytest.mark.parametrize(("backend", "case"), sizes((1, 4, 33, 16, 16, 1, SMALL[-1]), TILE))
+def test_large_steps_neither_overflow_nor_lose_digits(backend: str, case: Case) -> None:
     """exp(-cumsum) forms give NaN here."""
-    inputs = make_inputs((1, 4, 33, 16, 16, 1, SMALL[-1]), steps=4.0)
+    inputs = make_inputs(case, steps=4.0)
     inputs["delta"][:, ::2] = 8.0
     inputs["delta"][:, 1] = -40.0  # softplus: almost no step
-    options = {"directions": SMALL[-1]}
+    options = {"directions": case[-1]}
     wanted = run(inputs, torch.float64, backend="reference", **options)
     assert all(x.isfinite().all() for x in wanted.values())
     assert_close(run(inputs, torch.float32, backend=backend, **options), wanted, 1e-5)
 
 
-@pytest.mark.parametrize("backend", FAST)
-def test_bfloat16_costs_only_its_own_rounding(backend: str) -> None:
-    inputs = make_inputs(CASES["one chunk"])
+@pytest.mark.parametrize(("backend", "case"), sizes(CASES["one chunk"], TILE))
+def test_bfloat16_costs_only_its_own_rounding(backend: str, case: Case) -> None:
+    inputs = make_inputs(case)
     inputs = {name: x.bfloat16() for name, x in inputs.items()}
-    options = {"directions": CASES["one chunk"][-1]}
+    options = {"directions": case[-1]}
     wanted = run(inputs, torch.float64, backend="reference", **options)
     found = run(inputs, torch.bfloat16, backend=backend, **options)
     assert all(x.dtype == torch.bfloat16 for x in found.values())
     assert_close(found, wanted, 2**-7)  # the upstream gradient is rounded, too
 
 
-@pytest.mark.parametrize("backend", FAST)
-def test_mixed_types_as_under_autocast(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
+@pytest.mark.parametrize(("backend", "case"), sizes(SMALL, TILE))
+def test_mixed_types_as_under_autocast(backend: str, case: Case) -> None:
+    inputs = {name: x.float() for name, x in make_inputs(case).items()}
     inputs["delta"] = inputs["delta"].bfloat16()
     inputs["B"] = inputs["B"].bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        y = selective_scan_2d(**inputs, directions=SMALL[-1], backend=backend)
+        y = selective_scan_2d(**inputs, directions=case[-1], backend=backend)
     assert y.dtype == torch.float32
     exact = {name: x.double() for name, x in inputs.items()}
-    wanted = selective_scan_2d(**exact, directions=SMALL[-1], backend="reference")
+    wanted = selective_scan_2d(**exact, directions=case[-1], backend="reference")
     assert_close({"y": y}, {"y": wanted}, 2e-6)
 
 
@@ -183,11 +212,11 @@ def test_nothing_gives_nothing(backend: str, shape: tuple[int, int, int]) -> Non
     assert all(not g.any() for g in found.values())
 
 
-@pytest.mark.parametrize("backend", FAST)
-def test_strided_inputs(backend: str) -> None:
+@pytest.mark.parametrize(("backend", "case"), sizes(SMALL, TILE))
+def test_strided_inputs(backend: str, case: Case) -> None:
     """As a network makes them: parts of one product, or with the directions outermost."""
-    inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
-    options = {"directions": SMALL[-1], "backend": backend}
+    inputs = {name: x.float() for name, x in make_inputs(case).items()}
+    options = {"directions": case[-1], "backend": backend}
 
     def results(given: dict[str, Tensor]) -> dict[str, Tensor]:
         leaves = {name: x.detach().requires_grad_() for name, x in given.items()}
@@ -204,12 +233,12 @@ def test_strided_inputs(backend: str) -> None:
     assert_close(results(outermost), wanted, 1e-6)
 
 
-@pytest.mark.parametrize("backend", FAST)
-def test_deterministic_mode(backend: str) -> None:
-    inputs = make_inputs(SMALL)
+@pytest.mark.parametrize(("backend", "case"), sizes(SMALL, TILE))
+def test_deterministic_mode(backend: str, case: Case) -> None:
+    inputs = make_inputs(case)
     torch.use_deterministic_algorithms(True)
     try:
-        runs = [run(inputs, torch.float32, directions=SMALL[-1], backend=backend) for _ in range(2)]
+        runs = [run(inputs, torch.float32, directions=case[-1], backend=backend) for _ in range(2)]
     finally:
         torch.use_deterministic_algorithms(False)
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
@@ -225,10 +254,14 @@ def test_gradcheck_of_the_portable_backend() -> None:
     assert torch.autograd.gradcheck(scanned, leaves, fast_mode=True)
 
 
-@pytest.mark.parametrize("backend", [name for name in FAST if name != "mamba_ssm"])
-def test_the_custom_operators_keep_torchs_rules(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs((2, 1, 70, 4, 2, 1, ("rows",))).items()}
-    size, d = (2, 70), 4
+@pytest.mark.parametrize(
+    ("backend", "case"),
+    sizes((2, 1, 70, 4, 2, 1, ("rows",)), (1, 1, 5, 2, 2, 1, ("rows",)), COMPILED),
+)
+def test_the_custom_operators_keep_torchs_rules(backend: str, case: Case) -> None:
+    inputs = {name: x.float() for name, x in make_inputs(case).items()}
+    images, height, width, d, *_ = case
+    size = (images, height * width)
     flat = {
         "u": inputs["u"].reshape(*size, d),
         "delta": inputs["delta"].reshape(*size, 1, d),
@@ -240,16 +273,16 @@ def test_the_custom_operators_keep_torchs_rules(backend: str) -> None:
         "bias": inputs["delta_bias"],
     }
     tensors = [x if x is None else x.requires_grad_() for x in flat.values()]
-    torch.library.opcheck(scan._scan, (*tensors, [1, 70], [0], True, backend))
+    torch.library.opcheck(scan._scan, (*tensors, [height, width], [0], True, backend))
 
 
-@pytest.mark.parametrize("backend", [name for name in FAST if name != "mamba_ssm"])
-def test_compile_keeps_one_graph(backend: str) -> None:
-    inputs = {name: x.float() for name, x in make_inputs(SMALL).items()}
+@pytest.mark.parametrize(("backend", "case"), sizes(SMALL, TILE, COMPILED))
+def test_compile_keeps_one_graph(backend: str, case: Case) -> None:
+    inputs = {name: x.float() for name, x in make_inputs(case).items()}
     inputs = {name: x.requires_grad_() for name, x in inputs.items()}
 
     def network(**given: Tensor) -> Tensor:
-        return selective_scan_2d(**given, directions=SMALL[-1], backend=backend).square()
+        return selective_scan_2d(**given, directions=case[-1], backend=backend).square()
 
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
     found, wanted = compiled(**inputs), network(**inputs)
@@ -259,49 +292,63 @@ def test_compile_keeps_one_graph(backend: str) -> None:
         torch.testing.assert_close(one, other)
 
 
-def sequence_inputs(b_shape: tuple[int, ...], c_shape: tuple[int, ...]) -> dict[str, Tensor]:
+KINDS = ("constant", "variable", "grouped")
+
+
+def sequence_inputs(b_kind: str, c_kind: str, size: Size = (2, 12, 70)) -> dict[str, Tensor]:
+    """Random float64 inputs of ``selective_scan``; ``size``: images, channels, steps."""
+    batch, d, length = size
     generator = torch.Generator().manual_seed(1)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
+    shapes = {
+        "constant": (d, 4),
+        "variable": (batch, 4, length),
+        "grouped": (batch, 3, 4, length),
+    }
     return {
-        "u": normal(2, 12, 70),
-        "delta": normal(2, 12, 70),
-        "A": -torch.rand(12, 4, generator=generator, dtype=torch.float64),
-        "B": normal(*b_shape),
-        "C": normal(*c_shape),
-        "D": normal(12),
-        "z": normal(2, 12, 70),
-        "delta_bias": normal(12),
+        "u": normal(*size),
+        "delta": normal(*size),
+        "A": -torch.rand(d, 4, generator=generator, dtype=torch.float64),
+        "B": normal(*shapes[b_kind]),
+        "C": normal(*shapes[c_kind]),
+        "D": normal(d),
+        "z": normal(*size),
+        "delta_bias": normal(d),
     }
 
 
-KINDS = {"constant": (12, 4), "variable": (2, 4, 70), "grouped": (2, 3, 4, 70)}
+@pytest.mark.parametrize(("b_kind", "c_kind"), list(product(KINDS, KINDS)))
+def test_each_kind_of_b_and_c(b_kind: str, c_kind: str) -> None:
+    assert_means_what_mamba_ssm_does("torch", b_kind, c_kind, (2, 12, 70))
 
 
 @pytest.mark.parametrize(
-    ("backend", "b_kind", "c_kind"),
-    [("torch", *kinds) for kinds in product(KINDS, KINDS)]
-    + [(backend, "grouped", "variable") for backend in BACKENDS if backend != "torch"],
+    ("backend", "size"),
+    sizes((2, 12, 70), (1, 3, 5), [name for name in BACKENDS if name != "torch"]),
 )
-def test_the_sequence_form_means_what_mamba_ssms_does(
-    backend: str, b_kind: str, c_kind: str
-) -> None:
-    inputs = sequence_inputs(KINDS[b_kind], KINDS[c_kind])
+def test_the_sequence_form_in_each_backend(backend: str, size: Size) -> None:
+    assert_means_what_mamba_ssm_does(backend, "grouped", "variable", size)
+
+
+def assert_means_what_mamba_ssm_does(backend: str, b_kind: str, c_kind: str, size: Size) -> None:
+    batch, d, length = size
+    inputs = sequence_inputs(b_kind, c_kind, size)
     single = {name: x.float() for name, x in inputs.items()}
     y, last = selective_scan(**single, delta_softplus=True, return_last_state=True, backend=backend)
 
     def at(x: Tensor, t: int) -> Tensor:  # (b, d, n) at a step, whatever the kind
         if x.ndim == 2:
-            return x.expand(2, *x.shape)
+            return x.expand(batch, *x.shape)
         x = x.unsqueeze(1) if x.ndim == 3 else x
-        return x[..., t].repeat_interleave(12 // x.shape[1], dim=1)
+        return x[..., t].repeat_interleave(d // x.shape[1], dim=1)
 
-    state = torch.zeros(2, 12, 4, dtype=torch.float64)
+    state = torch.zeros(batch, d, 4, dtype=torch.float64)
     step = torch.nn.functional.softplus(inputs["delta"] + inputs["delta_bias"][:, None])
     outputs = []
-    for t in range(70):
+    for t in range(length):
         dt, u = step[..., t, None], inputs["u"][..., t]
         state = torch.exp(dt * inputs["A"]) * state + dt * at(inputs["B"], t) * u[..., None]
         outputs.append((state * at(inputs["C"], t)).sum(-1) + inputs["D"] * u)
@@ -312,7 +359,7 @@ def test_the_sequence_form_means_what_mamba_ssms_does(
 def test_the_sequence_form_of_nothing() -> None:
     inputs = {
         k: x[..., :0] if x.ndim > 2 else x
-        for k, x in sequence_inputs(KINDS["variable"], KINDS["grouped"]).items()
+        for k, x in sequence_inputs("variable", "grouped").items()
     }
     y, last = selective_scan(**inputs, return_last_state=True)
     assert y.shape == (2, 12, 0)
@@ -362,10 +409,10 @@ def test_unknown_and_unavailable_backends_are_named() -> None:
         selective_scan_2d(**{**inputs, "delta": inputs["delta"].long()})
 
 
-def test_nan_is_not_hidden() -> None:
-    for backend in BACKENDS:
-        for name in ("u", "delta", "A", "B", "z"):
-            inputs = {n: x.float() for n, x in make_inputs(CASES["one chunk"]).items()}
-            inputs[name].view(-1)[0] = torch.nan
-            y = selective_scan_2d(**inputs, directions=("rows", "columns"), backend=backend)
-            assert y.isnan().any(), f"{backend}: {name}"
+@pytest.mark.parametrize(("backend", "case"), sizes(CASES["one chunk"], TILE, BACKENDS))
+def test_nan_is_not_hidden(backend: str, case: Case) -> None:
+    for name in ("u", "delta", "A", "B", "z"):
+        inputs = {n: x.float() for n, x in make_inputs(case).items()}
+        inputs[name].view(-1)[0] = torch.nan
+        y = selective_scan_2d(**inputs, directions=case[-1], backend=backend)
+        assert y.isnan().any(), name

@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 from itertools import product
 import triton
-from crosschroma.models import triton_kernels as kernels
+from crosschroma.models.scan import triton_kernels as kernels
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from batches import lab_batch
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_to_rgb, rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
@@ -16,15 +17,6 @@ from crosschroma.models.zhang17.network import Zhang17Network
 SMALL = Zhang17.Config(width=8)
 TRUNK = (*(f"block{number}" for number in range(1, 9)), "up8", "skip8")
 DECODER = ("up9", "skip9", "block9", "up10", "skip10", "block10", "colors")
-
-
-def make_batch(count: int = 2, height: int = 32, width: int = 40, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    lab = torch.rand(count, 3, height, width, generator=generator) * 60 - 30
-    lab[:, 0] = lab[:, 0] / 2 + 55
-    rgb = lab_to_rgb(lab)
-    keys = [str(index) for index in range(count)]
-    return Batch(key=keys, rgb=rgb, gray=rgb_to_lab(rgb)[:, :1] / 100)
 
 
 class Recorder:
@@ -75,7 +67,7 @@ def gradients(config: Zhang17.Config, term: str) -> set[str]:
     """The parts of the generator that hear one term in the config's first stage."""
     torch.manual_seed(0)
     method = Zhang17(config).train()
-    terms = method.stage_losses(make_batch(), config.stages[0])
+    terms = method.stage_losses(lab_batch(), config.stages[0])
     terms[term].value.backward()
     return {
         name
@@ -118,7 +110,7 @@ def test_hints_are_shown_in_the_stages_that_have_them() -> None:
     method = Zhang17(replace(staged(), reveal_all=1.0)).train()
     seen = []
     method.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    batch = make_batch()
+    batch = lab_batch()
     for index in (9, 10):
         method.training_step(batch, Recorder(index))
     without, given = seen
@@ -134,7 +126,7 @@ def test_hints_are_shown_in_the_stages_that_have_them() -> None:
 def test_losses_are_huber_in_ab_units_and_the_class_of_every_fourth_pixel() -> None:
     torch.manual_seed(0)
     method = Zhang17(SMALL).eval()
-    batch = make_batch(1, 16, 16)
+    batch = lab_batch(1, 16, 16)
     terms = method.stage_losses(batch, HintStage(name="regress", steps=1, lr=1e-3, hints=False))
     given = torch.cat(
         [batch["gray"] - 0.5, torch.zeros(1, 2, 16, 16), -torch.ones(1, 1, 16, 16) / 2], 1
@@ -156,7 +148,7 @@ def test_losses_are_huber_in_ab_units_and_the_class_of_every_fourth_pixel() -> N
 def test_pixels_that_do_not_count_teach_nothing() -> None:
     method = Zhang17(SMALL).eval()
     stage = HintStage(name="regress", steps=1, lr=1e-3, hints=False)
-    batch = make_batch(1, 16, 16)
+    batch = lab_batch(1, 16, 16)
     batch["valid"] = torch.zeros(1, 1, 16, 16)
     batch["valid"][..., :8] = 1
     before = method.stage_losses(batch, stage)
@@ -171,13 +163,13 @@ def test_pixels_that_do_not_count_teach_nothing() -> None:
 def test_odd_sizes_can_be_trained_on() -> None:
     method = Zhang17(SMALL).train()
     step = Recorder(0)
-    method.training_step(make_batch(2, 35, 45), step)
+    method.training_step(lab_batch(2, 35, 45), step)
     assert set(step.terms) == {"huber_ab", "cross_entropy_ab"}
 
 
 def test_l1_is_the_released_codes_loss() -> None:
     method = Zhang17(replace(SMALL, loss="l1")).eval()
-    batch = make_batch(1, 16, 16)
+    batch = lab_batch(1, 16, 16)
     stage = HintStage(name="regress", steps=1, lr=1e-3, hints=False)
     term = method.stage_losses(batch, stage)["l1_ab"]
     ab_hat = 110 * method.predict(batch)
@@ -189,7 +181,7 @@ def test_l1_is_the_released_codes_loss() -> None:
 def test_colorize_takes_hints_when_given() -> None:
     torch.manual_seed(0)
     method = Zhang17(SMALL).eval()
-    batch = make_batch(1, 33, 47)
+    batch = lab_batch(1, 33, 47)
     none = torch.zeros(1, 3, 33, 47)
     points = points_to_hints([HintPoint(x=20, y=9, a=60, b=-50, size=9)], 33, 47)
     automatic = method.colorize(batch)
@@ -204,7 +196,7 @@ def test_the_mask_of_weights_from_caffe_is_not_centred() -> None:
     for center in (0.5, 0.0):
         method = Zhang17(replace(SMALL, mask_center=center)).eval()
         method.generator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-        method.predict(make_batch(1, 16, 16))
+        method.predict(lab_batch(1, 16, 16))
     assert [planes[:, 3].unique().tolist() for planes in seen] == [[-0.5], [0.0]]
 
 
@@ -243,7 +235,7 @@ def test_global_hints_are_added_to_the_fourth_block() -> None:
     method.generator.block4.register_forward_hook(lambda m, given, out: fourth.append(out))
     method.generator.block5.register_forward_pre_hook(lambda m, given: seen.append(given[0]))
     given = torch.rand(1, 316)
-    batch = make_batch(1, 16, 16)
+    batch = lab_batch(1, 16, 16)
     method.colorize(Batch(**batch, global_hints=given))
     method.colorize(batch)
     for index, hints in enumerate((given, torch.zeros(1, 316))):
@@ -255,16 +247,16 @@ def test_stages_without_hints_leave_the_global_network_as_it_was() -> None:
     config = replace(staged(), global_hints=True, drop_global=0.0)
     method = Zhang17(config).train()
     before = {n: value.clone() for n, value in method.global_network.state_dict().items()}
-    method.training_step(make_batch(), Recorder(0))
+    method.training_step(lab_batch(), Recorder(0))
     assert all(torch.equal(before[n], v) for n, v in method.global_network.state_dict().items())
-    method.training_step(make_batch(), Recorder(10))
+    method.training_step(lab_batch(), Recorder(10))
     assert any(not torch.equal(before[n], v) for n, v in method.global_network.state_dict().items())
 
 
 def test_suggestions_are_of_the_pixel_that_is_named() -> None:
     torch.manual_seed(0)
     method = Zhang17(SMALL).eval()
-    batch = make_batch(1, 27, 38)
+    batch = lab_batch(1, 27, 38)
     assert method.class_logits(batch).shape == (1, 529, 7, 10)
     peaks = torch.full((1, 529, 7, 10), -1e4)
     peaks[:, 23 * 11 + 11] = 0.0  # gray
@@ -285,7 +277,7 @@ def test_suggestions_are_of_the_pixel_that_is_named() -> None:
 def test_suggestions_heed_the_hints_so_far() -> None:
     torch.manual_seed(0)
     method = Zhang17(SMALL).eval()
-    batch = make_batch(1, 32, 32)
+    batch = lab_batch(1, 32, 32)
     hints = points_to_hints([HintPoint(x=16, y=16, a=60, b=60, size=9)], 32, 32)
     assert not torch.equal(
         method.class_logits(batch), method.class_logits(Batch(**batch, hints=hints))
@@ -294,7 +286,7 @@ def test_suggestions_heed_the_hints_so_far() -> None:
 
 def test_suggestions_outside_the_picture_are_refused() -> None:
     with pytest.raises(UserError, match="x 40, y 3 lies outside the picture, which is 40 wide"):
-        Zhang17(SMALL).eval().suggest(make_batch(1), 40, 3)
+        Zhang17(SMALL).eval().suggest(lab_batch(1), 40, 3)
 
 
 @pytest.mark.parametrize(
