@@ -1,4 +1,4 @@
-"""What a dataset's files are worth: ``check`` reads them, ``audit`` finds images in two splits."""
+"""Faults of a dataset: ``check_dataset`` reads its files, ``audit`` finds images in two splits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass
 class SplitCheck:
-    """What ``check`` saw of one split.
+    """What ``check_dataset`` saw of one split.
 
     Attributes:
         name: the split.
@@ -73,7 +73,7 @@ class SplitCheck:
 
 @dataclass
 class CheckReport:
-    """What ``check`` saw of a dataset: its splits, and the adapter's remarks."""
+    """What ``check_dataset`` saw of a dataset: its splits, and the adapter's remarks."""
 
     dataset: str
     root: str
@@ -91,7 +91,7 @@ class CheckReport:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def check(adapter: Adapter, *, quick: bool = False) -> CheckReport:
+def check_dataset(adapter: Adapter, *, quick: bool = False) -> CheckReport:
     """Look at every image of every published split; a broken file is reported, never raised.
 
     Args:

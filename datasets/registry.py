@@ -30,7 +30,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
 }
 
 
-def get(name: str) -> type[Adapter]:
+def dataset_class(name: str) -> type[Adapter]:
     """The adapter class called ``name``; raises ``UserError`` with the nearest names."""
     if name not in ADAPTERS:
         raise UserError(unknown("dataset", name, ADAPTERS))

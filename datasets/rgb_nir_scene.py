@@ -95,7 +95,7 @@ class RgbNirScene(FileAdapter):
             )
         if self.all_test:
             return self._found()
-        listed = set(split_lists.read(f"rgb-nir-scene-{name}"))
+        listed = set(split_lists.read_split_list(f"rgb-nir-scene-{name}"))
         return [record for record in self._found() if record.key in listed]
 
     @property
@@ -111,7 +111,9 @@ class RgbNirScene(FileAdapter):
         """Absent categories, and photos that no list names."""
         found = self._found()
         counts = Counter(record.key.split("/")[0] for record in found)
-        listed = {key for name in SPLITS for key in split_lists.read(f"rgb-nir-scene-{name}")}
+        listed = {
+            key for name in SPLITS for key in split_lists.read_split_list(f"rgb-nir-scene-{name}")
+        }
         unlisted = [record.key for record in found if record.key not in listed]
         wanted = self.categories or tuple(PHOTOS)
         absent = [category for category in wanted if not counts[category]]

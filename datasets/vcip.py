@@ -98,7 +98,7 @@ class Vcip(FileAdapter):
         """Pairs of one split; raises ``DataError`` for ``validation`` when no fold is set."""
         if name == "test":
             return self._listed("test")
-        keys = split_lists.read(f"vcip-train-{self.protocol_name.removeprefix('vcip-')}")
+        keys = split_lists.read_split_list(f"vcip-train-{self.protocol_name.removeprefix('vcip-')}")
         if self.fold is None:
             if name == "validation":
                 raise DataError(
@@ -120,7 +120,7 @@ class Vcip(FileAdapter):
         return self._listed("test" if name == "test" else f"{name}-official")
 
     def pairs(self, keys: Sequence[str]) -> Source:
-        """Any pairs of the dataset, such as ``split_lists.read("vcip-validation-not-in-test")``."""
+        """Any pairs of the dataset, such as those of ``vcip-validation-not-in-test``."""
         return self.source([self._record(key) for key in keys], "the list")
 
     def subsets(self) -> Mapping[str, Sequence[str]]:
@@ -128,10 +128,13 @@ class Vcip(FileAdapter):
 
         They refer to the official 372 training pairs; under ``vcip-clean`` all 28 are unseen.
         """
-        return {name.replace("-", "_"): split_lists.read(f"vcip-test-{name}") for name in _SUBSETS}
+        return {
+            name.replace("-", "_"): split_lists.read_split_list(f"vcip-test-{name}")
+            for name in _SUBSETS
+        }
 
     def _listed(self, part: str) -> list[Record]:
-        return [self._record(key) for key in split_lists.read(f"vcip-{part}")]
+        return [self._record(key) for key in split_lists.read_split_list(f"vcip-{part}")]
 
     def _record(self, key: str) -> Record:
         base = self.base()
@@ -179,7 +182,7 @@ def without_category(keys: Sequence[str], category: str) -> tuple[list[str], lis
 
 def _scenes() -> dict[str, str]:
     """The scene of every training key."""
-    return dict(line.split() for line in split_lists.read("vcip-scenes"))
+    return dict(line.split() for line in split_lists.read_split_list("vcip-scenes"))
 
 
 def _load(held: Counter[str], categories: Counter[str]) -> tuple[int, int]:

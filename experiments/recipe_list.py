@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "recipes"
 
 
-def names() -> list[str]:
+def recipe_names() -> list[str]:
     """Every shipped recipe, ablations and those of the equal budget after the others."""
     return [*_in(FOLDER), *ablations(), *budget()]
 
@@ -45,7 +45,7 @@ def purpose(name: str) -> str:
     return docstring.partition("\n")[0].replace("``", "")
 
 
-def load(name: str) -> Experiment:
+def load_recipe(name: str) -> Experiment:
     """The experiment of a shipped recipe, or of any Python file that sets ``experiment``.
 
     Args:
@@ -74,7 +74,7 @@ def _path(name: str) -> Path:
     for folder in (FOLDER, FOLDER / "budget"):
         if name in _in(folder):
             return folder / f"{name}.py"
-    raise UserError(unknown("recipe", name, names()))
+    raise UserError(unknown("recipe", name, recipe_names()))
 
 
 def _in(folder: Path) -> list[str]:

@@ -184,7 +184,7 @@ import datasets
 from crosschroma.datasets.base import split_lists
 from crosschroma.experiments import cli, recipe_list
 print(datasets.__version__, cli.__file__, split_lists.__file__)
-print(len(split_lists.read("vcip-test")), *recipe_list.names())
+print(len(split_lists.read_split_list("vcip-test")), *recipe_list.recipe_names())
 print(cli.run(["train", "unet_scenes_nir", "--smoke", "--hardware.workers", "0"]))
 """
     first, second, *_, code_of_training = python(
@@ -194,7 +194,7 @@ print(cli.run(["train", "unet_scenes_nir", "--smoke", "--hardware.workers", "0"]
     files = f"{inside / 'experiments' / 'cli.py'} {inside / 'datasets/base/split_lists.py'}"
     assert first == f"not ours {files}"
     assert python(API, elsewhere, PYTHONPATH=str(target)).splitlines() == answers(inside)
-    assert second.split()[1:] == recipe_list.names()
+    assert second.split()[1:] == recipe_list.recipe_names()
     assert int(second.split()[0]) > 10
     assert code_of_training == "0"
     script = subprocess.run(

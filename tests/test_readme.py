@@ -86,13 +86,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index in range(count):
             write(folder / "data" / "imagenet_sample" / split / "n01" / f"{index}.jpg", 64, 64, 3)
     vcip = folder / "data" / "vcip2020"
-    for key in split_lists.read("vcip-train-official"):
+    for key in split_lists.read_split_list("vcip-train-official"):
         write(vcip / "NIR" / f"{key}_nir.png", 16, 16)
         write(vcip / "RGB-Registered" / f"{key}_rgb_reg.png", 16, 16, 3)
-    for key in split_lists.read("vcip-validation-official"):
+    for key in split_lists.read_split_list("vcip-validation-official"):
         write(vcip / "Validation" / f"{key}_nir.png", 16, 16)
         write(vcip / "Validation" / f"{key}_rgb_reg.png", 16, 16, 3)
-    for key in split_lists.read("vcip-test"):
+    for key in split_lists.read_split_list("vcip-test"):
         write(vcip / "Testing" / f"{key.lower()}_nir_reg.png", 16, 16)
         write(vcip / "Testing" / f"{key}_rgb_reg.png", 16, 16, 3)
     scenes = Scenes().split("test")
@@ -215,7 +215,7 @@ def test_the_line_for_several_machines_is_understood() -> None:
     assert launch.training_script == "crosschroma"
     command, recipe, *settings = launch.training_script_args
     assert command == "train"
-    default = TrainOptions(experiment=recipe_list.load(recipe))
+    default = TrainOptions(experiment=recipe_list.load_recipe(recipe))
     hardware = tyro.cli(TrainOptions, args=settings, default=default).hardware
     assert (hardware.nodes, hardware.devices) == (int(launch.nnodes), int(launch.nproc_per_node))
 

@@ -15,7 +15,7 @@ from .errors import DataError, unknown
 FOLDER = Path(__file__).parent / "splits"
 
 
-def read(name: str) -> tuple[str, ...]:
+def read_split_list(name: str) -> tuple[str, ...]:
     """Entries of the list ``name``, in the file's order.
 
     Raises:
@@ -25,19 +25,19 @@ def read(name: str) -> tuple[str, ...]:
 
 
 def digest(name: str) -> str:
-    """SHA-256 (hex) of the entries of the list ``name``, verified; raises as ``read`` does."""
+    """SHA-256 (hex) of the list's entries, verified; raises as ``read_split_list`` does."""
     return _verified(name)[0]
 
 
-def names() -> list[str]:
+def split_list_names() -> list[str]:
     """Names of all shipped lists."""
     return sorted(path.stem for path in FOLDER.glob("*.txt"))
 
 
 def _verified(name: str) -> tuple[str, str]:
     path = FOLDER / f"{name}.txt"
-    if name not in names():
-        raise DataError(unknown("split list", name, names()))
+    if name not in split_list_names():
+        raise DataError(unknown("split list", name, split_list_names()))
     # read_text turns CRLF, which git may write on Windows, into the LF that the hash was taken of
     head, _, body = path.read_text(encoding="utf-8").partition("\n")
     found = hashlib.sha256(body.encode("utf-8")).hexdigest()

@@ -70,7 +70,7 @@ class Trained:
         )
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint of tensors and plain values; atomic, flushed to disk."""
     write_atomic(path, lambda file: torch.save({"format": FORMAT, **state}, file))
 

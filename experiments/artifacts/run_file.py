@@ -89,7 +89,7 @@ class RunFile:
         write_text_atomic(path, f'{head[:-2]},\n "rows": {closing}\n}}\n')
 
 
-def load(path: Path) -> RunFile:
+def load_run_file(path: Path) -> RunFile:
     """Read one run file.
 
     Raises:
@@ -106,9 +106,9 @@ def load(path: Path) -> RunFile:
         ) from error
 
 
-def load_all(folder: Path) -> dict[str, RunFile]:
+def load_run_files(folder: Path) -> dict[str, RunFile]:
     """Every run file of a folder by file name, sorted."""
-    return {path.stem: load(path) for path in sorted(folder.glob("*.json"))}
+    return {path.stem: load_run_file(path) for path in sorted(folder.glob("*.json"))}
 
 
 def canonical_sha256(data: Any) -> str:

@@ -34,10 +34,10 @@ def ship(run: Path, out: Path, which: str = "result") -> Path:
     Returns:
         The file.
     """
-    return write(load_trained(run, which), out)
+    return write_weights_file(load_trained(run, which), out)
 
 
-def write(trained: Trained, out: Path, half: bool = True) -> Path:
+def write_weights_file(trained: Trained, out: Path, half: bool = True) -> Path:
     """``ship`` for a method at hand; ``half`` as ``packed``'s."""
     path = out if out.suffix == SUFFIX else out / f"{trained.experiment.name}{SUFFIX}"
     data = packed(trained, half)
@@ -64,7 +64,7 @@ def packed(trained: Trained, half: bool = True) -> bytes:
     return to_bytes(tensors, {"format": _FORMAT, "about": json.dumps(about)})
 
 
-def load(path: Path) -> Trained:
+def load_weights_file(path: Path) -> Trained:
     """A method from a file of ``ship``, strictly loaded, in eval mode and float32.
 
     Raises:
@@ -100,14 +100,15 @@ def load_any(run: Path | str, which: str = "result", output: str | None = None) 
         output: one of the method's outputs; default what it was trained to return.
 
     Raises:
-        UserError: as ``load_trained`` and ``load``; an output that the method does not have.
+        UserError: as ``load_trained`` and ``load_weights_file``; an output that the method does not
+            have.
     """
     path = Path(run) if Path(run).suffix == SUFFIX else weights_path(run, which)
-    trained = load(path) if path.suffix == SUFFIX else load_trained(path, which)
+    trained = load_weights_file(path) if path.suffix == SUFFIX else load_trained(path, which)
     return trained if output is None else trained.with_output(output)
 
 
-def names() -> list[str]:
+def shipped_names() -> list[str]:
     """The recipes whose weights come with the package."""
     return sorted(shipped_weights())
 

@@ -22,7 +22,7 @@ from ...datasets.files.folder import FileSource, image_files
 from ...datasets.loading.cache import cached
 from ...datasets.loading.loader import Viewed
 from ...datasets.loading.views import EvalView
-from ..evaluation.timing import machine, race, save, torch_threads, versions
+from ..evaluation.timing import machine, race, save_benchmark, torch_threads, versions
 
 _REFERENCE = "PIL + scikit-image"
 _SIZE = 256  # side of the output in pixels
@@ -101,7 +101,7 @@ def bench_data(
     _need_scikit_image()
     with torch_threads(1), tempfile.TemporaryDirectory() as folder:
         result = _measure(Path(folder), images, repeats)
-    save(result, out)
+    save_benchmark(result, out)
     return result
 
 

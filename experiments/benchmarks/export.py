@@ -21,7 +21,7 @@ from ...models.pix2pix import Pix2Pix
 from ..artifacts.weights_file import load_any
 from ..deploy.export import OUTPUTS, inference_colors, to_onnx
 from ..deploy.sample_planes import sample_planes
-from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
+from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
 from ..inference.color_network import MethodColors
 from ..inference.exported_file import About, from_onnx
 from ..inference.fold_batchnorm import folded
@@ -144,7 +144,7 @@ def bench_export(
             machine=machine(),
             versions=versions("torch", "onnx", "onnxruntime"),
         )
-    save(result, out)
+    save_benchmark(result, out)
     return result
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...models.colormamba import vss_block
 from ...models.colormamba.networks import ColorMambaGenerator, Design
-from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
+from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
 
 REFERENCE, OURS = "scan left out", "with the scan"
 FORWARD, STEP = "forward", "forward+backward"
@@ -112,7 +112,7 @@ def bench_network(
             machine=machine(),
             versions=versions("torch", "numba", "triton", "mamba-ssm"),
         )
-    save(result, out)
+    save_benchmark(result, out)
     return result
 
 

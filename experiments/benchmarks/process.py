@@ -17,7 +17,7 @@ import tyro
 from rich.table import Table
 
 from ...datasets.base.errors import UserError
-from ..evaluation.timing import Timing, machine, race, save, versions
+from ..evaluation.timing import Timing, machine, race, save_benchmark, versions
 from .process_child import DONE
 
 PLAIN = "neither"
@@ -107,7 +107,7 @@ def bench_process(
         machine=machine(),
         versions=versions("torch"),
     )
-    save(result, out)
+    save_benchmark(result, out)
     return result
 
 

@@ -33,7 +33,7 @@ def train_on_request(recipe: str, smoke: bool, threads: int, settings: list[str]
 
     if threads:
         torch.set_num_threads(threads)
-    experiment = recipe_list.load(recipe)
+    experiment = recipe_list.load_recipe(recipe)
     experiment = as_measured(experiment.smoke() if smoke else experiment, log_every=20)
     with tempfile.TemporaryDirectory() as folder:
         hardware = Hardware(accelerator="cpu", workers=0, cache=Path(folder) / "cache")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...datasets.base.errors import UserError, unknown
 from ...models.scan.selective_scan import available, selective_scan_2d
-from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
+from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
 from .scan_results import (
     FORWARD,
     LOOP,
@@ -111,7 +111,7 @@ def bench_scan(
             machine=machine(),
             versions=versions("torch", "numba", "triton", "mamba-ssm"),
         )
-    save(result, out)
+    save_benchmark(result, out)
     if plot is not None:
         plot_scan(result, plot)
     return result

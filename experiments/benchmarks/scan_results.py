@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ...models.scan.selective_scan import DIRECTIONS, Direction
 from ..evaluation.timing import Timing
-from ..plots.style import COLORS, load_pyplot, save
+from ..plots.style import COLORS, load_pyplot, save_figure
 
 LOOP, STYLE = "reference", "loop, mamba-ssm's style"
 FORWARD, STEP = "forward", "forward+backward"
@@ -122,7 +122,7 @@ def plot_scan(result: ScanBenchmark, out: Path) -> None:
     for pane, work in zip(panes, (FORWARD, STEP), strict=True):
         _bars(pane, result, work)
     figure.suptitle(f"Selective scan, {result.device}, one thread: times faster than the reference")
-    save(figure, out)
+    save_figure(figure, out)
 
 
 def _bars(pane, result: ScanBenchmark, work: str) -> None:

@@ -29,7 +29,7 @@ from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
 from ...models.unet import UNet
 from .. import recipe_list
-from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
+from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
 from ..experiment import Experiment, Hardware, Training
 from ..training.devices import make_fabric
 from ..training.engine import Run, StoppedError
@@ -118,7 +118,7 @@ def bench_train(
     Raises:
         UserError: a recipe of another method, or with losses that the bare loop has not.
     """
-    experiments = {name: recipe_list.load(name) for name in recipes}
+    experiments = {name: recipe_list.load_recipe(name) for name in recipes}
     if smoke:
         experiments = {name: known.smoke() for name, known in experiments.items()}
     own_time = device == "cpu" and threads == 1 and workers == 0
@@ -146,7 +146,7 @@ def bench_train(
             machine=machine(),
             versions=versions("torch", "lightning-fabric", "tensorboard"),
         )
-    save(result, out)
+    save_benchmark(result, out)
     return result
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from ...datasets.scenes.adapter import Scenes
 from ...models.color.hint_points import points_to_hints
 from ...models.zhang17.method import Zhang17
-from ..evaluation.timing import Timing, machine, race, save, torch_threads, versions
+from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
 from ..inference.colorizer import Colorizer
 from ..inference.picture_file import Picture, encode
 from ..inference.precision import Precision
@@ -130,7 +130,7 @@ def bench_ui(
             machine=machine(),
             versions=versions("torch", "fastapi", "uvicorn"),
         )
-    save(result, out)
+    save_benchmark(result, out)
     return result
 
 

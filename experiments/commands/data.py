@@ -30,7 +30,7 @@ def data(argv: list[str]) -> int:
     task, name, *rest = argv
     if task not in _TASKS:
         raise UsageError(unknown("data command", task, _TASKS))
-    adapter = registry.get(name)
+    adapter = registry.dataset_class(name)
     if task in ("prior", "boxes"):
         return {"prior": prior, "boxes": boxes}[task](adapter, rest)
     quick = task == "check" and "--quick" in rest
@@ -43,7 +43,7 @@ def data(argv: list[str]) -> int:
     )
     options.base()  # a missing folder is one error, not one for each split
     if task == "check":
-        report = audit.check(options, quick=quick)
+        report = audit.check_dataset(options, quick=quick)
     else:
         report = audit.audit(options.audit_splits())
     print(report)

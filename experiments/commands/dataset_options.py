@@ -57,7 +57,7 @@ def colour_dataset_options(
 
 def adapter_at(name: str, root: Path | None) -> Adapter:
     """The dataset of that name with its defaults, in a folder."""
-    return replace(registry.get(name)(), root=root)
+    return replace(registry.dataset_class(name)(), root=root)
 
 
 def adapter_or_own(own: Adapter, name: str | None, root: Path | None) -> Adapter:

@@ -58,7 +58,7 @@ def import_weights(argv: list[str]) -> int:
     from ..artifacts.import_weights import import_weights as read
 
     trained = read(options.method, options.file, train_data=options.train_data, settings=given)
-    path = weights_file.write(trained, options.out, half=False)
+    path = weights_file.write_weights_file(trained, options.out, half=False)
     million = sum(trained.method.parameter_counts()[n] for n in trained.method.networks_used) / 1e6
     print(f"{trained.experiment.name}: {million:.2f} M parameters")
     print(f"trained on: {trained.experiment.data.train_data}")

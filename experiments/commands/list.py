@@ -40,7 +40,7 @@ def list_recipes(argv: list[str]) -> int:
     if options.parameters:
         Console(width=None if Console().is_terminal else 200).print(_networks())
         return 0
-    names, shipped = recipe_list.names(), shipped_weights()
+    names, shipped = recipe_list.recipe_names(), shipped_weights()
     runs, width = _shown_runs(options.results / "runs"), max(map(len, names))
     for name in names:
         remarks = [_score(runs[name]) if name in runs else "no row"]
@@ -58,7 +58,7 @@ def _shown_runs(folder: Path) -> dict[str, RunFile]:
     def order(name: str) -> tuple[bool, int, str]:
         return "part" in runs[name].split, len(name), name
 
-    runs = {name: run for name, run in run_file.load_all(folder).items() if rows.scored(run)}
+    runs = {name: run for name, run in run_file.load_run_files(folder).items() if rows.scored(run)}
     shown: dict[str, RunFile] = {}
     for name in sorted(runs, key=order):
         shown.setdefault(runs[name].recipe.partition(":")[0], runs[name])
@@ -80,8 +80,8 @@ def _networks() -> Table:
     shown = Table(
         Column("recipe", no_wrap=True), "method", "domain", "dataset", "protocol", "parameters"
     )
-    for name in recipe_list.names():
-        experiment = recipe_list.load(name)
+    for name in recipe_list.recipe_names():
+        experiment = recipe_list.load_recipe(name)
         with torch.device("meta"):
             method = experiment.method.build()
         counts = (f"{network} {n:,}" for network, n in method.parameter_counts().items())

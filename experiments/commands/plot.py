@@ -32,11 +32,11 @@ def plot(argv: list[str]) -> int:
     from ..plots.curves import read_curve
 
     if options.check:
-        stale = result_plots.check(options.results)
+        stale = result_plots.check_plots(options.results)
         print("\n".join(stale) or "the plots show what the results hold")
         return 1 if stale else 0
     for curve in [read_curve(run) for run in options.runs]:
         print(curve.save(options.results / result_plots.CURVES))
-    written = result_plots.write(options.results)
+    written = result_plots.write_plots(options.results)
     print("\n".join(map(str, written)) or "the plots are up to date")
     return 0

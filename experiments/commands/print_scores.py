@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...datasets.base.errors import UserError
-from ..artifacts.run_file import RunFile, load
+from ..artifacts.run_file import RunFile, load_run_file
 from ..experiment import Experiment
 from ..settings import differences, from_plain, to_plain
 
@@ -92,7 +92,7 @@ def _refuse_another(path: Path, run: RunFile) -> None:
         return
     have, want = (
         f"{of.recipe or of.method}, seed {of.seed}, {of.protocol}, {of.split.get('name')}"
-        for of in (load(path), run)
+        for of in (load_run_file(path), run)
     )
     if have != want:
         raise UserError(f"{path} holds {have}, not {want}; name another file, or delete it")

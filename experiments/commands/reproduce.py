@@ -19,7 +19,7 @@ from ...models.base.method import Method
 from ...models.base.weights import BEST, LAST
 from .. import recipe_list
 from ..artifacts.checkpoint import load_trained
-from ..artifacts.run_file import RunFile, load, load_all
+from ..artifacts.run_file import RunFile, load_run_file, load_run_files
 from ..evaluation.evaluate_run import evaluate_run, failed_row, origin
 from ..experiment import Experiment, Hardware
 from ..settings import from_plain, to_plain
@@ -96,7 +96,7 @@ def reproduce(argv: list[str]) -> int:
     readme = None if options.results is None else options.readme
     if readme is not None and not readme.is_file():  # said before hours of training, not after
         raise UserError(f"no file {readme} to write the tables into; set --readme, or None")
-    rows = load_all(options.rows)
+    rows = load_run_files(options.rows)
     failed: list[str] = []
     for experiment in experiments:
         row = _row_name(experiment)
@@ -116,7 +116,7 @@ def reproduce(argv: list[str]) -> int:
             # rows are published: the folders of this machine are left out
             note = f"{type(error).__name__}: {_FOLDERS.sub('', str(error))}"
             failed_row(experiment, status, note).save(options.rows / f"{row}.json")
-    tables.write(options.rows.parent, readme)
+    tables.write_tables(options.rows.parent, readme)
     _report(options, experiments, failed)
     if failed:
         print(f"error: failed: {', '.join(failed)}", file=sys.stderr)
@@ -143,12 +143,12 @@ def _checked(options: ReproduceOptions) -> list[Experiment]:
 
 def _report(options: ReproduceOptions, experiments: list[Experiment], failed: list[str]) -> None:
     """Print the rows' scores, and where runs and rows are."""
-    rows = load_all(options.rows)
+    rows = load_run_files(options.rows)
     names = [_row_name(experiment) for experiment in experiments]
     if options.results is None:
         for name in (row for one in experiments for row in _tests(one) if row in rows):
             path = COMMITTED / "runs" / f"{name.replace('-smoke', '')}.json"
-            print_comparison(name, load(path) if path.is_file() else None, rows[name])
+            print_comparison(name, load_run_file(path) if path.is_file() else None, rows[name])
         if options.budget == "smoke":
             print("smoke: two steps of a narrow network; the differences say nothing")
         print(f"runs: {options.folder}, rows: {options.rows}")
@@ -233,7 +233,7 @@ def _run_of(value: Any) -> Path | None:
 
 def _of_table(table: str) -> dict[str, Experiment]:
     """Its recipes; those of the budget are in no dataset's."""
-    recipes = {name: recipe_list.load(name) for name in recipe_list.names()}
+    recipes = {name: recipe_list.load_recipe(name) for name in recipe_list.recipe_names()}
     tables = {
         name: BUDGET if name in recipe_list.budget() else recipe.data.name
         for name, recipe in recipes.items()

@@ -30,9 +30,9 @@ def table(argv: list[str]) -> int:
     from ..tables import tables
 
     if options.check:
-        differences = tables.check(options.results, options.readme)
+        differences = tables.check_tables(options.results, options.readme)
         print("\n".join(differences) or "the tables equal the run files")
         return 1 if differences else 0
-    written = tables.write(options.results, options.readme)
+    written = tables.write_tables(options.results, options.readme)
     print("\n".join(map(str, written)) or "the tables are up to date")
     return 0

@@ -49,12 +49,12 @@ class TrainOptions:
 def train(argv: list[str]) -> int:
     """``crosschroma train RECIPE [overrides]``."""
     if not argv or argv[0].startswith("-"):
-        return usage(_TRAIN_HELP.format(names="\n  ".join(recipe_list.names())), argv)
+        return usage(_TRAIN_HELP.format(names="\n  ".join(recipe_list.recipe_names())), argv)
     options = tyro.cli(
         TrainOptions,
         prog=f"crosschroma train {argv[0]}",
         args=argv[1:],
-        default=TrainOptions(experiment=recipe_list.load(argv[0])),
+        default=TrainOptions(experiment=recipe_list.load_recipe(argv[0])),
     )
     experiment = options.experiment.smoke() if options.smoke else options.experiment
     run = options.run_dir or RUNS / experiment.name

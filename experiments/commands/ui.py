@@ -54,13 +54,13 @@ def ui(argv: list[str]) -> int:
     """``crosschroma ui [RUN...]``."""
     options = tyro.cli(UiOptions, prog="crosschroma ui", args=argv)
     check_installed()
-    from ..artifacts.weights_file import names
+    from ..artifacts.weights_file import shipped_names
     from ..inference.colorizer import Colorizer
     from ..training.devices import usable_device
     from ..ui import server as ui_server
     from ..ui.session import Studio, draft_precision
 
-    runs = options.runs or tuple(map(Path, names()))
+    runs = options.runs or tuple(map(Path, shipped_names()))
     if not runs:
         raise UserError("no weights come with this installation; name a run to colour with")
     device = usable_device(options.device)

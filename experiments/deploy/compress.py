@@ -22,7 +22,7 @@ from ...models.student import Student
 from ..artifacts import weights_file
 from ..artifacts.checkpoint import Trained, load_trained, weights_sha256
 from ..artifacts.provenance import provenance
-from ..evaluation.timing import machine, save, torch_threads, versions
+from ..evaluation.timing import machine, save_benchmark, torch_threads, versions
 from ..experiment import Experiment, Hardware
 from ..inference.fold_batchnorm import folded
 from ..training.engine import fit
@@ -122,7 +122,7 @@ def compress(
         versions=versions("torch", "onnx", "onnxruntime"),
         provenance=provenance(),
     )
-    save(result, out / "table.json")
+    save_benchmark(result, out / "table.json")
     write_text_atomic(out / "table.md", table(result))
     return result
 

@@ -221,7 +221,7 @@ def _safetensors(network: nn.Module, plane: Tensor, trained: Trained) -> tuple[b
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"weights{weights_file.SUFFIX}"
         path.write_bytes(data)
-        return data, inference_colors(weights_file.load(path).method)
+        return data, inference_colors(weights_file.load_weights_file(path).method)
 
 
 _WRITERS = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}

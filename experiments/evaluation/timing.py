@@ -95,6 +95,6 @@ def versions(*names: str) -> dict[str, str]:
     return installed
 
 
-def save(result: Any, out: Path) -> None:
+def save_benchmark(result: Any, out: Path) -> None:
     """Write a benchmark's dataclass as JSON."""
     write_text_atomic(out, json.dumps(asdict(result), indent=1) + "\n")

@@ -28,7 +28,7 @@ from .color_network import MethodColors
 from .exported_file import ExportedColors, is_exported, load_exported
 from .palette import Palette, Recolor
 from .picture_file import from_pil, read_picture, to_pil
-from .pixels import bands, checked, lightness_of, nir_of, of_tensor, write
+from .pixels import bands, checked, lightness_of, nir_of, of_tensor, write_rows
 from .precision import Bfloat16Colors, Precision
 from .prepared_picture import PreparedPicture, boxes_in
 from .tiles import tiled
@@ -346,14 +346,14 @@ class Colorizer:
                 ab = guided_upsample(ab, seen.small, plane)
             for rows in bands(*out.shape[:2]):
                 lab = torch.cat([100 * plane[:, :, rows], strength * ab[:, :, rows]], dim=1)
-                write(out, rows, lab_to_rgb(lab, gamut="chroma"))
+                write_rows(out, rows, lab_to_rgb(lab, gamut="chroma"))
             return out
         rgb = colors
         if seen.small.shape != plane.shape:
             rgb = guided_upsample(rgb, seen.small, plane, RGB_EPS).clamp(0, 1)
         for rows in bands(*out.shape[:2]):
             band = rgb[:, :, rows]
-            write(out, rows, band if strength == 1 else _with_chroma(band, strength))
+            write_rows(out, rows, band if strength == 1 else _with_chroma(band, strength))
         return out
 
     def shown_input(self, levels: np.ndarray | PreparedPicture) -> np.ndarray:
@@ -364,7 +364,7 @@ class Colorizer:
             band = plane[:, :, rows]
             if self.domain == "gray":
                 band = lab_to_rgb(torch.cat([100 * band, band * 0, band * 0], dim=1))
-            write(out, rows, band.expand(-1, 3, -1, -1))
+            write_rows(out, rows, band.expand(-1, 3, -1, -1))
         return out
 
     @torch.no_grad()

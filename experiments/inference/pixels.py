@@ -95,7 +95,7 @@ def bands(height: int, width: int) -> Iterator[slice]:
     return (slice(top, top + step) for top in range(0, height, step))
 
 
-def write(out: np.ndarray, rows: slice, rgb: Tensor) -> None:
+def write_rows(out: np.ndarray, rows: slice, rgb: Tensor) -> None:
     """Put 13HW in [0,1] into rows of a picture, at its depth."""
     levels = rgb[0].permute(1, 2, 0).cpu().numpy()
     out[rows] = quantised(levels, out.dtype)

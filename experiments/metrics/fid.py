@@ -78,7 +78,7 @@ def inception_features(image: Tensor, backend: Backend) -> Tensor:
         MetricUnavailableError: the weights are not there, or not the published ones; never
             computed on random weights.
     """
-    network = load(backend, image.device)
+    network = load_inception(backend, image.device)
     image = F.interpolate(image.float(), (_SIDE, _SIDE), mode="bilinear", align_corners=False)
     if backend == "tf":
         given = 2 * image - 1
@@ -91,7 +91,7 @@ def inception_features(image: Tensor, backend: Backend) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4)
-def load(backend: Backend, device: torch.device) -> nn.Module:
+def load_inception(backend: Backend, device: torch.device) -> nn.Module:
     """The network up to its pooled features, in evaluation mode; raises as its user does."""
     try:
         state = published_state(NETWORKS[backend], download=False)

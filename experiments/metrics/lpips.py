@@ -29,14 +29,14 @@ def lpips(prediction: Tensor, target: Tensor, net: str) -> Tensor:
         MetricUnavailableError: when the package or the backbone's weights are missing or are not
             the published ones; never computed on random weights.
     """
-    model = load(net, prediction.device)
+    model = load_lpips(net, prediction.device)
     # TF32 would leave three digits
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         return model(prediction.float(), target.float(), normalize=True).flatten()
 
 
 @functools.lru_cache(maxsize=4)
-def load(net: str, device: torch.device) -> torch.nn.Module:
+def load_lpips(net: str, device: torch.device) -> torch.nn.Module:
     """The LPIPS network on ``device``, in evaluation mode; raises as ``lpips`` does."""
     try:
         return lpips_network(net).to(device)

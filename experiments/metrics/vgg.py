@@ -40,7 +40,7 @@ def vgg_top1(keys: Sequence[str], image: Tensor) -> Tensor:
             not the published ones.
     """
     names = [_class_name(key) for key in keys]  # first: no weights would mend a lack of classes
-    network = load(image.device)
+    network = load_vgg(image.device)
     true = torch.tensor([_number_of(name) for name in names], device=image.device)
     image = _resized(image.float())
     mean, std = (image.new_tensor(each).view(1, 3, 1, 1) for each in (_MEAN, _STD))
@@ -50,7 +50,7 @@ def vgg_top1(keys: Sequence[str], image: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=2)
-def load(device: torch.device) -> nn.Module:
+def load_vgg(device: torch.device) -> nn.Module:
     """VGG-16 in evaluation mode; raises as its user does."""
     try:
         state = published_state(WEIGHTS, download=False)

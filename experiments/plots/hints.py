@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..evaluation.hints_curve import PUBLISHED, PUBLISHED_LABEL, HintsCurve
-from .style import COLORS, load_pyplot, save
+from .style import COLORS, load_pyplot, save_figure
 
 
 def plot_hints(curve: HintsCurve, out: Path) -> None:
@@ -42,4 +42,4 @@ def plot_hints(curve: HintsCurve, out: Path) -> None:
     pane.set_ylabel("PSNR (dB), mean over images")
     pane.grid(alpha=0.3)
     pane.legend(loc="upper left", fontsize=8)
-    save(figure, out)
+    save_figure(figure, out)

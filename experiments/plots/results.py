@@ -1,7 +1,7 @@
 """The plots of ``results/README.md``: a pure function of run files and saved validation curves.
 
 Each SVG tells in its description the hash of its data and of the drawing's version, so that
-``check`` finds a stale one without drawing, whatever matplotlib is installed.
+``check_plots`` finds a stale one without drawing, whatever matplotlib is installed.
 """
 
 from __future__ import annotations
@@ -62,20 +62,20 @@ def plots(results: Path) -> list[Plot]:
     return found
 
 
-def write(results: Path) -> list[Path]:
+def write_plots(results: Path) -> list[Path]:
     """Draw the plots that are stale or missing, delete those that have no data; what changed."""
     wanted = {results / PLOTS / plot.name: plot for plot in plots(results)}
     changed = [path for path, plot in wanted.items() if not _fresh(path, plot)]
     for path in changed:
-        style.save(wanted[path].draw(wanted[path].data), path, wanted[path].about)
+        style.save_figure(wanted[path].draw(wanted[path].data), path, wanted[path].about)
     surplus = _surplus(results, wanted)
     for path in surplus:
         path.unlink()
     return [*changed, *surplus]
 
 
-def check(results: Path) -> list[str]:
-    """What ``write`` would change, one text a file; empty when all is in order."""
+def check_plots(results: Path) -> list[str]:
+    """What ``write_plots`` would change, one text a file; empty when all is in order."""
     wanted = {results / PLOTS / plot.name: plot for plot in plots(results)}
     stale = [
         f"{path}: {'drawn from other data' if path.exists() else 'missing'}; run `crosschroma plot`"
@@ -120,7 +120,7 @@ def _named(row: Row) -> dict[str, Any]:
 def leak_data(rows: Sequence[Row]) -> dict[str, Any]:
     """PSNR of every method on every test image, by what the official training list has of it."""
     leaked, rest, unseen = (
-        set(split_lists.read(f"vcip-test-{part}"))
+        set(split_lists.read_split_list(f"vcip-test-{part}"))
         for part in ("leaked", "not-leaked", "scene-disjoint")
     )
     parts = {

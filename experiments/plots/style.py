@@ -34,7 +34,7 @@ def load_pyplot(way_out: str) -> Any:
     return pyplot
 
 
-def save(figure: Any, out: Path, about: str = "") -> None:
+def save_figure(figure: Any, out: Path, about: str = "") -> None:
     """Write a figure and close it.
 
     Args:

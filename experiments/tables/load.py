@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...datasets.base.errors import UserError
-from ..artifacts.run_file import RunFile, load_all
+from ..artifacts.run_file import RunFile, load_run_files
 from . import specs
 from .published import QuotedTables, load_published
 from .rows import KINDS, scored, table_of
@@ -41,7 +41,7 @@ def load_results(folder: Path) -> Results:
             f"{path}: '{specs.GENERATED}' are generated images; no paper has a table of them"
         )
     runs: dict[str, dict[str, RunFile]] = defaultdict(dict)
-    for name, run in load_all(folder / "runs").items():
+    for name, run in load_run_files(folder / "runs").items():
         path = folder / "runs" / f"{name}.json"
         _require_name(path, run.dataset)
         _require_complete(path, run)

@@ -58,7 +58,7 @@ def generate(results: Path, readme: Path | None = None) -> dict[Path, str]:
     return files
 
 
-def write(results: Path, readme: Path | None) -> list[Path]:
+def write_tables(results: Path, readme: Path | None) -> list[Path]:
     """Write all table files, and fill the blocks of ``readme``; nothing when anything is wrong.
 
     Returns:
@@ -75,8 +75,8 @@ def write(results: Path, readme: Path | None) -> list[Path]:
     return changed
 
 
-def check(results: Path, readme: Path | None) -> list[str]:
-    """What differs from ``write``'s output, one text a file; empty when all is in order."""
+def check_tables(results: Path, readme: Path | None) -> list[str]:
+    """What differs from ``write_tables``'s output, one text a file; empty when all is in order."""
     wanted = generate(results, readme)
     problems = [text for path, want in wanted.items() if (text := _difference(path, want))]
     there = (results / "tables").glob("*")

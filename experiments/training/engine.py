@@ -291,7 +291,7 @@ class Run:
         progress.best_metrics = dict(metrics)
         if self.fabric.is_global_zero:
             state = {"inference": self._weights(), **self._header()}
-            checkpoint.save(self.folder / checkpoint.BEST, state)
+            checkpoint.save_checkpoint(self.folder / checkpoint.BEST, state)
 
     def _save(self) -> None:
         """Everything that is needed to go on, from the main process."""
@@ -308,7 +308,7 @@ class Run:
                 "random": randoms,
                 **self._header(),
             }
-            checkpoint.save(self.folder / checkpoint.LAST, state)
+            checkpoint.save_checkpoint(self.folder / checkpoint.LAST, state)
         self.saved_step = self.progress.step
         self.fabric.barrier()
 

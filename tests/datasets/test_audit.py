@@ -1,4 +1,4 @@
-"""``check`` reports what is broken; ``audit`` finds images in two splits, VCIP's leak first."""
+"""``check_dataset`` names broken files; ``audit`` finds images in two splits, VCIP's leak first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets.audit import audit, check
+from crosschroma.datasets.audit import audit, check_dataset
 from crosschroma.datasets.base import split_lists
 from crosschroma.datasets.base.adapter import Planes
 from crosschroma.datasets.base.errors import DataError
@@ -162,7 +162,7 @@ def test_vcip_leak_is_found(shared_data: Path) -> None:
 
 def test_vcip_clean_shares_nothing_with_test(shared_data: Path) -> None:
     data = Vcip(root=shared_data / "vcip2020", fold=None)
-    new = data.pairs(split_lists.read("vcip-validation-not-in-test"))
+    new = data.pairs(split_lists.read_split_list("vcip-validation-not-in-test"))
     sources = {"train": data.split("train"), "test": data.split("test"), "new": new}
     assert audit(sources).ok
 
@@ -188,7 +188,7 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_check_reports_broken_files_with_the_reason(broken: Path) -> None:
-    report = check(Bsds500(root=broken))
+    report = check_dataset(Bsds500(root=broken))
     train, validation, test = report.splits
     assert [key for key, _ in train.unreadable] == ["train/0.jpg", "train/1.jpg"]
     assert "truncated" in train.unreadable[0][1]
@@ -204,14 +204,14 @@ def test_check_reports_broken_files_with_the_reason(broken: Path) -> None:
 
 
 def test_quick_check_reads_headers_only(broken: Path) -> None:
-    train, validation, _ = check(Bsds500(root=broken), quick=True).splits
+    train, validation, _ = check_dataset(Bsds500(root=broken), quick=True).splits
     assert [key for key, _ in train.unreadable] == ["train/1.jpg"]  # the truncated one has a header
     assert train.sizes[(32, 32)] == 1
     assert not validation.ok
 
 
 def test_check_of_an_absent_dataset_tells_where_it_looked(tmp_path: Path) -> None:
-    report = check(Bsds500(root=tmp_path / "nowhere"))
+    report = check_dataset(Bsds500(root=tmp_path / "nowhere"))
     assert not report.ok
     assert str(tmp_path / "nowhere") in str(report)
     assert all("no folder" in str(split.problem) for split in report.splits)
@@ -219,7 +219,7 @@ def test_check_of_an_absent_dataset_tells_where_it_looked(tmp_path: Path) -> Non
 
 def test_check_lists_missing_files_of_every_published_split(tmp_path: Path) -> None:
     (tmp_path / "NIR").mkdir()
-    report = check(Vcip(root=tmp_path, fold=None))
+    report = check_dataset(Vcip(root=tmp_path, fold=None))
     assert [len(split.missing) for split in report.splits] == [744, 36, 56]
     assert "train: 372 images, 744 files missing" in str(report)
     assert "and 734 more" in str(report)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crosschroma.datasets.audit import audit, check
+from crosschroma.datasets.audit import audit, check_dataset
 from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.cifar10 import Cifar10, read_batch
 
@@ -123,7 +123,7 @@ def test_missing_batch_names_the_layout(made: Path) -> None:
     data = Cifar10(root=made)
     with pytest.raises(DataError, match=r"no file .*data_batch_4; expected cifar-10-batches-py/"):
         data.split("train")
-    report = check(data)
+    report = check_dataset(data)
     assert [split.ok for split in report.splits] == [False, False, True]
 
 
@@ -131,7 +131,7 @@ def test_check_and_audit_read_arrays_too(made: Path) -> None:
     folder = made / "cifar-10-batches-py"
     (folder / "test_batch").write_bytes((folder / "data_batch_1").read_bytes())
     data = Cifar10(root=made)
-    assert check(data).ok
+    assert check_dataset(data).ok
     pairs = audit(data.audit_splits()).pairs
     assert [(pair.key_a[-1], pair.key_b[-1], pair.kind) for pair in pairs] == [
         (str(n), str(n), "identical") for n in range(4)

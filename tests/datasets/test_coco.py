@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets.audit import check
+from crosschroma.datasets.audit import check_dataset
 from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.coco import Coco
 
@@ -81,10 +81,10 @@ def test_missing_images_are_named_or_left_out(made: Path) -> None:
     assert [key[-5] for key in data.split("test").keys] == ["0", "2"]
     assert len(data.split("train")) == 17
     assert list(data.split("validation").keys) == held
-    text = str(check(data))
+    text = str(check_dataset(data))
     assert "train2017: 1 of 20 listed images are not there" in text
     assert "val2017: 1 of 3 listed images are not there" in text
-    assert "1 files missing" in str(check(before))
+    assert "1 files missing" in str(check_dataset(before))
 
 
 def test_changed_annotations_are_read_again(made: Path) -> None:

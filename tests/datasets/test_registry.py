@@ -7,14 +7,14 @@ import inspect
 import pytest
 from crosschroma.datasets.base.adapter import Adapter
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.datasets.registry import ADAPTERS, get
+from crosschroma.datasets.registry import ADAPTERS, dataset_class
 
 
 def test_every_adapter_is_there_and_says_what_it_is() -> None:
     assert set(ADAPTERS) >= {"vcip", "rgb-nir-scene", "imagenet", "imagenet-sample", "coco"}
     assert set(ADAPTERS) >= {"bsds500", "cifar10", "folder", "pairs", "scenes"}
     for name, adapter in ADAPTERS.items():
-        assert get(name) is adapter
+        assert dataset_class(name) is adapter
         assert adapter.name == name
         assert adapter.planes <= {"rgb", "nir", "boxes"}
         assert adapter.layout
@@ -25,11 +25,11 @@ def test_every_adapter_is_there_and_says_what_it_is() -> None:
     "name", ["vcip", "rgb-nir-scene", "imagenet", "imagenet-sample", "coco", "bsds500", "cifar10"]
 )
 def test_downloaded_datasets_say_whence_and_on_what_terms(name: str) -> None:
-    doc = inspect.getdoc(get(name)) or ""
+    doc = inspect.getdoc(dataset_class(name)) or ""
     assert "Source: " in doc
     assert "Terms: " in doc
 
 
 def test_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown dataset 'imagnet'; did you mean imagenet"):
-        get("imagnet")
+        dataset_class("imagnet")

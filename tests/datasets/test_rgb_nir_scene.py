@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from crosschroma.datasets.audit import check
+from crosschroma.datasets.audit import check_dataset
 from crosschroma.datasets.base.adapter import SplitName
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.datasets.files.adapter import SPLITS
@@ -103,7 +103,7 @@ def test_missing_half_of_a_pair(made: Path) -> None:
 
 def test_check_tells_what_is_absent(made: Path) -> None:
     write(made, "street/0123")
-    report = check(RgbNirScene(root=made))
+    report = check_dataset(RgbNirScene(root=made))
     assert report.ok
     text = str(report)
     assert "indoor: 20 of 56 photos" in text

@@ -14,7 +14,7 @@ from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.datasets.vcip import Vcip, scene_folds
 
 NIR_LEVEL, RGB_LEVEL = 30, 90
-SCENE_OF = dict(line.split() for line in split_lists.read("vcip-scenes"))
+SCENE_OF = dict(line.split() for line in split_lists.read_split_list("vcip-scenes"))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The official layout with every name and 8x8 images."""
     root = tmp_path_factory.mktemp("vcip2020")
     names = []
-    for key in split_lists.read("vcip-train-official"):
+    for key in split_lists.read_split_list("vcip-train-official"):
         names += [f"NIR/{key}_nir.png", f"RGB-Registered/{key}_rgb_reg.png"]
     for n in range(18):
         names += [f"Validation/validation_{n:04d}_{plane}.png" for plane in ("nir", "rgb_reg")]
@@ -54,7 +54,7 @@ def test_folds_part_the_training_list_by_scene(made: Path, protocol, train: int)
 
 
 def test_folds_never_change() -> None:
-    folds = scene_folds(split_lists.read("vcip-train-clean"), 5)
+    folds = scene_folds(split_lists.read_split_list("vcip-train-clean"), 5)
     told = "\n".join(f"{key} {fold}" for key, fold in sorted(folds.items()))
     assert hashlib.sha256(told.encode()).hexdigest()[:16] == "ed43c1612b5aa9fe"
 
@@ -76,7 +76,7 @@ def test_a_category_is_left_out_with_its_scenes(made: Path, category, held: int,
 def test_clean_training_shares_no_scene_with_test_or_validation(made: Path) -> None:
     data = Vcip(root=made, fold=None)
     trained = {SCENE_OF[key] for key in data.split("train").keys}
-    unseen = [*data.split("test").keys, *split_lists.read("vcip-validation-official")]
+    unseen = [*data.split("test").keys, *split_lists.read_split_list("vcip-validation-official")]
     assert not trained & {SCENE_OF[key] for key in unseen}
 
 
@@ -110,7 +110,7 @@ def test_published_splits_and_any_pairs(made: Path) -> None:
         "validation": 18,
         "test": 28,
     }
-    new = data.pairs(split_lists.read("vcip-validation-not-in-test"))
+    new = data.pairs(split_lists.read_split_list("vcip-validation-not-in-test"))
     assert list(new.keys) == ["validation_0006", "validation_0010", "validation_0016"]
     assert new.load(0)["rgb"].shape == (8, 8, 3)
 

@@ -68,5 +68,5 @@ def hint_painter(unet: Experiment, tmp_path: Path) -> Path:
         "train_s": 0.0,
     }
     folder = tmp_path / "runs" / "painter"
-    checkpoint.save(folder / "best.pt", state)
+    checkpoint.save_checkpoint(folder / "best.pt", state)
     return folder

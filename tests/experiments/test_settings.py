@@ -33,7 +33,7 @@ def tags(plain: Any) -> set[str]:
 
 @pytest.mark.parametrize("name", ["best.pt", "last.pt"])
 def test_an_old_checkpoint_scores_what_its_run_file_says(name: str) -> None:
-    row = run_file.load(WRITTEN / "run_file.json")
+    row = run_file.load_run_file(WRITTEN / "run_file.json")
     trained = checkpoint.load_trained(WRITTEN / name)
     assert trained.weights_sha256 == row.weights["sha256"]
     again = evaluate_run(trained, trained.experiment.data, metrics=["PSNR", "AE"])
@@ -57,8 +57,13 @@ def test_every_written_name_leads_to_the_class_that_is_written_so() -> None:
 
 def test_the_recipes_write_the_names_that_the_results_hold() -> None:
     """A class that moved without its name in the table would change the hashes of its rows."""
-    now = {name: tags(to_plain(recipe_list.load(name))) for name in recipe_list.names()}
-    rows = [run_file.load(path) for path in sorted((REPOSITORY / "results/runs").glob("*.json"))]
+    now = {
+        name: tags(to_plain(recipe_list.load_recipe(name))) for name in recipe_list.recipe_names()
+    }
+    rows = [
+        run_file.load_run_file(path)
+        for path in sorted((REPOSITORY / "results/runs").glob("*.json"))
+    ]
     compared = [row for row in rows if row.recipe in now and row.config]
     assert len(compared) > 50
     assert [row.recipe for row in compared if not tags(row.config) <= now[row.recipe]] == []

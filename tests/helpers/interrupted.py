@@ -20,7 +20,7 @@ class PowerCutError(Exception):
 
 def fit_with_cuts(experiment: Experiment, run: Path, steps: Sequence[int]) -> None:
     """Train into ``run``, cut off right after the checkpoints of ``steps``, and go on each time."""
-    save, cuts = checkpoint.save, list(steps)
+    save, cuts = checkpoint.save_checkpoint, list(steps)
 
     def cut(path: Path, state: dict) -> None:
         save(path, state)
@@ -29,7 +29,7 @@ def fit_with_cuts(experiment: Experiment, run: Path, steps: Sequence[int]) -> No
             raise PowerCutError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save", cut)
+        patch.setattr(checkpoint, "save_checkpoint", cut)
         for _ in steps:
             with pytest.raises(PowerCutError):
                 fit(experiment, run, ALONE, resume=True)

@@ -16,7 +16,7 @@ from crosschroma.experiments.settings import from_plain, to_plain
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.base.method import Method
 
-RECIPES = {name: recipe_list.load(name) for name in recipe_list.names()}
+RECIPES = {name: recipe_list.load_recipe(name) for name in recipe_list.recipe_names()}
 
 
 # methods and recipes: four colorizers' work a step, of which test_cocolor fits a smaller one;
@@ -29,7 +29,7 @@ FITTED_AT = {"colormamba": 32, "colormamba_released": 32}
 def _different_methods() -> list[Any]:
     """The first recipe of each method and domain, ablations apart."""
     kinds = {}
-    for name in recipe_list.names():
+    for name in recipe_list.recipe_names():
         method = RECIPES[name].method
         key = (type(method), getattr(method, "domain", None))
         kinds.setdefault(key, name)
@@ -98,7 +98,7 @@ def experiment(request: pytest.FixtureRequest) -> Experiment:
 def _different_networks() -> list[str]:
     """The first recipe of each narrow method: what another makes the same is tested once."""
     kinds: dict[str, str] = {}
-    for name in recipe_list.names():
+    for name in recipe_list.recipe_names():
         kinds.setdefault(json.dumps(to_plain(RECIPES[name].method.smoke())), name)
     return sorted(kinds.values())
 

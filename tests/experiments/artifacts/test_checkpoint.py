@@ -89,7 +89,7 @@ def test_a_checkpoint_cannot_run_code(plain_pickle: bool, tmp_path: Path) -> Non
 def test_a_checkpoint_cannot_name_foreign_classes(run: Path) -> None:
     state = checkpoint.load_checkpoint(run / checkpoint.BEST)
     state["experiment"]["method"] = {"type": "..os:system"}
-    checkpoint.save(run / checkpoint.BEST, state)
+    checkpoint.save_checkpoint(run / checkpoint.BEST, state)
     with pytest.raises(UserError, match="unknown settings type"):
         checkpoint.load_trained(run)
 
@@ -98,7 +98,7 @@ def test_weights_that_do_not_fit_are_named(run: Path) -> None:
     state = checkpoint.load_checkpoint(run / checkpoint.BEST)
     weights = state["inference"]["generator"]
     weights["stray"] = weights.pop("head.bias")
-    checkpoint.save(run / checkpoint.BEST, state)
+    checkpoint.save_checkpoint(run / checkpoint.BEST, state)
     with pytest.raises(UserError, match=r"(?s)generator does not fit.*head\.bias.*stray"):
         checkpoint.load_trained(run)
 
@@ -124,10 +124,10 @@ def small_disk(tmp_path: Path):
 
 def test_a_full_disk_keeps_the_old_checkpoint(small_disk: Path) -> None:
     path = small_disk / checkpoint.LAST
-    checkpoint.save(path, {"weights": torch.zeros(50_000)})
+    checkpoint.save_checkpoint(path, {"weights": torch.zeros(50_000)})
     before = path.read_bytes()
     with pytest.raises(UserError, match=r"cannot write .*untouched"):
-        checkpoint.save(path, {"weights": torch.zeros(200_000)})
+        checkpoint.save_checkpoint(path, {"weights": torch.zeros(200_000)})
     assert path.read_bytes() == before
     assert [entry.name for entry in small_disk.iterdir()] == [checkpoint.LAST]
 

@@ -191,7 +191,7 @@ def test_three_files_of_a_folder_are_one_method(
     assert f"no latest_net_GComp.pth in {folder}" in capsys.readouterr().err
     torch.save(branch, folder / "latest_net_GComp.pth")
     assert cli.run(["import-weights", "instcolor", str(folder), "--out", str(tmp_path)]) == 0
-    trained = weights_file.load(tmp_path / "instcolor_coco.safetensors")
+    trained = weights_file.load_weights_file(tmp_path / "instcolor_coco.safetensors")
     told = trained.experiment.data.train_data
     assert [told.count(name) for name in import_weights.FILES["instcolor"]] == [1, 1, 1]
     state = trained.method.get_submodule("fusion").state_dict()

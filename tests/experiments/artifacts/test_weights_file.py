@@ -17,7 +17,7 @@ from crosschroma.experiments.artifacts.checkpoint import load_trained
 from crosschroma.experiments.commands.colorize import GRAY_WEIGHTS, NIR_WEIGHTS
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
-from crosschroma.experiments.recipe_list import load
+from crosschroma.experiments.recipe_list import load_recipe
 from crosschroma.experiments.training.engine import fit
 from crosschroma.models.base import shipped_weights
 from safetensors.torch import save_file
@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ship") / "run"
-    fit(load("unet_scenes_nir").smoke(), folder, Hardware(accelerator="cpu", workers=0))
+    fit(load_recipe("unet_scenes_nir").smoke(), folder, Hardware(accelerator="cpu", workers=0))
     return folder
 
 
@@ -40,7 +40,7 @@ def test_the_file_colours_as_the_run_does(run: Path, file: Path) -> None:
     nir = np.random.default_rng(0).integers(0, 256, (50, 70), np.uint8)
     ours, theirs = Colorizer.load(file)(nir), Colorizer.load(run)(nir)
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1  # half precision
-    told, trained = weights_file.load(file), load_trained(run)
+    told, trained = weights_file.load_weights_file(file), load_trained(run)
     assert (told.step, told.steps, told.starts) == (trained.step, trained.steps, trained.starts)
     assert told.experiment.data.root is None
     assert file.stat().st_size < 0.7 * sum(
@@ -55,7 +55,9 @@ def test_large_running_variances_survive(run: Path, tmp_path: Path) -> None:
     name = next(key for key in weights if key.endswith("running_var"))
     weights[name].fill_(1e6)
     torch.save(checkpoint, tmp_path / "large.pt")
-    method = weights_file.load(weights_file.ship(tmp_path / "large.pt", tmp_path)).method
+    method = weights_file.load_weights_file(
+        weights_file.ship(tmp_path / "large.pt", tmp_path)
+    ).method
     assert method.get_submodule("generator").state_dict()[name].eq(1e6).all()
 
 
@@ -72,11 +74,11 @@ def test_a_name_is_found_among_the_shipped(file: Path, monkeypatch: pytest.Monke
     package = ModuleSpec("weights", None, is_package=True)
     package.submodule_search_locations = [str(file.parent)]
     monkeypatch.setattr(shipped_weights, "find_spec", {"crosschroma.weights": package}.get)
-    assert weights_file.names() == ["unet_scenes_nir-smoke"]
+    assert weights_file.shipped_names() == ["unet_scenes_nir-smoke"]
     assert weights_file.load_any("unet_scenes_nir-smoke").path == file
 
 
-@pytest.mark.parametrize("name", weights_file.names())
+@pytest.mark.parametrize("name", weights_file.shipped_names())
 def test_shipped_weights_colour_a_picture(name: str) -> None:
     file = weights_file.load_any(name).path
     assert file.stat().st_size <= 10e6
@@ -96,10 +98,10 @@ def test_the_default_weights_are_for_what_they_are_said_to_be() -> None:
 
 def test_what_is_not_such_a_file_is_named(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no weights .*crosschroma ship"):
-        weights_file.load(tmp_path / "none.safetensors")
+        weights_file.load_weights_file(tmp_path / "none.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"cut\.safetensors is damaged"):
-        weights_file.load(tmp_path / "cut.safetensors")
+        weights_file.load_weights_file(tmp_path / "cut.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(UserError, match="not written by"):
-        weights_file.load(tmp_path / "foreign.safetensors")
+        weights_file.load_weights_file(tmp_path / "foreign.safetensors")

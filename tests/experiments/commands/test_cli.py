@@ -239,7 +239,7 @@ def test_an_interrupt_is_one_line(
     def interrupted() -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipe_list, "names", interrupted)
+    monkeypatch.setattr(recipe_list, "recipe_names", interrupted)
     assert cli.run(["list"]) == 1
     assert failure(capsys) == "error: interrupted\n"
 
@@ -350,7 +350,7 @@ def test_evaluate_writes_all_that_a_row_needs(
     argv = ["evaluate", str(run), "--json", str(place / "row.json"), *QUICK]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *argv])
     assert cli.run(argv) == 0
-    row = run_file.load(place / "row.json")
+    row = run_file.load_run_file(place / "row.json")
     assert (row.kind, row.method, row.recipe, row.steps, row.seed) == ("ours", "unet", "tiny", 1, 0)
     assert row.config["method"]["width"] == 4
     assert row.config_sha256 == run_file.canonical_sha256(row.config)
@@ -370,7 +370,7 @@ def test_evaluate_on_another_dataset(trained: Callable[[str], Path], place: Path
         picture(place / "pairs" / "rgb" / "test" / f"{index}_rgb.png", index)
     argv = ["evaluate", str(trained("nir")), "--dataset", "pairs", "--root", "pairs", *QUICK]
     assert cli.run([*argv, "--json", "row.json"]) == 0
-    row = run_file.load(place / "row.json")
+    row = run_file.load_run_file(place / "row.json")
     assert (row.dataset, row.recipe) == ("pairs", "tiny")
     assert row.train_data.startswith("scenes-v1")
     assert [image["key"] for image in row.rows] == ["test/0", "test/1"]
@@ -415,7 +415,7 @@ def test_weights_that_do_not_fit_are_one_line(
     """torch names misfits on a line each."""
     state = checkpoint.load_checkpoint(trained("nir") / checkpoint.BEST)
     state["experiment"]["method"]["width"] = 8
-    checkpoint.save(place / "wide.pt", state)
+    checkpoint.save_checkpoint(place / "wide.pt", state)
     capsys.readouterr()
     assert cli.run(["evaluate", "wide.pt"]) == 1
     assert "generator does not fit" in failure(capsys)
@@ -427,7 +427,7 @@ def test_score_pictures_of_a_folder(place: Path, capsys: pytest.CaptureFixture[s
         picture(place / "made" / f"{index}.png", index)
     argv = ["score", "made", "--dataset", "folder", "--root", "photos", "--size", "0"]
     assert cli.run([*argv, "--json", "row.json", "--note", "copies"]) == 0
-    row = run_file.load(place / "row.json")
+    row = run_file.load_run_file(place / "row.json")
     assert (row.kind, row.method, row.note) == ("peer", "made", "copies")
     assert row.summary["all"]["PSNR"] == 100
     (place / "made" / "1.png").unlink()
@@ -440,7 +440,7 @@ def test_score_a_baseline(place: Path) -> None:
     picture(place / "photos" / "test" / "0.png")
     argv = ["score", "--baseline", "gray", "--dataset", "folder", "--root", "photos"]
     assert cli.run([*argv, "--size", "32", "--json", "row.json"]) == 0
-    assert run_file.load(place / "row.json").kind == "baseline"
+    assert run_file.load_run_file(place / "row.json").kind == "baseline"
 
 
 def test_table_check_finds_a_changed_digit(
@@ -451,7 +451,7 @@ def test_table_check_finds_a_changed_digit(
     assert cli.run(argv) == 0
     assert cli.run(["table"]) == 0
     assert cli.run(["table", "--check"]) == 0
-    psnr = run_file.load(place / "results" / "runs" / "tiny.json").summary["all"]["PSNR"]
+    psnr = run_file.load_run_file(place / "results" / "runs" / "tiny.json").summary["all"]["PSNR"]
     shown = f"{psnr:.2f}"
     changed = shown[:-1] + str((int(shown[-1]) + 1) % 10)
     for name in ("README.md", "results/tables/scenes.md", "results/tables/scenes.tex"):
@@ -477,8 +477,8 @@ def recipes(unet: Experiment, monkeypatch: pytest.MonkeyPatch) -> dict[str, Expe
         "a_wild": replace(unet, name="a_wild", method=wild),
         "b_tame": replace(unet, name="b_tame", training=replace(unet.training, steps=2)),
     }
-    monkeypatch.setattr(recipe_list, "names", lambda: list(found))
-    monkeypatch.setattr(recipe_list, "load", found.__getitem__)
+    monkeypatch.setattr(recipe_list, "recipe_names", lambda: list(found))
+    monkeypatch.setattr(recipe_list, "load_recipe", found.__getitem__)
     return found
 
 
@@ -500,7 +500,7 @@ def test_reproduce_smoke_touches_only_the_runs_folder(
     assert re.search(r"│ PSNR +│ n/a +│ \d+\.\d+ +│ n/a +│", shown.out)
     assert "b_tame-smoke: no committed row to compare with" in shown.out
     folder = place / "runs" / "reproduce" / "scenes"
-    rows = run_file.load_all(folder / "results" / "runs")
+    rows = run_file.load_run_files(folder / "results" / "runs")
     status = {name: row.status for name, row in rows.items()}
     assert status == {"a_wild-smoke": "diverged", "b_tame-smoke": "ok"}
     assert "DivergedError" in rows["a_wild-smoke"].note
@@ -516,7 +516,7 @@ def test_reproduce_writes_a_row_a_seed_once(
     (place / "README.md").write_text("<!-- table:scenes -->\n<!-- /table -->\n")
     argv = ("--only", "b_tame", "--seed", "0", "1", "--results", "results")
     assert reproduce(*argv) == 0
-    rows = run_file.load_all(place / "results" / "runs")
+    rows = run_file.load_run_files(place / "results" / "runs")
     assert {name: row.seed for name, row in rows.items()} == {"b_tame": 0, "b_tame-seed1": 1}
     assert "2 seeds" in (place / "README.md").read_text()
     before = (place / "results" / "runs" / "b_tame.json").read_bytes()
@@ -533,7 +533,7 @@ def test_reproduce_trains_and_prints_the_committed_row_beside_the_new_one(
     committed = ("--only", "b_tame", "--results", "results", "--readme", "None")
     assert reproduce(*committed) == 0
     path = place / "results" / "runs" / "b_tame.json"
-    row = run_file.load(path)
+    row = run_file.load_run_file(path)
     row = replace(row, summary={"all": {**row.summary["all"], "PSNR": 20.0, "AE": None}})
     longer = {**row.config["training"], "steps": 3}  # pyright: ignore[reportIndexIssue]
     replace(row, config={**row.config, "training": longer}).save(path)
@@ -542,7 +542,7 @@ def test_reproduce_trains_and_prints_the_committed_row_beside_the_new_one(
     assert reproduce("--only", "b_tame") == 0
     shown = capsys.readouterr().out
     folder = place / "runs" / "reproduce" / "scenes"
-    new = run_file.load(folder / "results" / "runs" / "b_tame.json")
+    new = run_file.load_run_file(folder / "results" / "runs" / "b_tame.json")
     assert load_trained(folder / "b_tame", "last").step == 2
     psnr = new.summary["all"]["PSNR"]
     assert psnr is not None
@@ -584,7 +584,7 @@ def test_reproduce_leaves_ablations_out_unless_asked(
     def rows(*more: str) -> set[str]:
         assert reproduce("--budget", "smoke", *more) == 0
         folder = place / "runs" / "reproduce" / "scenes" / "results" / "runs"
-        found = set(run_file.load_all(folder))
+        found = set(run_file.load_run_files(folder))
         shutil.rmtree(place / "runs")
         return found
 
@@ -613,9 +613,9 @@ def budget(unet: Experiment, place: Path, monkeypatch: pytest.MonkeyPatch) -> di
     )
     found = {"a_student": replace(teacher, name="a_student", method=taught), "b_teacher": teacher}
     everything = {"c_plain": replace(teacher, name="c_plain"), **found}
-    monkeypatch.setattr(recipe_list, "names", lambda: list(everything))
+    monkeypatch.setattr(recipe_list, "recipe_names", lambda: list(everything))
     monkeypatch.setattr(recipe_list, "budget", lambda: list(found))
-    monkeypatch.setattr(recipe_list, "load", everything.__getitem__)
+    monkeypatch.setattr(recipe_list, "load_recipe", everything.__getitem__)
     return found
 
 
@@ -627,7 +627,7 @@ def test_reproduce_the_budget(
     argv += ["--results", "results"]
     assert cli.run(argv) == 0
     shown = capsys.readouterr().out
-    rows = run_file.load_all(place / "results" / "runs")
+    rows = run_file.load_run_files(place / "results" / "runs")
     names = [f"{name}{on}" for name in budget for on in ("", "_on_scenes")]
     assert list(rows) == names
     assert [rows[name].dataset for name in names] == ["folder", "scenes"] * 2
@@ -642,7 +642,7 @@ def test_reproduce_the_budget(
     shown = capsys.readouterr().out
     assert "a_student: has its row" in shown
     assert "b_teacher: goes on in" in shown
-    assert list(run_file.load_all(place / "results" / "runs")) == names
+    assert list(run_file.load_run_files(place / "results" / "runs")) == names
 
 
 def test_a_reproduced_student_learns_from_the_reproduced_teacher(
@@ -666,7 +666,7 @@ def test_recipes_of_the_budget_are_in_no_datasets_table(
     assert "did you mean budget" in failure(capsys)
     argv = ["reproduce", "folder", "--budget", "smoke", "--hardware.workers", "0"]
     assert cli.run(argv) == 0
-    rows = run_file.load_all(place / "runs" / "reproduce" / "folder" / "results" / "runs")
+    rows = run_file.load_run_files(place / "runs" / "reproduce" / "folder" / "results" / "runs")
     assert list(rows) == ["c_plain-smoke", "c_plain-smoke_on_scenes"]
 
 
@@ -700,7 +700,7 @@ def test_a_failed_row_names_no_folder_of_this_machine(
     argv = ("--only", "b_tame", "--runs", str(place / "runs"), "--results", "results")
     argv += ("--readme", "None")
     assert reproduce(*argv) == 1
-    row = run_file.load(place / "results" / "runs" / "b_tame.json")
+    row = run_file.load_run_file(place / "results" / "runs" / "b_tame.json")
     assert row.status == "failed"
     assert "last.pt is" in row.note
     assert str(place) not in (place / "results" / "runs" / "b_tame.json").read_text()
@@ -799,6 +799,6 @@ def test_bench_scan_writes_figures_and_plot(
 def test_list_names_every_recipe_and_its_networks(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["list"]) == 0
     out = capsys.readouterr().out
-    assert [name for name in recipe_list.names() if name not in out] == []
+    assert [name for name in recipe_list.recipe_names() if name not in out] == []
     gray = next(line for line in out.splitlines() if "pix2pix_imagenet_sample" in line)
     assert "generator 54,409,858, discriminator 2,765,633" in gray

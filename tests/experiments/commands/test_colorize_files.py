@@ -15,7 +15,7 @@ from crosschroma.experiments.commands.colorize_files import FileOptions, coloriz
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.prepared_picture import PreparedPicture
-from crosschroma.experiments.recipe_list import load
+from crosschroma.experiments.recipe_list import load_recipe
 from crosschroma.experiments.training.engine import fit
 from crosschroma.models.color.hint_points import HintPoint
 from crosschroma.models.unet import UNet
@@ -190,7 +190,11 @@ def test_boxes_are_found_by_the_path_below_the_folder(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    fit(load("unet_scenes_gray").smoke(), folder / "run", Hardware(accelerator="cpu", workers=0))
+    fit(
+        load_recipe("unet_scenes_gray").smoke(),
+        folder / "run",
+        Hardware(accelerator="cpu", workers=0),
+    )
     return weights_file.ship(folder / "run", folder)
 
 

@@ -90,7 +90,7 @@ def test_a_missing_dataset_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.slow
 def test_the_shipped_prior_is_what_the_command_counts(shared_data: Path, place: Path) -> None:
     """In the training images of the recipe."""
-    experiment = recipe_list.load("zhang16_imagenet_sample")
+    experiment = recipe_list.load_recipe("zhang16_imagenet_sample")
     assert experiment.data == ImageNetSample(min_chroma=10.0)
     root = str(shared_data / "imagenet_sample")
     argv = ["data", "prior", "imagenet-sample", "--root", root, "--min-chroma", "10"]

@@ -30,7 +30,7 @@ def listed(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, tuple
 
 def test_every_recipe_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     rows = listed(capsys)
-    assert list(rows) == recipe_list.names()
+    assert list(rows) == recipe_list.recipe_names()
     for name in set(rows) - set(recipe_list.ablations()):
         purpose = rows[name][1]
         module = importlib.import_module(module_of(name))
@@ -57,7 +57,7 @@ def test_scores_are_those_of_the_tables(capsys: pytest.CaptureFixture[str]) -> N
     rows = listed(capsys)
 
     def psnr(file: str, subset: str) -> str:
-        number = run_file.load(RESULTS / "runs" / f"{file}.json").summary[subset]["PSNR"]
+        number = run_file.load_run_file(RESULTS / "runs" / f"{file}.json").summary[subset]["PSNR"]
         return f"{number:.2f} dB"
 
     vcip = psnr("unet_vcip", "scene_disjoint")
@@ -84,7 +84,7 @@ def test_without_results_and_without_a_number(
 ) -> None:
     rows = listed(capsys, "--results", str(tmp_path))
     assert {text.removesuffix(", weights shipped") for text, _ in rows.values()} == {"no row"}
-    run = run_file.load(RESULTS / "runs" / "unet_vcip.json")
+    run = run_file.load_run_file(RESULTS / "runs" / "unet_vcip.json")
     summary = {"all": {"AE": 5.0}, "scene_disjoint": {"AE": 5.0}}
     dataclasses.replace(run, summary=summary).save(tmp_path / "runs" / "one.json")
     failed = dataclasses.replace(run, recipe="pix2pix_vcip", status="failed", summary={})
@@ -108,9 +108,9 @@ def test_parameters_are_counted_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ["unet_vcip", "colormamba_small_vcip_no_agent_attention"]
-    monkeypatch.setattr(recipe_list, "names", lambda: names)
+    monkeypatch.setattr(recipe_list, "recipe_names", lambda: names)
     assert cli.run(["list", "--parameters"]) == 0
     rows = [re.split(r"\s*│\s*", line)[1:] for line in capsys.readouterr().out.splitlines()[3:-1]]
     assert [row[0] for row in rows] == names
-    run = run_file.load(RESULTS / "runs" / "unet_vcip.json")
+    run = run_file.load_run_file(RESULTS / "runs" / "unet_vcip.json")
     assert rows[0][1:6] == ["unet", "nir", "vcip", "vcip-clean", f"generator {run.parameters:,}"]

@@ -46,7 +46,7 @@ def ship(folder: Path, config) -> Path:
             nn.init.uniform_(module.running_mean, -0.3, 0.3)
             nn.init.uniform_(module.running_var, 0.3, 2.0)
             nn.init.uniform_(module.weight, 0.5, 2.0)
-    experiment = recipe_list.load("unet_scenes_gray")
+    experiment = recipe_list.load_recipe("unet_scenes_gray")
     experiment = replace(
         experiment,
         name="tiny",
@@ -107,7 +107,7 @@ def test_onnx_says_what_it_is_and_has_dynamic_sizes(tmp_path: Path) -> None:
 
 
 def test_training_networks_stay_out(tmp_path: Path) -> None:
-    method = weights_file.load(ship(tmp_path, CONFIGS["pix2pix"])).method
+    method = weights_file.load_weights_file(ship(tmp_path, CONFIGS["pix2pix"])).method
     colors = inference_colors(method)
     names = {name.split(".")[1] for name, _ in colors.named_parameters()}
     assert names == {"generator"}
@@ -182,7 +182,7 @@ def test_an_operation_of_our_own_is_named(
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "torchscript"])
 def test_the_scan_cannot_leave_the_package(tmp_path: Path, to) -> None:
-    config = recipe_list.load("colormamba_small_vcip").method.smoke()
+    config = recipe_list.load_recipe("colormamba_small_vcip").method.smoke()
     with pytest.raises(UserError, match=r"colormamba cannot be written as .*crosschroma::scan"):
         export.export(ship(tmp_path, config), to, tmp_path / "out")
 

@@ -12,8 +12,12 @@ import torch.nn.functional as F
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.experiments.artifacts.checkpoint import load_trained, save, weights_sha256
-from crosschroma.experiments.artifacts.weights_file import load, ship
+from crosschroma.experiments.artifacts.checkpoint import (
+    load_trained,
+    save_checkpoint,
+    weights_sha256,
+)
+from crosschroma.experiments.artifacts.weights_file import load_weights_file, ship
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.experiments.training.engine import fit
 from crosschroma.losses.distillation import distillation_kl
@@ -97,7 +101,7 @@ def test_a_teacher_and_a_start_are_the_weights_that_evaluation_takes(
     state = load_checkpoint(tmp_path / BEST)
     for value in state["inference"]["generator"].values():
         value += 1  # so that best and last differ
-    save(tmp_path / BEST, state)
+    save_checkpoint(tmp_path / BEST, state)
     expected = load_trained(tmp_path)
     assert expected.path.name == f"{which}.pt"
     config = Student.Config(
@@ -125,7 +129,7 @@ def test_shipped_weights_teach_by_their_name(
     assert method.config.learnt_from == "teacher unet (a_teacher)"
     assert method.teacher.method is not None
     network = method.teacher.method.get_submodule("generator")
-    expected = load(file).weights_sha256
+    expected = load_weights_file(file).weights_sha256
     assert weights_sha256({"generator": network.state_dict()}) == expected
     wrong = taught(Path("b_teacher"), unet)
     with pytest.raises(UserError, match=r"--method\.teacher-weights b_teacher: .*no run b_teacher"):

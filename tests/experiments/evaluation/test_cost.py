@@ -62,12 +62,14 @@ def test_run_files_hold_it_and_old_ones_need_not(unet: Experiment, tmp_path: Pat
     run = evaluate_method(method, unet.data, unet.eval_view, metrics=("PSNR",))
     path = tmp_path / "run.json"
     run.save(path)
-    assert run_file.load(path).cost == run.cost
+    assert run_file.load_run_file(path).cost == run.cost
     assert run.cost.keys() == {"size", "macs", "ms"}
     old = json.loads(path.read_text())
     del old["cost"]
     path.write_text(json.dumps(old))
-    assert run_file.load(path) == dataclasses.replace(run_file.load(path), cost={})
+    assert run_file.load_run_file(path) == dataclasses.replace(
+        run_file.load_run_file(path), cost={}
+    )
 
 
 def test_no_network_or_no_one_size_has_none(unet: Experiment) -> None:

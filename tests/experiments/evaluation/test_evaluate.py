@@ -123,7 +123,7 @@ def test_run_file_holds_what_its_numbers_need(tmp_path: Path) -> None:
     run = evaluate_method(NirCopy(), Noise(), VIEW, kind="baseline", metrics=(*QUICK, "LPIPS-vgg"))
     path = tmp_path / "row.json"
     run.save(path)
-    loaded = run_file.load(path)
+    loaded = run_file.load_run_file(path)
     assert loaded == dataclasses.replace(run, split=dict(run.split))
     assert summarize(loaded.rows, Noise().subsets()) == loaded.summary
     assert set(loaded.summary) == {"all", "cats"}
@@ -134,7 +134,7 @@ def test_run_file_holds_what_its_numbers_need(tmp_path: Path) -> None:
 
 
 def test_a_chosen_few_metrics_do_not_load_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lpips_metric, "load", pytest.fail)
+    monkeypatch.setattr(lpips_metric, "load_lpips", pytest.fail)
     found = evaluate(Tint().colorize, Pairs(), VIEW, metrics=("PSNR", "AE"))
     assert set(found.rows[0]) == {"key", "PSNR", "AE"}
 
@@ -232,14 +232,14 @@ ROWS = sorted((Path(__file__).parents[3] / "results" / "runs").glob("*.json"))
 @pytest.mark.parametrize("path", ROWS, ids=[path.stem for path in ROWS])
 def test_committed_rows_give_the_committed_summary(path: Path) -> None:
     """All of it but FID, which is no function of the rows."""
-    run = run_file.load(path)
+    run = run_file.load_run_file(path)
     if run.status == "ok":
         from_rows = {
             subset: {name: v for name, v in means.items() if not metric_of(name).features}
             for subset, means in run.summary.items()
         }
         tested = "part" not in run.split
-        subsets = registry.get(run.dataset)().subsets() if tested else None
+        subsets = registry.dataset_class(run.dataset)().subsets() if tested else None
         assert summarize(run.rows, subsets) == from_rows
         assert len(run.rows) == run.split["images"]
 

@@ -61,7 +61,7 @@ def test_each_seed_and_split_has_its_file(
         assert cli.run([*argv, "--split", "validation"]) == 0
         assert cli.run(argv) == 0
     names = [f"tiny_s{seed}{part}" for seed in (0, 1) for part in ("", "_validation")]
-    rows = run_file.load_all(Path("rows"))
+    rows = run_file.load_run_files(Path("rows"))
     assert sorted(rows) == names
     assert [rows[name].seed for name in names] == [0, 0, 1, 1]
     assert [rows[name].split.get("part") for name in names] == [None, "validation"] * 2
@@ -74,7 +74,7 @@ def test_each_seed_and_split_has_its_file(
     error = capsys.readouterr().err
     assert "rows/tiny_s0.json holds tiny_unet, seed 0" in error
     assert "not tiny_unet, seed 1" in error
-    assert run_file.load(Path("rows/tiny_s0.json")).seed == 0
+    assert run_file.load_run_file(Path("rows/tiny_s0.json")).seed == 0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_only_what_the_run_has_kept_out_validates_it(
     best = run_of(0) / checkpoint.BEST
     state = checkpoint.load_checkpoint(best)
     state["experiment"]["data"] = to_plain(trained_on)
-    checkpoint.save(best, state)
+    checkpoint.save_checkpoint(best, state)
     capsys.readouterr()
     assert cli.run(["evaluate", "runs/tiny_s0", "--split", "validation", *more]) == 1
     assert text in capsys.readouterr().err

@@ -197,7 +197,7 @@ def test_the_command_writes_table_file_and_plot(
         "step": 7,
         "train_s": 0.0,
     }
-    checkpoint.save(tmp_path / "best.pt", state)
+    checkpoint.save_checkpoint(tmp_path / "best.pt", state)
     argv = ["hints-curve", "best.pt", "--counts", "0", "5", "--images", "2", "--device", "cpu"]
     assert cli.run([*argv, "--out", "curve.json", "--plot", "curve.svg"]) == 0
     out = capsys.readouterr().out

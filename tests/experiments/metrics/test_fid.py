@@ -98,7 +98,7 @@ def random_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return Inception3(init_weights=False, **options).state_dict()
 
     monkeypatch.setattr(fid_metric, "published_state", state)
-    load = fid_metric.load
+    load = fid_metric.load_inception
     load.cache_clear()
     yield
     load.cache_clear()  # no other test may meet these weights
@@ -108,7 +108,7 @@ def random_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_inputs_of_the_two_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     """tf sees [-1,1]; tv, for CT2's and DDColor's slip, what ImageNet's mean makes of [.5,1]."""
     given: list[Tensor] = []
-    monkeypatch.setattr(fid_metric, "load", lambda *_: lambda x: given.append(x) or x)
+    monkeypatch.setattr(fid_metric, "load_inception", lambda *_: lambda x: given.append(x) or x)
     colors = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(3, 3, 8, 8)
     inception_features(colors, "tf")
     inception_features(colors, "tv")
@@ -133,8 +133,8 @@ def test_features_of_both_networks() -> None:
 @pytest.mark.usefixtures("random_weights")
 def test_the_tensorflow_networks_pooling() -> None:
     """Means over the pixels inside; the last block takes the maximum, the one before does not."""
-    network = fid_metric.load("tf", torch.device("cpu"))
-    plain = fid_metric.load("tv", torch.device("cpu"))
+    network = fid_metric.load_inception("tf", torch.device("cpu"))
+    plain = fid_metric.load_inception("tv", torch.device("cpu"))
     cases = {
         "Mixed_5b": (192, lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)),
         "Mixed_6e": (768, lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)),
@@ -216,7 +216,7 @@ def test_without_weights_there_is_a_reason_and_no_value(
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", pytest.fail)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    fid_metric.load.cache_clear()
+    fid_metric.load_inception.cache_clear()
     scorer = Scorer(["FID-tf", "FID-tv", "PSNR"])
     scorer.update(list("abc"), pictures(3, 0), pictures(3, 1))
     rows, features = scorer.gather(SimpleNamespace(global_rank=0, world_size=1))
@@ -233,7 +233,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    fid_metric.load.cache_clear()
+    fid_metric.load_inception.cache_clear()
     path = tmp_path / "checkpoints" / fid_metric.NETWORKS["tf"].file
     path.parent.mkdir()
     torch.save({}, path)

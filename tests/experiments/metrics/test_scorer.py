@@ -293,13 +293,13 @@ def test_lpips_takes_the_backbone_from_its_file(
     backbone = PublishedFile(path.name, sha256(path)[:8])
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setitem(lpips_loss.BACKBONES, "alex", backbone)
-    lpips_metric.load.cache_clear()
+    lpips_metric.load_lpips.cache_clear()
     x, y = images(height=40, width=40), images(height=40, width=40, seed=1)
     try:
         distance = lpips_metric.lpips(x, y, "alex")
-        model = lpips_metric.load("alex", x.device)
+        model = lpips_metric.load_lpips("alex", x.device)
     finally:
-        lpips_metric.load.cache_clear()  # no other test may meet these weights
+        lpips_metric.load_lpips.cache_clear()  # no other test may meet these weights
     saved = torch.load(path, weights_only=True)
     assert torch.equal(model.get_parameter("net.slice5.10.weight"), saved["features.10.weight"])
     assert distance.shape == (3,)

@@ -25,7 +25,7 @@ def redness(monkeypatch: pytest.MonkeyPatch) -> None:
         logits[:, 999] = image[:, 1].mean((1, 2))
         return logits
 
-    monkeypatch.setattr(vgg_metric, "load", lambda _device: verdict)
+    monkeypatch.setattr(vgg_metric, "load_vgg", lambda _device: verdict)
 
 
 def plain(*colors: tuple[float, float, float]) -> Tensor:
@@ -67,7 +67,7 @@ def test_without_weights_there_is_a_reason(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", pytest.fail)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    vgg_metric.load.cache_clear()
+    vgg_metric.load_vgg.cache_clear()
     assert "vgg16-397923af.pth" in reason_for(f"val/{FIRST}/a.JPEG")
 
 
@@ -83,11 +83,11 @@ def test_the_network_takes_its_weights_from_the_file(monkeypatch: pytest.MonkeyP
     state = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
     state["classifier.6.bias"] = torch.zeros(1000).index_fill_(0, torch.tensor(1), 1.0)
     monkeypatch.setattr(vgg_metric, "published_state", lambda *_args, **_options: state)
-    vgg_metric.load.cache_clear()
+    vgg_metric.load_vgg.cache_clear()
     try:
         found = vgg_top1([f"{SECOND}/a", f"{FIRST}/a"], plain(RED, RED))
     finally:
-        vgg_metric.load.cache_clear()  # no other test may meet these weights
+        vgg_metric.load_vgg.cache_clear()  # no other test may meet these weights
     assert found.tolist() == [100, 0]
 
 

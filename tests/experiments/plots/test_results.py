@@ -22,8 +22,10 @@ from crosschroma.experiments.plots.curves import Curve, load_curves, read_curve
 from crosschroma.experiments.training.engine import fit
 from matplotlib.text import Text
 
-KEYS = split_lists.read("vcip-test")
-LEAKED, UNSEEN = (set(split_lists.read(f"vcip-test-{n}")) for n in ("leaked", "scene-disjoint"))
+KEYS = split_lists.read_split_list("vcip-test")
+LEAKED, UNSEEN = (
+    set(split_lists.read_split_list(f"vcip-test-{n}")) for n in ("leaked", "scene-disjoint")
+)
 SUBSETS = {"leaked": sorted(LEAKED), "scene_disjoint": sorted(UNSEEN)}
 CURVE = Curve(
     run="unet_s1",
@@ -97,23 +99,23 @@ def test_every_dot_is_drawn_in_its_pane(results: Path) -> None:
 
 
 def test_files_are_the_same_for_the_same_results_and_stale_ones_are_found(results: Path) -> None:
-    written = result_plots.write(results)
+    written = result_plots.write_plots(results)
     names = ["vcip_leak.svg", "vcip_psnr_ae.svg", "curves_vcip_clean_fold_0_of_5.svg"]
     assert [path.name for path in written] == names
-    assert result_plots.write(results) == []
-    assert result_plots.check(results) == []
+    assert result_plots.write_plots(results) == []
+    assert result_plots.check_plots(results) == []
     first = {path: path.read_bytes() for path in written}
     shutil.rmtree(results / result_plots.PLOTS)
-    assert len(result_plots.check(results)) == 3
-    result_plots.write(results)
+    assert len(result_plots.check_plots(results)) == 3
+    result_plots.write_plots(results)
     assert {path: path.read_bytes() for path in written} == first
     replace(CURVE, metrics={"PSNR": [(100, 14.6)]}).save(results / result_plots.CURVES)
-    (stale,) = result_plots.check(results)
+    (stale,) = result_plots.check_plots(results)
     assert "curves_vcip_clean_fold_0_of_5.svg: drawn from other data" in stale
     (results / result_plots.CURVES / "unet_s1.json").unlink()
-    (stale,) = result_plots.check(results)
+    (stale,) = result_plots.check_plots(results)
     assert "no data give it" in stale
-    assert result_plots.write(results) == [written[2]]
+    assert result_plots.write_plots(results) == [written[2]]
     assert not written[2].exists()
 
 

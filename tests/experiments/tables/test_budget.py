@@ -15,7 +15,7 @@ from crosschroma.experiments.artifacts.run_file import RunFile
 from crosschroma.experiments.evaluation.evaluate_run import failed_row, origin
 from crosschroma.experiments.tables import tables
 
-CONFIG = origin(recipe_list.load("budget_unet"))["config"]
+CONFIG = origin(recipe_list.load_recipe("budget_unet"))["config"]
 PHOTOGRAPHS = "imagenet-sample train, ab range >= 10 + bsds500 train, ab range >= 10"
 METRICS = {"PSNR": 20.0, "SSIM": 0.9, "LPIPS-alex": None, "ACC": 0.5, "ab_std_ratio": 0.237}
 RUN = RunFile(
@@ -138,7 +138,7 @@ def test_the_budget_is_that_of_the_run_files(results: Path) -> None:
 
 
 def test_a_failed_run_keeps_its_row(results: Path) -> None:
-    failed = failed_row(recipe_list.load("budget_unet"), "diverged", "loss is nan")
+    failed = failed_row(recipe_list.load_recipe("budget_unet"), "diverged", "loss is nan")
     failed.save(results / "runs" / "budget_unet.json")
     found = row(results, "budget_unet")
     assert "(diverged)" in found["method"]

@@ -99,29 +99,29 @@ def test_generate_is_pure_and_deterministic(folder: Folder) -> None:
 
 def test_write_then_check_is_quiet_and_hand_edits_are_found(folder: Folder) -> None:
     folder.add("a", summary=vcip(15.42))
-    assert folder.readme in tables.write(folder.results, folder.readme)
-    assert tables.check(folder.results, folder.readme) == []
-    assert tables.write(folder.results, folder.readme) == []
+    assert folder.readme in tables.write_tables(folder.results, folder.readme)
+    assert tables.check_tables(folder.results, folder.readme) == []
+    assert tables.write_tables(folder.results, folder.readme) == []
     readme = folder.readme.read_text()
     assert readme.startswith("# Title\n<!-- table:vcip -->\n")
     assert readme.endswith("<!-- /table -->\nbelow\n")
     for path in (folder.readme, folder.results / "tables" / "vcip.md"):
         good = path.read_text()
         path.write_text(good.replace("15.42", "19.42"))
-        (problem,) = tables.check(folder.results, folder.readme)
+        (problem,) = tables.check_tables(folder.results, folder.readme)
         assert str(path) in problem
         assert "19.42" in problem
         path.write_text(good)
     (folder.results / "tables" / "vcip.csv").unlink()
     (folder.results / "tables" / "old.md").write_text("stale")
-    missing, stale = tables.check(folder.results, folder.readme)
+    missing, stale = tables.check_tables(folder.results, folder.readme)
     assert "vcip.csv: missing" in missing
     assert "old.md" in stale
 
 
 def test_readme_links_lead_to_the_run_files(folder: Folder) -> None:
     folder.add("a run", summary=vcip(15))
-    tables.write(folder.results, folder.readme)
+    tables.write_tables(folder.results, folder.readme)
     assert "[unet_vcip](results/runs/a%20run.json)" in folder.readme.read_text()
     assert "[unet_vcip](../runs/a%20run.json)" in folder.text("vcip.md")
 
@@ -487,13 +487,13 @@ def test_markdown_tables_are_rectangular(folder: Folder) -> None:
 def test_no_name_leads_out_of_the_folder_of_the_tables(folder: Folder, name: str) -> None:
     folder.add("a", dataset=name, summary=vcip(15))
     with pytest.raises(UserError, match=r"a\.json: .* cannot be the name of a table"):
-        tables.write(folder.results, None)
+        tables.write_tables(folder.results, None)
     (folder.results / "runs" / "a.json").unlink()
     data = json.loads(PUBLISHED.read_text())
     data["tables"][name] = data["tables"]["vcip"]
     (folder.results / "published.json").write_text(json.dumps(data))
     with pytest.raises(UserError, match=r"published\.json: .* cannot be the name of a table"):
-        tables.write(folder.results, None)
+        tables.write_tables(folder.results, None)
     assert not (folder.results / "tables").exists()
 
 
@@ -544,12 +544,12 @@ def test_readme_with_several_and_empty_tables(folder: Folder) -> None:
         "<!-- table:bsds500 -->\nold\n<!-- /table -->\nmiddle\n"
         "<!--table: imagenet-val5k -->\n<!-- /table -->\n"
     )
-    tables.write(folder.results, folder.readme)
+    tables.write_tables(folder.results, folder.readme)
     text = folder.readme.read_text()
     assert "No run on this test set is recorded yet." in text
     assert "old" not in text
     assert "| MultiColor | 2024 |" in text
-    assert tables.check(folder.results, folder.readme) == []
+    assert tables.check_tables(folder.results, folder.readme) == []
 
 
 @pytest.mark.parametrize(
@@ -567,7 +567,7 @@ def test_a_bad_marker_is_named_and_nothing_is_written(
     folder: Folder, text: str, message: str
 ) -> None:
     folder.readme.write_text(text)
-    for act in (tables.write, tables.check):
+    for act in (tables.write_tables, tables.check_tables):
         with pytest.raises(UserError, match=re.escape(message)):
             act(folder.results, folder.readme)
     assert not (folder.results / "tables").exists()

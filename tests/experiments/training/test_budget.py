@@ -12,7 +12,7 @@ from crosschroma.experiments.recipes.budget._budget import (
 )
 from crosschroma.models.student import Student
 
-RECIPES = {name: recipe_list.load(name) for name in recipe_list.budget()}
+RECIPES = {name: recipe_list.load_recipe(name) for name in recipe_list.budget()}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -26,7 +26,9 @@ def test_recipes_differ_by_the_method_alone(recipe: str) -> None:
 
 def test_every_gray_method_is_there() -> None:
     methods = {recipe.method.method_class.name for recipe in RECIPES.values()}
-    others = (recipe_list.load(name) for name in recipe_list.names() if name not in RECIPES)
+    others = (
+        recipe_list.load_recipe(name) for name in recipe_list.recipe_names() if name not in RECIPES
+    )
     gray = {other.method.method_class.name for other in others if domain(other.method) == "gray"}
     assert methods == gray | {"colormamba"}
     assert all(domain(recipe.method) == "gray" for recipe in RECIPES.values())

@@ -107,7 +107,7 @@ def test_each_stage_logs_under_its_name_and_begins_the_schedule_anew(whole: Path
 
 def test_what_a_stage_does_not_train_rests_in_the_checkpoints_too(tmp_path: Path) -> None:
     kept: dict[int, dict] = {}
-    save = checkpoint.save
+    save = checkpoint.save_checkpoint
 
     def keep(path: Path, state: dict) -> None:
         save(path, state)
@@ -115,7 +115,7 @@ def test_what_a_stage_does_not_train_rests_in_the_checkpoints_too(tmp_path: Path
             kept[state["step"]] = flat(checkpoint.load_checkpoint(path)["networks"])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save", keep)
+        patch.setattr(checkpoint, "save_checkpoint", keep)
         fit(staged(), tmp_path, ALONE)
 
     def changed(start: int, end: int) -> set[str]:
@@ -181,7 +181,7 @@ def test_commands_take_an_output(
     row = tmp_path / "row.json"
     argv = ["evaluate", str(whole), "--metrics", "PSNR", "--json", str(row)]
     assert cli.run([*argv, "--output", "gray_as_nir"]) == 0
-    assert run_file.load(row).recipe == "staged:gray_as_nir"
+    assert run_file.load_run_file(row).recipe == "staged:gray_as_nir"
     assert json.loads(row.read_text())["domain"] == "gray"
     assert cli.run([*argv, "--output", "gray_as_nri"]) == 1
     assert "did you mean gray_as_nir" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_a_run_from_before_a_setting_was_there_goes_on(pix2pix: Experiment, tmp_
     fit(short, tmp_path, ALONE)
     state = checkpoint.load_checkpoint(tmp_path / checkpoint.LAST)
     del state["experiment"]["method"]["extra"]
-    checkpoint.save(tmp_path / checkpoint.LAST, state)
+    checkpoint.save_checkpoint(tmp_path / checkpoint.LAST, state)
     longer = replace(short, training=replace(short.training, steps=4))
     fit(longer, tmp_path, ALONE, resume=True)
     assert checkpoint.load_checkpoint(tmp_path / checkpoint.LAST)["step"] == 4

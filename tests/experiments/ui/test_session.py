@@ -253,7 +253,7 @@ def test_the_command_needs_weights_and_its_extra(
         assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
     with pytest.raises(UserError, match="cannot listen on"):
         ui_server.listen(70_000)
-    monkeypatch.setattr("crosschroma.experiments.artifacts.weights_file.names", list)
+    monkeypatch.setattr("crosschroma.experiments.artifacts.weights_file.shipped_names", list)
     assert cli.run(["ui"]) == 1
     assert "name a run to colour with" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "fastapi", None)
