@@ -150,11 +150,11 @@ def _look_at_all(
         except UserError as error:
             return str(error)
 
-    for key, seen in zip(keys, _in_threads(look, len(keys)), strict=True):
-        if isinstance(seen, str):
-            report.unreadable.append((key, seen))
+    for key, result in zip(keys, _in_threads(look, len(keys)), strict=True):
+        if isinstance(result, str):
+            report.unreadable.append((key, result))
         else:
-            report.sizes[seen] += 1
+            report.sizes[result] += 1
 
 
 class Shared(NamedTuple):
@@ -191,11 +191,11 @@ class AuditReport:
         """The report for a person."""
         lines = []
         for a, b in itertools.combinations(self.images, 2):
-            found = [pair for pair in self.pairs if (pair.split_a, pair.split_b) == (a, b)]
-            kinds = Counter(pair.kind for pair in found)
-            told = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none shared"
-            lines.append(f"{a} ({self.images[a]}) and {b} ({self.images[b]}): {told}")
-            lines += [f"  {pair.key_a} = {pair.key_b}  {pair.kind}" for pair in found]
+            shared = [pair for pair in self.pairs if (pair.split_a, pair.split_b) == (a, b)]
+            kinds = Counter(pair.kind for pair in shared)
+            text = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none shared"
+            lines.append(f"{a} ({self.images[a]}) and {b} ({self.images[b]}): {text}")
+            lines += [f"  {pair.key_a} = {pair.key_b}  {pair.kind}" for pair in shared]
         lines += _first(f"not read: {split} {key}: {why}" for split, key, why in self.unreadable)
         return "\n".join([*lines, RULE])
 
@@ -217,7 +217,11 @@ def audit(sources: Mapping[str, Source]) -> AuditReport:
     return AuditReport(
         images={name: len(source) for name, source in sources.items()},
         pairs=pairs,
-        unreadable=[(name, *entry) for name, found in prints.items() for entry in found.unreadable],
+        unreadable=[
+            (name, *entry)
+            for name, fingerprints in prints.items()
+            for entry in fingerprints.unreadable
+        ],
     )
 
 
@@ -243,19 +247,23 @@ def _fingerprints(source: Source) -> _Prints:
             return str(error)
         return {name: _print(plane) for name in PLANES if (plane := planes.get(name)) is not None}
 
-    seen = list(zip(source.keys, _in_threads(look, len(source)), strict=True))
-    read = [(key, found) for key, found in seen if not isinstance(found, str)]
-    names = [name for name in PLANES if read and all(name in found for _, found in read)]
+    results = list(zip(source.keys, _in_threads(look, len(source)), strict=True))
+    read = [(key, fingerprint) for key, fingerprint in results if not isinstance(fingerprint, str)]
+    names = [
+        name for name in PLANES if read and all(name in fingerprint for _, fingerprint in read)
+    ]
     return _Prints(
         keys=[key for key, _ in read],
         planes={
             name: (
-                [found[name].digest for _, found in read],
-                np.stack([found[name].thumbnail for _, found in read]),
+                [fingerprint[name].digest for _, fingerprint in read],
+                np.stack([fingerprint[name].thumbnail for _, fingerprint in read]),
             )
             for name in names
         },
-        unreadable=[(key, found) for key, found in seen if isinstance(found, str)],
+        unreadable=[
+            (key, fingerprint) for key, fingerprint in results if isinstance(fingerprint, str)
+        ],
     )
 
 
@@ -270,18 +278,18 @@ def _print(plane: np.ndarray) -> _Print:
 def _shared(a: _Prints, b: _Prints) -> dict[tuple[int, int], tuple[str, int]]:
     """Kind and distance by position in ``a`` and ``b``."""
     planes = [name for name in PLANES if name in a.planes and name in b.planes]
-    found: dict[tuple[int, int], tuple[str, int]] = {}
+    best: dict[tuple[int, int], tuple[str, int]] = {}
     equal = {name: _equal(a.planes[name][0], b.planes[name][0]) for name in planes}
     for pair in set().union(*equal.values()):
         in_planes = [name for name in planes if pair in equal[name]]
-        found[pair] = ("identical" if in_planes == planes else f"identical {in_planes[0]}", 0)
+        best[pair] = ("identical" if in_planes == planes else f"identical {in_planes[0]}", 0)
     for kind, name in itertools.product(("near", "mirrored"), planes):
         thumbnails_b = b.planes[name][1]
         if kind == "mirrored":
             thumbnails_b = np.ascontiguousarray(thumbnails_b[:, :, ::-1])
         for pair, distance in _near(a.planes[name][1], thumbnails_b):
-            found.setdefault(pair, (f"{kind} {name}", distance))
-    return found
+            best.setdefault(pair, (f"{kind} {name}", distance))
+    return best
 
 
 def _equal(a: Sequence[bytes], b: Sequence[bytes]) -> set[tuple[int, int]]:

@@ -69,9 +69,9 @@ class Cifar10(Adapter):
     def _batches(self, names: Sequence[str]) -> ArraySource:
         folder = self.base() / "cifar-10-batches-py"
         paths = [folder / name for name in names]
-        gone = [path for path in paths if not path.is_file()]
-        if gone:
-            raise DataError(f"{self.name}: no file {gone[0]}; expected {self.layout}")
+        absent = [path for path in paths if not path.is_file()]
+        if absent:
+            raise DataError(f"{self.name}: no file {absent[0]}; expected {self.layout}")
         batches = {path: read_batch(path) for path in paths}
         keys, stamps = [], []
         for path, images in batches.items():

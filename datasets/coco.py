@@ -91,12 +91,12 @@ def _boxes(path: Path, changed_ns: int, crowd: bool) -> dict[str, tuple[Box, ...
     try:
         content = json.loads(path.read_text("utf-8"))
         sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
-        found: dict[int, list[Box]] = defaultdict(list)
+        boxes: dict[int, list[Box]] = defaultdict(list)
         for item in content["annotations"]:
             if crowd or not item.get("iscrowd", 0):
-                found[item["image_id"]].append(_xyxy(item["bbox"], *sizes[item["image_id"]]))
+                boxes[item["image_id"]].append(_xyxy(item["bbox"], *sizes[item["image_id"]]))
         return {
-            image["file_name"]: largest_first(box for box in found[image["id"]] if _has_area(box))
+            image["file_name"]: largest_first(box for box in boxes[image["id"]] if _has_area(box))
             for image in sorted(content["images"], key=lambda image: image["file_name"])
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

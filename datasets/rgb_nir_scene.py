@@ -134,14 +134,14 @@ class RgbNirScene(FileAdapter):
     def _found(self) -> list[Record]:
         base = self.base() / "nirscene1"
         there = [category for category in PHOTOS if (base / category).is_dir()]
-        wanted = self.categories or there
-        absent = [category for category in wanted if category not in there]
-        if absent or not wanted:
+        categories = self.categories or there
+        absent = [category for category in categories if category not in there]
+        if absent or not categories:
             raise DataError(
                 f"{self.name}: no folder {base}/{absent[0] if absent else '<category>'}; "
                 f"expected {self.layout}"
             )
-        return [record for category in wanted for record in _pairs(base / category)]
+        return [record for category in categories for record in _pairs(base / category)]
 
 
 def _pairs(folder: Path) -> list[Record]:

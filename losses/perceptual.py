@@ -214,10 +214,12 @@ def _vgg(name: str, weights: str, layers: Mapping[str, float]) -> tuple[nn.Modul
         whole = cast(nn.Sequential, getattr(models, name)(weights=None).features)
     features = nn.Sequential(*list(whole)[: 1 + max(names.index(layer) for layer in layers)])
     # the published file is older than the counter of batches, which evaluation does not use
-    wanted = {key for key in features.state_dict() if not key.endswith("num_batches_tracked")}
-    given = {key: state[f"features.{key}"].float() for key in wanted if f"features.{key}" in state}
+    keys = {key for key in features.state_dict() if not key.endswith("num_batches_tracked")}
+    vgg_state = {
+        key: state[f"features.{key}"].float() for key in keys if f"features.{key}" in state
+    }
     try:
-        features.load_state_dict(given, assign=True)
+        features.load_state_dict(vgg_state, assign=True)
     except RuntimeError as error:
         raise UserError(f"{weights} holds no weights of torchvision's {name}: {error}") from error
     file = VGGS[name].file if weights == "imagenet" else Path(weights).name

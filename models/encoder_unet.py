@@ -52,9 +52,9 @@ class EncoderUNetGenerator(nn.Module):
         super().__init__()
         self.frozen_averages = frozen_averages
         self.encoder = build_encoder(encoder)
-        given = cast(Encoder, self.encoder)
+        maps = cast(Encoder, self.encoder)
         self.stem = nn.Sequential(nn.Conv2d(1, _STEM, 3, padding=1), nn.ReLU())
-        skips = {1: _STEM, **dict(zip(given.reductions, given.widths, strict=True))}
+        skips = {1: _STEM, **dict(zip(maps.reductions, maps.widths, strict=True))}
         coarsest = max(skips)
         below = self.coarsest_channels = skips.pop(coarsest)
         self.dropout = nn.Dropout2d(dropout)
@@ -79,8 +79,8 @@ class EncoderUNetGenerator(nn.Module):
 
     def encode(self, plane: Tensor) -> list[Tensor]:
         """B1HW in [-1,1], sides multiples of ``stride``, to maps, the coarsest last."""
-        given = cast(Encoder, self.encoder)
-        *finer, coarsest = given(plane)
+        encoder_net = cast(Encoder, self.encoder)
+        *finer, coarsest = encoder_net(plane)
         return [self.stem(plane), *finer, self.dropout(coarsest)]
 
     def decode(self, maps: list[Tensor]) -> Tensor:
@@ -196,18 +196,18 @@ class EncoderUNet(GeneratorMethod):
     def losses(self, batch: Batch) -> Terms:
         config = self.config
         output = self.predict(batch)
-        found, true = output.float(), network_target(config.domain, batch)
+        prediction, true = output.float(), network_target(config.domain, batch)
         if config.domain == "nir":
-            found, true = (found + 1) / 2, (true + 1) / 2
-        found, true = best_shifted(found, true, config.shift)
+            prediction, true = (prediction + 1) / 2, (true + 1) / 2
+        prediction, true = best_shifted(prediction, true, config.shift)
         terms = {
-            "l1": Term(pixel_loss("l1", found, true), config.weight_l1),
-            "mse": Term(pixel_loss("mse", found, true), config.weight_mse),
+            "l1": Term(pixel_loss("l1", prediction, true), config.weight_l1),
+            "mse": Term(pixel_loss("mse", prediction, true), config.weight_mse),
         }
         if config.domain == "nir":
-            terms["ssim"] = Term(ssim_loss(found, true), config.weight_ssim)
-            terms["angle"] = Term(angular_loss(found, true), config.weight_angle)
-            terms["chord"] = Term(chord_loss(found, true), config.weight_chord)
+            terms["ssim"] = Term(ssim_loss(prediction, true), config.weight_ssim)
+            terms["angle"] = Term(angular_loss(prediction, true), config.weight_angle)
+            terms["chord"] = Term(chord_loss(prediction, true), config.weight_chord)
         extra = self.extra(config.domain, output, batch)
         return terms | {f"extra_{name}": term for name, term in extra.items()}
 

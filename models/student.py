@@ -89,10 +89,10 @@ class Student(GeneratorMethod):
                 )
             before = "" if taught == "" else self.teacher.learnt_from
             if self.start != NONE:  # instead of what the student's settings would start from
-                own = f"starts from {run_name(self.start)}"
+                start = f"starts from {run_name(self.start)}"
             else:
-                own = "" if self.student.learnt_from == before else self.student.learnt_from
-            return "; ".join(filter(None, (taught, before, own)))
+                start = "" if self.student.learnt_from == before else self.student.learnt_from
+            return "; ".join(filter(None, (taught, before, start)))
 
         def smoke(self) -> Student.Config:
             return replace(
@@ -148,9 +148,9 @@ class Student(GeneratorMethod):
         output, target = self.predict(batch), network_target(self.domain, batch)
         kind = "l1" if config.loss == "l1" else "mse"
         truth = pixel_loss(kind, output, target, valid)
-        own = f"{kind}_{'ab' if self.domain == 'gray' else 'rgb'}"
+        name = f"{kind}_{'ab' if self.domain == 'gray' else 'rgb'}"
         if not self.teacher.there:
-            return {own: Term(truth)}
+            return {name: Term(truth)}
         taught = self.teacher(batch)
         if config.loss == "l1":
             soft = pixel_loss("l1", output, taught, valid)
@@ -158,7 +158,7 @@ class Student(GeneratorMethod):
             soft = distillation_kl(output, taught, config.temperature, config.axis)
         return {
             f"{config.loss}_teacher": Term(soft, config.alpha),
-            own: Term(truth, 1 - config.alpha),
+            name: Term(truth, 1 - config.alpha),
         }
 
     def _at_scale(self, plane: Tensor) -> Tensor:
@@ -219,10 +219,10 @@ class Teacher(TrainedLoss):
             raise UserError("the teacher's weights are loaded where training starts; call load()")
         domain = cast(DomainName, self.domain)
         # no more than at inference
-        given = cast(Batch, {"key": batch["key"], domain: batch[domain]})
+        inputs = cast(Batch, {"key": batch["key"], domain: batch[domain]})
         if isinstance(self.method, GeneratorMethod):
-            return self.method.predict_ensembled(given)
-        return network_target(domain, cast(Batch, {"rgb": self.method.colorize(given)}))
+            return self.method.predict_ensembled(inputs)
+        return network_target(domain, cast(Batch, {"rgb": self.method.colorize(inputs)}))
 
 
 class _Sparse:

@@ -128,8 +128,8 @@ class UNet(GeneratorMethod):
             batch.get("valid"),
             config.huber_delta,
         )
-        own = f"{config.loss}_{'ab' if config.domain == 'gray' else 'rgb'}"
-        return {own: Term(error), **self.extra(config.domain, output, batch)}
+        name = f"{config.loss}_{'ab' if config.domain == 'gray' else 'rgb'}"
+        return {name: Term(error), **self.extra(config.domain, output, batch)}
 
 
 def _double_conv(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:

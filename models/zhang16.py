@@ -194,14 +194,14 @@ class Zhang16(GeneratorMethod):
     def losses(self, batch: Batch) -> Terms:
         config = self.config
         ab, valid = _quarter_target(batch)
-        found = self.generator(_whole_cells(batch["gray"]) - 0.5).float()
+        logits = self.generator(_whole_cells(batch["gray"]) - 0.5).float()
         if config.loss == "l2":
-            return {"mse_ab": Term(pixel_loss("mse", found, ab / AB_SCALE, valid))}
+            return {"mse_ab": Term(pixel_loss("mse", logits, ab / AB_SCALE, valid))}
         numbers, shares = soft_encode(ab, self.bins, config.neighbours, config.sigma)
         if config.loss == "plain":
-            return {"cross_entropy_ab": Term(soft_cross_entropy(found, numbers, shares, valid))}
+            return {"cross_entropy_ab": Term(soft_cross_entropy(logits, numbers, shares, valid))}
         weights = rebalancing_weights(cast(Tensor, self.generator.prior), config.uniform)
-        error = soft_cross_entropy(found, numbers, shares, valid, weights)
+        error = soft_cross_entropy(logits, numbers, shares, valid, weights)
         return {"rebalanced_cross_entropy_ab": Term(error)}
 
     def predict(self, batch: Batch) -> Tensor:

@@ -141,13 +141,13 @@ def _fits(lab: Tensor) -> Tensor:
 
 def _shrink_chroma(lab: Tensor) -> Tensor:
     lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
-    given = torch.cat([lightness, ab], -3)
-    fits = _fits(given)
+    colours = torch.cat([lightness, ab], -3)
+    fits = _fits(colours)
     if torch.jit.is_tracing():  # pyright: ignore
-        scale = torch.where(fits, 1.0, _largest_scale(given))
+        scale = torch.where(fits, 1.0, _largest_scale(colours))
     else:  # most pixels of a picture fit: search only for the others
         scale, outside = torch.ones_like(lightness), ~fits
-        colors = given.movedim(-3, 0)[:, outside.squeeze(-3)]
+        colors = colours.movedim(-3, 0)[:, outside.squeeze(-3)]
         scale[outside] = _largest_scale(colors[:, None]).flatten()
     return torch.cat([lightness, scale * ab], -3)
 

@@ -40,10 +40,10 @@ def _verified(name: str) -> tuple[str, str]:
         raise DataError(unknown("split list", name, split_list_names()))
     # read_text turns CRLF, which git may write on Windows, into the LF that the hash was taken of
     head, _, body = path.read_text(encoding="utf-8").partition("\n")
-    found = hashlib.sha256(body.encode("utf-8")).hexdigest()
-    if head.split() != ["#", "sha256", found, name]:
+    digest = hashlib.sha256(body.encode("utf-8")).hexdigest()
+    if head.split() != ["#", "sha256", digest, name]:
         raise DataError(
-            f"the split list {path} was changed: its entries hash to {found[:12]}..., its first "
+            f"the split list {path} was changed: its entries hash to {digest[:12]}..., its first "
             f"line says otherwise ('{head[:60]}'). Restore it: git checkout -- {path}"
         )
-    return found, body
+    return digest, body

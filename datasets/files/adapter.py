@@ -51,12 +51,12 @@ class FileAdapter(Adapter):
             raise DataError(
                 f"{self.name}: no images for {what} in {self.base()}; expected {self.layout}"
             )
-        gone = missing(path for record in records for path in record.files())
-        if gone:
-            first = ", ".join(str(path) for path in gone[:3])
-            more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+        absent = missing(path for record in records for path in record.files())
+        if absent:
+            first = ", ".join(str(path) for path in absent[:3])
+            more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
             raise DataError(
-                f"{self.name}: {len(gone)} files of {what} are missing: {first}{more}; "
+                f"{self.name}: {len(absent)} files of {what} are missing: {first}{more}; "
                 f"expected {self.layout}"
             )
         return FileSource(records)
@@ -100,7 +100,7 @@ def missing(paths: Iterable[Path]) -> list[Path]:
     Lists each folder once: a million single look-ups take minutes on a network drive.
     """
     listed: dict[Path, set[str]] = {}
-    gone = []
+    absent = []
     for path in paths:
         folder = path.parent
         if folder not in listed:
@@ -108,8 +108,8 @@ def missing(paths: Iterable[Path]) -> list[Path]:
             with contextlib.suppress(OSError):  # no such folder: all its files are missing
                 listed[folder].update(os.listdir(folder))
         if path.name not in listed[folder]:
-            gone.append(path)
-    return gone
+            absent.append(path)
+    return absent
 
 
 def hold_out(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:

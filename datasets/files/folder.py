@@ -40,10 +40,10 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}; name an existing folder of pictures")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    pictures = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     visible = [
         path
-        for path in found
+        for path in pictures
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     return sorted(path for path in visible if path.is_file())
@@ -265,16 +265,16 @@ class Pairs(_AnyFiles):
 
 
 def _by_stem(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in image_files(folder):
         stem = path.stem
         for ending in endings:
             stem = stem.removesuffix(ending)
         key = (path.relative_to(folder).parent / stem).as_posix()
-        if key in found:
-            raise DataError(f"{found[key]} and {path} have the same name; move one away")
-        found[key] = path
-    return found
+        if key in paths:
+            raise DataError(f"{paths[key]} and {path} have the same name; move one away")
+        paths[key] = path
+    return paths
 
 
 def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = None) -> Source:

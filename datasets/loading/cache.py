@@ -42,11 +42,11 @@ def cached(source: Source, folder: Path, name: str) -> Source:
         DataError: when an image cannot be decoded.
     """
     path = folder / f"{name}.planes"
-    wanted = [(key, source.stamp(index)) for index, key in enumerate(source.keys)]
+    listing = [(key, source.stamp(index)) for index, key in enumerate(source.keys)]
     old = _PlanesFile.open(path)
-    if [(entry["key"], entry["stamp"]) for entry in old.entries] != wanted:
+    if [(entry["key"], entry["stamp"]) for entry in old.entries] != listing:
         try:
-            write_atomic(path, lambda file: _build(file, source, wanted, old))
+            write_atomic(path, lambda file: _build(file, source, listing, old))
         except DataError:
             raise
         except UserError as error:
@@ -128,12 +128,14 @@ class _PlanesFile:
         return None if entry is None else entry["stamp"]
 
 
-def _build(file: BinaryIO, source: Source, wanted: list[tuple[str, str]], old: _PlanesFile) -> None:
+def _build(
+    file: BinaryIO, source: Source, listing: list[tuple[str, str]], old: _PlanesFile
+) -> None:
     file.write(_MAGIC)
     offset, entries = len(_MAGIC), []
     console = Console(stderr=True)
     for index, (key, stamp) in enumerate(
-        track(wanted, f"caching {len(wanted)} images in {old.path}", console=console)
+        track(listing, f"caching {len(listing)} images in {old.path}", console=console)
     ):
         planes = old.read(key) if old.stamp(key) == stamp else None
         if planes is None:

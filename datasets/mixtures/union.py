@@ -41,14 +41,14 @@ class ChainedSource:
 
     def load(self, index: int) -> Planes:
         """Decode image ``index``; ``DataError`` as its own source's."""
-        source, own = self._place(index)
-        planes = source.load(own)
+        source, position = self._place(index)
+        planes = source.load(position)
         return cast(Planes, {name: planes[name] for name in planes if name in self.planes})
 
     def stamp(self, index: int) -> str:
         """That of the image's own source."""
-        source, own = self._place(index)
-        return source.stamp(own)
+        source, position = self._place(index)
+        return source.stamp(position)
 
     def _place(self, index: int) -> tuple[Source, int]:
         number = int(np.searchsorted(self._starts, index, side="right")) - 1

@@ -99,18 +99,18 @@ def draw_wall_colour(rng: Generator) -> Spectrum:
 def paint_house(canvas: Canvas, x: float, foot: float, height: float) -> None:
     """A house seen across its corner: gable, long side and one slope of the roof."""
     rng = canvas.rng
-    way = -1 if x > 0.5 else 1  # the long side runs towards the middle of the picture
+    direction = -1 if x > 0.5 else 1  # the long side runs towards the middle of the picture
     gable, long = height * rng.uniform(0.5, 0.8), height * rng.uniform(0.7, 1.3)
     eaves, rise = foot - height * 0.6, foot - height * 0.04
     colour, storeys = draw_wall_colour(rng), int(rng.choice([1, 2, 2, 3]))
     roof = (ROOF_TILE if rng.random() < 0.7 else SLATE).draw(rng)
     right, up, forward = canvas.light.direction
-    front = max(0.75 * forward - 0.5 * way * right, 0.0)
-    side = max(0.6 * forward + 0.75 * way * right, 0.0)
-    slope = max(0.55 * up + 0.35 * forward + 0.55 * way * right, 0.0)
-    corner, back, end = x, x - way * gable, x + way * long
-    top = (x - way * gable * 0.5, foot - height)
-    far_top = (top[0] + way * long * 0.95, foot - height * 0.97)
+    front = max(0.75 * forward - 0.5 * direction * right, 0.0)
+    side = max(0.6 * forward + 0.75 * direction * right, 0.0)
+    slope = max(0.55 * up + 0.35 * forward + 0.55 * direction * right, 0.0)
+    corner, back, end = x, x - direction * gable, x + direction * long
+    top = (x - direction * gable * 0.5, foot - height)
+    far_top = (top[0] + direction * long * 0.95, foot - height * 0.97)
     pixels = int(height * canvas.size)
     with canvas.thing(foot):
         for points, facing in (
@@ -128,8 +128,8 @@ def paint_house(canvas: Canvas, x: float, foot: float, height: float) -> None:
         corners = [
             top,
             far_top,
-            (end + way * over, eaves + 0.05 * height),
-            (corner + way * over * 0.4, eaves + over * 0.7),
+            (end + direction * over, eaves + 0.05 * height),
+            (corner + direction * over * 0.4, eaves + over * 0.7),
         ]
         canvas.quad(corners, tiles, np.full(tiles.shape[:2], Label.ROOF, np.uint8), slope)
 

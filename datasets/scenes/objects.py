@@ -29,11 +29,11 @@ from .materials import (
 def paint_car(canvas: Canvas, x: float, foot: float, length: float) -> None:
     """A car from the side: paint of any hue, dark glass and tyres."""
     rng = canvas.rng
-    way, h = rng.choice([-1, 1]), length * rng.uniform(0.32, 0.4)
+    direction, h = rng.choice([-1, 1]), length * rng.uniform(0.32, 0.4)
     paint = dyed(rng, (0.2, 0.65))
 
     def at(points: Points) -> list[tuple[float, float]]:
-        return [(x + way * u * length / 2, foot - v * h) for u, v in points]
+        return [(x + direction * u * length / 2, foot - v * h) for u, v in points]
 
     body = [(-1, 0.2), (-1, 0.52), (-0.86, 0.6), (-0.45, 0.62), (0.5, 0.62), (0.94, 0.5), (1, 0.2)]
     cabin = [(-0.8, 0.58), (-0.58, 0.97), (0.1, 1.0), (0.52, 0.58)]
@@ -51,7 +51,7 @@ def paint_car(canvas: Canvas, x: float, foot: float, length: float) -> None:
         canvas.paint(canvas.polygon(at(panes)), GLASS.draw(rng), Label.GLASS, 0.9, openness=1.5)
         canvas.paint(canvas.polygon(at(post)), paint, Label.PAINT, side)
         for u in (-0.62, 0.62):
-            wheel = x + way * u * length / 2
+            wheel = x + direction * u * length / 2
             tyre = canvas.ellipse(wheel, foot - 0.17 * h, 0.18 * h, 0.18 * h)
             canvas.paint(tyre, RUBBER.draw(rng), Label.RUBBER, side)
             rim = canvas.ellipse(wheel, foot - 0.17 * h, 0.09 * h, 0.09 * h)
@@ -123,22 +123,24 @@ def paint_umbrella(canvas: Canvas, x: float, foot: float, height: float) -> None
 def paint_tent(canvas: Canvas, x: float, foot: float, height: float) -> None:
     """A ridge tent: a dark entrance in front and one long cloth side."""
     rng, h = canvas.rng, height
-    way, colour = rng.choice([-1, 1]), dyed(rng)
+    direction, colour = rng.choice([-1, 1]), dyed(rng)
     wide, long = h * rng.uniform(0.55, 0.8), h * rng.uniform(0.9, 1.6)
     right, up, forward = canvas.light.direction
     top = (x, foot - h)
     with canvas.thing(foot):
         side = [
             top,
-            (x + way * long, foot - h * 0.95),
-            (x + way * (long + wide), foot - 0.1 * h),
-            (x + way * wide, foot),
+            (x + direction * long, foot - h * 0.95),
+            (x + direction * (long + wide), foot - 0.1 * h),
+            (x + direction * wide, foot),
         ]
-        lit = max(0.5 * up + 0.5 * way * right + 0.3 * forward, 0.03)
+        lit = max(0.5 * up + 0.5 * direction * right + 0.3 * forward, 0.03)
         mask = canvas.polygon(side)
         canvas.paint(mask, colour, Label.CLOTH, lit, texture=_folds(canvas, mask, 3))
-        front = canvas.polygon([top, (x + way * wide, foot), (x - way * wide, foot - 0.02 * h)])
-        canvas.paint(front, colour, Label.CLOTH, max(0.6 * forward - 0.3 * way * right, 0.03))
+        front = canvas.polygon(
+            [top, (x + direction * wide, foot), (x - direction * wide, foot - 0.02 * h)]
+        )
+        canvas.paint(front, colour, Label.CLOTH, max(0.6 * forward - 0.3 * direction * right, 0.03))
         door = [top, (x + 0.35 * wide, foot), (x - 0.35 * wide, foot)]
         canvas.paint(canvas.polygon(door), colour, Label.CLOTH, 0.02, openness=0.15)
 

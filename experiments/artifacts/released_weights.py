@@ -49,8 +49,8 @@ class Names(NamedTuple):
     def released(self, name: str) -> str:
         """The released name of a weight of ours."""
         for pattern, replacement in self.rules:
-            name, found = re.subn(f"^{pattern}", replacement, name)
-            if found:
+            name, count = re.subn(f"^{pattern}", replacement, name)
+            if count:
                 break
         for pattern, replacement in self.endings:
             name = re.sub(f"{pattern}$", replacement, name)

@@ -89,14 +89,14 @@ def bench_process(
     """
     before = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
-        ways: dict[str, Callable[[], object]] = {}
+        candidates: dict[str, Callable[[], object]] = {}
         for name, settings in _SETTINGS.items():
             words = [recipe, "smoke" if smoke else "full", str(threads), *settings]
-            ways[name] = partial(_make_steps, stack.enter_context(_training(words)), turn)
+            candidates[name] = partial(_make_steps, stack.enter_context(_training(words)), turn)
         timings = {}
         for count in busy:
             with _busy(count):
-                timings[count] = race(ways, repeats, reference=PLAIN, clock=time.perf_counter)
+                timings[count] = race(candidates, repeats, reference=PLAIN, clock=time.perf_counter)
     result = ProcessBenchmark(
         timings=timings,
         recipe=f"{recipe}, smallest form" if smoke else recipe,

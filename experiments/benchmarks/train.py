@@ -171,19 +171,22 @@ def measure(
         stack.callback(loaded.close)
         memory = itertools.cycle(list(itertools.islice(loaded, _IN_MEMORY)))
         device = make_fabric(experiment, hardware).device
-        ways: dict[str, Callable[[], object]] = {}
-        for way, batches in ((BARE, memory), (LOADING, loaded)):
+        candidates: dict[str, Callable[[], object]] = {}
+        for label, batches in ((BARE, memory), (LOADING, loaded)):
             step = bare_step(experiment.method.build(), experiment, device)
-            ways[way] = _turns(map(step, batches), turn)
-        for way, own in ((SUITE, experiment), (SUITE_EMA, replace(experiment, training=averaged))):
-            run = Run(own, folder / way, hardware, make_fabric(own, hardware))
+            candidates[label] = _turns(map(step, batches), turn)
+        for label, setup in (
+            (SUITE, experiment),
+            (SUITE_EMA, replace(experiment, training=averaged)),
+        ):
+            run = Run(setup, folder / label, hardware, make_fabric(setup, hardware))
             steps = stack.enter_context(contextlib.closing(run.steps(shown=False)))
-            ways[way] = _turns(steps, turn)
+            candidates[label] = _turns(steps, turn)
         try:
-            found = race(ways, repeats, reference=BARE, clock=clock)
+            timings = race(candidates, repeats, reference=BARE, clock=clock)
         except StoppedError:
             raise KeyboardInterrupt from None
-    return [_of_one_step(timing, turn) for timing in found]
+    return [_of_one_step(timing, turn) for timing in timings]
 
 
 def as_measured(experiment: Experiment, log_every: int) -> Experiment:
@@ -249,8 +252,8 @@ def _not_bare(experiment: Experiment, stride: int) -> str:
     free = _FREE.get(config.method_class)
     if free is None:
         return "unet and pix2pix"
-    own = {name: getattr(config, name) for name in free}
-    if config != type(config)(domain="gray", **own):  # pyright: ignore[reportCallIssue]
+    settings = {name: getattr(config, name) for name in free}
+    if config != type(config)(domain="gray", **settings):  # pyright: ignore[reportCallIssue]
         return "gray pictures and the losses that a method has by itself"
     if training.precision == "16-mixed" or training.accumulate > 1:
         return "32-true and bf16-mixed without micro-batches"
@@ -291,17 +294,17 @@ def _bare_pix2pix(method: Pix2Pix, training: Training, autocast: Callable[[], An
         optimizer.zero_grad()
 
     def step(batch: Batch) -> None:
-        given, target = 2 * batch["gray"] - 1, _target(batch)
+        plane, target = 2 * batch["gray"] - 1, _target(batch)
         with autocast():
-            output = generator(given)
+            output = generator(plane)
         output = output.float()
         with autocast():
-            real, fake = discriminator(given, target), discriminator(given, output.detach())
+            real, fake = discriminator(plane, target), discriminator(plane, output.detach())
         loss = 0.5 * (_toward(real.float(), 1.0) + _toward(fake.float(), 0.0))
         update(optimizer_d, discriminator, loss)
         discriminator.requires_grad_(False)
         with autocast():
-            fake = discriminator(given, output)
+            fake = discriminator(plane, output)
         adv, l1 = _toward(fake.float(), 1.0), (output - target).abs().mean()
         loss = adv + config.weight_l1 * l1
         update(optimizer_g, generator, loss)

@@ -101,8 +101,8 @@ def bench_ui(
     """
     colorizer = _colorizer(run, size)
     rgb = Scenes(size=_SIDE, count_test=1).split("test").load(0)["rgb"]
-    seen = colorizer.prepare(rgb)
-    height, width = seen.small.shape[-2:]
+    prepared = colorizer.prepare(rgb)
+    height, width = prepared.small.shape[-2:]
     marks = points_to_hints([], height, width) if colorizer.takes_hints else None
     precision = draft_precision("cpu")
     with torch_threads(threads), _served(colorizer, precision) as ask:
@@ -110,7 +110,7 @@ def bench_ui(
 
         @torch.no_grad()
         def network() -> None:
-            colorizer.colors(seen.small, marks)
+            colorizer.colors(prepared.small, marks)
 
         result = UiBenchmark(
             timings=race(

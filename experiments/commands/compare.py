@@ -62,7 +62,7 @@ def compare(argv: list[str]) -> int:
     from ..training.devices import usable_device
     from .dataset_options import adapter_at
 
-    found = compared(
+    comparison = compared(
         options.runs,
         images=options.images,
         adapter=adapter_at(options.dataset, options.root) if options.dataset else None,
@@ -74,9 +74,9 @@ def compare(argv: list[str]) -> int:
         which=options.weights,
         device=usable_device(options.device),
     )
-    write_page(found, options.out)
+    write_page(comparison, options.out)
     if options.tensorboard is not None:
-        write_board(found, options.tensorboard)
+        write_board(comparison, options.tensorboard)
         print(options.tensorboard)
     print(f"{options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
     return 0

@@ -41,11 +41,11 @@ def boxes(adapter: type[Adapter], argv: list[str]) -> int:
     from .detect_objects import ObjectDetector, detect
 
     detector = ObjectDetector(options.weights, usable_device(options.device), options.min_score)
-    found = {}
+    detections = {}
     for split in options.splits:
-        found |= detect(detector, data.split(split), f"{data.name} {split}")
+        detections |= detect(detector, data.split(split), f"{data.name} {split}")
     out: Path = options.out or Path(f"{data.name}-boxes.json")
-    write_boxes(out, found)
-    count = sum(map(len, found.values()))
-    print(f"{count} objects in {len(found)} images\nwritten: {out}")
+    write_boxes(out, detections)
+    count = sum(map(len, detections.values()))
+    print(f"{count} objects in {len(detections)} images\nwritten: {out}")
     return 0

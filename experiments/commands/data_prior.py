@@ -32,10 +32,12 @@ def prior(adapter: type[Adapter], argv: list[str]) -> int:
     )
     data: Adapter = options.data
     name = data.train_data if options.split == "train" else f"{data.protocol} {options.split}"
-    found = count_bins(data.split(options.split), name)
+    counts = count_bins(data.split(options.split), name)
     out: Path = options.out or Path(f"{data.name}-prior.json")
-    write_text_atomic(out, found.to_json())
-    print(f"{_summary(found)}\nwritten: {out}\nnext: crosschroma train RECIPE --method.prior {out}")
+    write_text_atomic(out, counts.to_json())
+    print(
+        f"{_summary(counts)}\nwritten: {out}\nnext: crosschroma train RECIPE --method.prior {out}"
+    )
     return 0
 
 
@@ -54,11 +56,11 @@ def count_bins(source: Source, name: str) -> AbPrior:
     return AbPrior(data=name, images=len(source), counts=tuple(counts.tolist()))
 
 
-def _summary(found: AbPrior) -> str:
-    counts = np.array(found.counts)
+def _summary(ab_prior: AbPrior) -> str:
+    counts = np.array(ab_prior.counts)
     gray = (ab_bins().abs().amax(1) <= 10).numpy()
     return (
-        f"{found.data}: {found.images} images, {counts.sum():,} pixels in "
+        f"{ab_prior.data}: {ab_prior.images} images, {counts.sum():,} pixels in "
         f"{np.count_nonzero(counts)} of {BINS} bins, "
         f"{counts[gray].sum() / counts.sum():.0%} in the nine about gray"
     )

@@ -65,8 +65,8 @@ class ObjectDetector:
             x1, y1, x2, y2 in pixels and the score, each; as ``boxes.write_boxes`` takes them.
         """
         gray = torch.from_numpy(lightness_from_uint8(rgb)).to(self.device)
-        [found] = self.network([gray.expand(3, -1, -1)])
-        rows = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
+        [detection] = self.network([gray.expand(3, -1, -1)])
+        rows = torch.cat([detection["boxes"], detection["scores"][:, None]], dim=1)
         return sorted((tuple(row) for row in rows.cpu().tolist()), key=lambda row: -row[4])
 
 
@@ -76,15 +76,15 @@ def detect(detector: ObjectDetector, source: Source, what: str) -> dict[str, lis
     Raises:
         DataError: an image without colour.
     """
-    found, console = {}, Console(stderr=True)
+    boxes, console = {}, Console(stderr=True)
     for index in track(range(len(source)), f"looking for objects in {what}", console=console):
         planes = source.load(index)
         if "rgb" not in planes:
             raise DataError(
                 f"{source.keys[index]} has no rgb, in whose luminance objects are found"
             )
-        found[source.keys[index]] = detector(planes["rgb"])
-    return found
+        boxes[source.keys[index]] = detector(planes["rgb"])
+    return boxes
 
 
 def _check_operators() -> None:

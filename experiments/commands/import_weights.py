@@ -49,15 +49,15 @@ class ImportOptions:
 def import_weights(argv: list[str]) -> int:
     """``crosschroma import-weights METHOD [FILE]``."""
     options = tyro.cli(ImportOptions, prog="crosschroma import-weights", args=argv)
-    given = {name: getattr(options, name) for name in _FOR if getattr(options, name) is not None}
-    for name in given:
+    settings = {name: getattr(options, name) for name in _FOR if getattr(options, name) is not None}
+    for name in settings:
         if _FOR[name] != options.method:
             option = name.replace("_", "-")
             raise UserError(f"--{option} is a setting of {_FOR[name]}, not of {options.method}")
     from ..artifacts import weights_file
     from ..artifacts.import_weights import import_weights as read
 
-    trained = read(options.method, options.file, train_data=options.train_data, settings=given)
+    trained = read(options.method, options.file, train_data=options.train_data, settings=settings)
     path = weights_file.write_weights_file(trained, options.out, half=False)
     million = sum(trained.method.parameter_counts()[n] for n in trained.method.networks_used) / 1e6
     print(f"{trained.experiment.name}: {million:.2f} M parameters")

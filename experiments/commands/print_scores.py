@@ -90,12 +90,12 @@ def _refuse_another(path: Path, run: RunFile) -> None:
     """A file is overwritten by the same recipe and seed on the same test list alone."""
     if not path.exists():
         return
-    have, want = (
+    present, new = (
         f"{of.recipe or of.method}, seed {of.seed}, {of.protocol}, {of.split.get('name')}"
         for of in (load_run_file(path), run)
     )
-    if have != want:
-        raise UserError(f"{path} holds {have}, not {want}; name another file, or delete it")
+    if present != new:
+        raise UserError(f"{path} holds {present}, not {new}; name another file, or delete it")
 
 
 def _difference(one: float | None, other: float | None) -> str:

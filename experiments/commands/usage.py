@@ -15,6 +15,6 @@ class UsageError(UserError):
 
 def usage(text: str, argv: list[str]) -> int:
     """Print a usage text: as the answer to ``--help``, else as what is wrong; the exit code."""
-    asked = argv[:1] in (["-h"], ["--help"])
-    print(text, file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else USAGE_ERROR
+    is_help = argv[:1] in (["-h"], ["--help"])
+    print(text, file=sys.stdout if is_help else sys.stderr)
+    return 0 if is_help else USAGE_ERROR

@@ -170,17 +170,17 @@ def _folder_rows(
     colorizers = {heading(method, methods): Colorizer.of(method, device) for method in methods}
     for index in indices:
         planes = _shrunk(source.load(index), size)
-        given: dict[str, Tensor] = {}
-        made: dict[str, Tensor] = {}
+        inputs: dict[str, Tensor] = {}
+        predictions: dict[str, Tensor] = {}
         for name, colorizer in colorizers.items():
             nir = planes.get("nir") if colorizer.domain == "nir" else None
             levels = planes["rgb"] if nir is None else nir
-            made[name] = _unit(colorizer(levels))
-            given[GIVEN[colorizer.domain]] = _unit(colorizer.shown_input(levels))[:1]
+            predictions[name] = _unit(colorizer(levels))
+            inputs[GIVEN[colorizer.domain]] = _unit(colorizer.shown_input(levels))[:1]
         target = {TARGET: _unit(planes["rgb"])} if _has_truth(colorizers, planes) else {}
         yield GalleryRow(
             key=source.keys[index],
-            images={**given, **made, **target},
+            images={**inputs, **predictions, **target},
             target=TARGET if target else None,
         )
 

@@ -155,8 +155,8 @@ def _scaled(image: Image.Image, width: int, height: int) -> Image.Image:
     """Shrunk with anti-aliasing; enlarged by repeating pixels, so that none is invented."""
     if image.size == (width, height):
         return image
-    way = Image.Resampling.LANCZOS if width < image.width else Image.Resampling.NEAREST
-    return image.resize((width, height), way)
+    filter = Image.Resampling.LANCZOS if width < image.width else Image.Resampling.NEAREST
+    return image.resize((width, height), filter)
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:

@@ -81,16 +81,16 @@ def dataset_row(
         UserError: a method needs a plane that the data lacks.
     """
     batch = to_device(collate([test[index]]), torch.device(device))
-    given: dict[str, Tensor] = {}
-    made: dict[str, Tensor] = {}
+    inputs: dict[str, Tensor] = {}
+    predictions: dict[str, Tensor] = {}
     for method in methods:
         domain = method.method.domain
         for plane in GIVEN if domain == "both" else (domain,):
             if plane not in batch:
                 raise UserError(f"{method.experiment.name} needs {plane}, which the data lacks")
-            given[GIVEN[plane]] = batch[plane][0].cpu()
-        made[heading(method, methods)] = method.method.to(device).colorize(batch)[0].cpu()
-    pictures = {**given, **made, TARGET: batch["rgb"][0].cpu()}
+            inputs[GIVEN[plane]] = batch[plane][0].cpu()
+        predictions[heading(method, methods)] = method.method.to(device).colorize(batch)[0].cpu()
+    pictures = {**inputs, **predictions, TARGET: batch["rgb"][0].cpu()}
     return GalleryRow(key=batch["key"][0], images=pictures, target=TARGET)
 
 

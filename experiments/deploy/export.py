@@ -102,11 +102,11 @@ def export(
     expected = [colors(plane) for plane in planes]
     network = folded(colors, planes[0]) if to != "safetensors" else colors
     data, loaded = _WRITERS[to](network, planes[0], trained)
-    found = parity(colors.domain, expected, [loaded(plane) for plane in planes])
-    if not found >= REQUIRED_DB:
+    worst_db = parity(colors.domain, expected, [loaded(plane) for plane in planes])
+    if not worst_db >= REQUIRED_DB:
         alone = parity(colors.domain, expected, [network(plane) for plane in planes])
         raise UserError(
-            f"{trained.experiment.name} as {to} paints other pictures: {found:.1f} dB on the "
+            f"{trained.experiment.name} as {to} paints other pictures: {worst_db:.1f} dB on the "
             f"worst of {len(planes)}, {REQUIRED_DB:g} are required (folding alone: {alone:.1f} "
             "dB); nothing was written"
         )
@@ -115,7 +115,7 @@ def export(
     write_atomic(path, lambda file: file.write(data))
     return ExportReport(
         path=path,
-        parity_db=found,
+        parity_db=worst_db,
         pictures=len(planes),
         folded=norms(colors) - norms(network),
         kept=norms(network),

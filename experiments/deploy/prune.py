@@ -113,15 +113,15 @@ def narrowed(network: nn.Module, narrow: nn.Module) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for node in traced.graph.nodes:
         if node.op == "call_module":
-            given, module = kept[node.args[0]], modules[node.target]
+            inputs, module = kept[node.args[0]], modules[node.target]
             if isinstance(module, _CONVOLUTIONS):
                 twin = narrow.get_submodule(node.target)
                 kept[node] = _most_important(network, node, modules, twin.out_channels)  # type: ignore[arg-type]
-                tensors = _convolution(module, given.channels, kept[node].channels)
+                tensors = _convolution(module, inputs.channels, kept[node].channels)
             elif isinstance(module, nn.BatchNorm2d):
-                kept[node], tensors = given, _norm(module, given.channels)
+                kept[node], tensors = inputs, _norm(module, inputs.channels)
             elif isinstance(module, _MODULES):
-                kept[node], tensors = given, {}
+                kept[node], tensors = inputs, {}
             else:
                 raise _unknown(network, type(module).__name__)
             state |= {f"{node.target}.{name}": value for name, value in tensors.items()}
@@ -182,12 +182,12 @@ def _or_ones(values: Tensor | None, like: Tensor) -> Tensor:
     return torch.ones_like(like) if values is None else values
 
 
-def _convolution(module: nn.Module, given: Tensor, made: Tensor) -> dict[str, Tensor]:
+def _convolution(module: nn.Module, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
     weight = cast(Tensor, module.weight)
     transposed = isinstance(module, nn.ConvTranspose2d)
-    tensors = {"weight": weight[given][:, made] if transposed else weight[made][:, given]}
+    tensors = {"weight": weight[inputs][:, outputs] if transposed else weight[outputs][:, inputs]}
     if module.bias is not None:
-        tensors["bias"] = cast(Tensor, module.bias)[made]
+        tensors["bias"] = cast(Tensor, module.bias)[outputs]
     return tensors
 
 

@@ -61,10 +61,13 @@ class NirLookup:
             counts += np.bincount(levels, minlength=256)
             for total, channel in zip(sums, planes["rgb"].reshape(-1, 3).T, strict=True):
                 total += np.bincount(levels, weights=channel, minlength=256)
-        seen = np.flatnonzero(counts)
-        if not len(seen):
+        occurring = np.flatnonzero(counts)
+        if not len(occurring):
             raise DataError("no training pairs for the look-up table")
-        means = [np.interp(np.arange(256), seen, total[seen] / counts[seen]) for total in sums]
+        means = [
+            np.interp(np.arange(256), occurring, total[occurring] / counts[occurring])
+            for total in sums
+        ]
         return cls(torch.from_numpy(np.stack(means, axis=1) / 255))
 
     def colorize(self, batch: Batch) -> Tensor:

@@ -34,14 +34,14 @@ class Cost(TypedDict, total=False):
 
 
 @torch.no_grad()
-def macs(network: nn.Module, given: Any, run: Callable[[Any], object] | None = None) -> int:
+def macs(network: nn.Module, inputs: Any, run: Callable[[Any], object] | None = None) -> int:
     """Multiply-accumulates of convolutions and matrix products in one run, zeros included.
 
     Selective scans and what is done pixel by pixel are not counted.
 
     Args:
         network: whose parameters take part.
-        given: what it is called with.
+        inputs: what it is called with.
         run: called instead of the network, such as one of its methods.
     """
     # the counter hooks into gradients, which a parameter handed to a module seems to want
@@ -50,7 +50,7 @@ def macs(network: nn.Module, given: Any, run: Callable[[Any], object] | None = N
         parameter.requires_grad_(False)
     try:
         with FlopCounterMode(display=False) as counter:
-            (run or network)(given)
+            (run or network)(inputs)
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)

@@ -173,10 +173,10 @@ def _cases(batch: Batch, counts: Sequence[int], square: int, seed: int, global_t
     if global_too:
         nothing = torch.zeros_like(cases["hints"][:2])
         cases["hints"] = torch.cat([cases["hints"], nothing])
-        given = rgb.new_zeros(len(cases["hints"]), GLOBAL_HINTS)
-        given[-2] = global_hints(rgb, saturation=False)[0]
-        given[-1] = global_hints(rgb, histogram=False)[0]
-        cases["global_hints"] = given
+        conditions = rgb.new_zeros(len(cases["hints"]), GLOBAL_HINTS)
+        conditions[-2] = global_hints(rgb, saturation=False)[0]
+        conditions[-1] = global_hints(rgb, histogram=False)[0]
+        cases["global_hints"] = conditions
     return cases
 
 
@@ -189,12 +189,12 @@ def _scores(
         part = {
             name: cast(Tensor, plane)[start : start + batch_size] for name, plane in cases.items()
         }
-        given = names[start : start + batch_size]
-        gray = batch["gray"].expand(len(given), -1, -1, -1)
-        rgb_hat = method.colorize(cast(Batch, {"key": given, "gray": gray, **part}))
-        scorer.update(given, rgb_hat, batch["rgb"].expand_as(rgb_hat))
-    found = {row["key"]: row["PSNR"] for row in scorer.rows()}
-    return {name: found[name] for name in names}
+        chunk = names[start : start + batch_size]
+        gray = batch["gray"].expand(len(chunk), -1, -1, -1)
+        rgb_hat = method.colorize(cast(Batch, {"key": chunk, "gray": gray, **part}))
+        scorer.update(chunk, rgb_hat, batch["rgb"].expand_as(rgb_hat))
+    psnr = {row["key"]: row["PSNR"] for row in scorer.rows()}
+    return {name: psnr[name] for name in names}
 
 
 def _mean_of(rows: Sequence[Row], name: str) -> dict[str, float]:

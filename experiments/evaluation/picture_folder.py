@@ -32,19 +32,19 @@ def match_pictures(folder: Path, keys: Sequence[str]) -> dict[str, Path]:
         named[name] = path
     matched: dict[str, Path] = {}
     missing: list[str] = []
-    taken: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for key in keys:
         name = next((tail for tail in _tails(key) if tail in named), None)
         if name is None:
             missing.append(key)
-        elif name in taken:
+        elif name in owners:
             raise DataError(
-                f"{named[name]} fits both {taken[name]} and {key}; put the pictures into the "
+                f"{named[name]} fits both {owners[name]} and {key}; put the pictures into the "
                 "dataset's subfolders"
             )
         else:
-            matched[key], taken[name] = named[name], key
-    surplus = [named[name].relative_to(folder).as_posix() for name in named.keys() - taken.keys()]
+            matched[key], owners[name] = named[name], key
+    surplus = [named[name].relative_to(folder).as_posix() for name in named.keys() - owners.keys()]
     if missing or surplus:
         raise DataError(_mismatch(folder, len(keys), missing, sorted(surplus)))
     return matched
@@ -60,12 +60,12 @@ def _mismatch(folder: Path, count: int, missing: list[str], surplus: list[str]) 
     def some(names: list[str]) -> str:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
-    found = []
+    problems = []
     if missing:
-        found.append(f"no picture for {some(missing)} ({len(missing)} of {count} test images)")
+        problems.append(f"no picture for {some(missing)} ({len(missing)} of {count} test images)")
     if surplus:
-        found.append(f"no test image for {some(surplus)}; move these away")
-    return f"{folder}: " + "; ".join(found) + ". Pictures are named like the test images"
+        problems.append(f"no test image for {some(surplus)}; move these away")
+    return f"{folder}: " + "; ".join(problems) + ". Pictures are named like the test images"
 
 
 def read_pictures(batch: Batch, pictures: Mapping[str, Path]) -> Tensor:

@@ -211,9 +211,9 @@ class Colorizer:
         """
 
         def colored(levels: np.ndarray) -> np.ndarray:
-            seen = self.prepare(levels, boxes)
-            colors = self.predict(seen, hints, palette)
-            return self.render(seen, colors, strength, checked(levels).dtype)
+            prepared = self.prepare(levels, boxes)
+            colors = self.predict(prepared, hints, palette)
+            return self.render(prepared, colors, strength, checked(levels).dtype)
 
         if isinstance(image, np.ndarray):
             return colored(image)
@@ -284,7 +284,10 @@ class Colorizer:
 
     @torch.no_grad()
     def predict(
-        self, seen: PreparedPicture, hints: Sequence[HintPoint] = (), palette: Palette | None = None
+        self,
+        prepared: PreparedPicture,
+        hints: Sequence[HintPoint] = (),
+        palette: Palette | None = None,
     ) -> Tensor:
         """The colours of a picture at the network's size.
 
@@ -293,7 +296,7 @@ class Colorizer:
         the hints that the network is given, so that they come out as they were asked for.
 
         Args:
-            seen: the picture.
+            prepared: the picture.
             hints: colours given at points, in its pixels.
             palette: colours to take after.
 
@@ -306,14 +309,14 @@ class Colorizer:
         if hints and not self.takes_hints:
             raise UserError(f"{self.colors.name} takes no hints; zhang17 does")
         if palette is None or self.colors.takes_global_hints:
-            return self._network(seen, hints, palette)
-        if seen.automatic is None:
-            seen.automatic = self._network(seen)
-        ab = _ab_of(seen.automatic)
+            return self._network(prepared, hints, palette)
+        if prepared.automatic is None:
+            prepared.automatic = self._network(prepared)
+        ab = _ab_of(prepared.automatic)
         added = Recolor.between(ab, palette)(ab) - ab
-        colors = seen.automatic
+        colors = prepared.automatic
         if hints:
-            colors = self._network(seen, [self._less(seen, hint, added) for hint in hints])
+            colors = self._network(prepared, [self._less(prepared, hint, added) for hint in hints])
         if self.domain == "gray":
             return colors + added
         lab = rgb_to_lab(colors)
@@ -321,12 +324,16 @@ class Colorizer:
 
     @torch.no_grad()
     def render(
-        self, seen: PreparedPicture, colors: Tensor, strength: float = 1.0, dtype: np.dtype = _BYTE
+        self,
+        prepared: PreparedPicture,
+        colors: Tensor,
+        strength: float = 1.0,
+        dtype: np.dtype = _BYTE,
     ) -> np.ndarray:
         """The result at the size of ``seen.plane``, H x W x 3 sRGB.
 
         Args:
-            seen: the picture.
+            prepared: the picture.
             colors: of ``predict``.
             strength: see ``__call__``.
             dtype: uint8, uint16, or float32 for [0,1].
@@ -338,19 +345,19 @@ class Colorizer:
             raise UserError(
                 f"strength {strength}: must be 0 (gray) to {_MAX_STRENGTH:g}; 1 is usual"
             )
-        plane = seen.plane
+        plane = prepared.plane
         out = np.empty((*plane.shape[-2:], 3), dtype)
         if self.domain == "gray":
             ab = colors
-            if seen.small.shape != plane.shape:
-                ab = guided_upsample(ab, seen.small, plane)
+            if prepared.small.shape != plane.shape:
+                ab = guided_upsample(ab, prepared.small, plane)
             for rows in bands(*out.shape[:2]):
                 lab = torch.cat([100 * plane[:, :, rows], strength * ab[:, :, rows]], dim=1)
                 write_rows(out, rows, lab_to_rgb(lab, gamut="chroma"))
             return out
         rgb = colors
-        if seen.small.shape != plane.shape:
-            rgb = guided_upsample(rgb, seen.small, plane, RGB_EPS).clamp(0, 1)
+        if prepared.small.shape != plane.shape:
+            rgb = guided_upsample(rgb, prepared.small, plane, RGB_EPS).clamp(0, 1)
         for rows in bands(*out.shape[:2]):
             band = rgb[:, :, rows]
             write_rows(out, rows, band if strength == 1 else _with_chroma(band, strength))
@@ -370,7 +377,7 @@ class Colorizer:
     @torch.no_grad()
     def suggest(
         self,
-        seen: PreparedPicture,
+        prepared: PreparedPicture,
         x: float,
         y: float,
         hints: Sequence[HintPoint] = (),
@@ -379,7 +386,7 @@ class Colorizer:
         """Up to five colours that are likely at a point, the likeliest first.
 
         Args:
-            seen: the picture.
+            prepared: the picture.
             x: column of the point in the picture's pixels, from 0.
             y: row.
             hints: colours given elsewhere.
@@ -392,39 +399,42 @@ class Colorizer:
         if not (isinstance(colors, MethodColors) and isinstance(colors.method, Suggesting)):
             raise UserError(f"{self.name} suggests no colours; zhang17 does")
         place = HintPoint(x=x, y=y, a=0.0, b=0.0, size=1)
-        marked = self._marks(seen, [place])[0, 2].nonzero()[0].tolist()
-        given = colors.batch(seen.small, self._marks(seen, hints), self._global(palette))
-        return colors.method.suggest(given, x=marked[1], y=marked[0])
+        marked = self._marks(prepared, [place])[0, 2].nonzero()[0].tolist()
+        batch = colors.batch(prepared.small, self._marks(prepared, hints), self._global(palette))
+        return colors.method.suggest(batch, x=marked[1], y=marked[0])
 
     def _network(
-        self, seen: PreparedPicture, hints: Sequence[HintPoint] = (), palette: Palette | None = None
+        self,
+        prepared: PreparedPicture,
+        hints: Sequence[HintPoint] = (),
+        palette: Palette | None = None,
     ) -> Tensor:
         """The network's colours of a picture, in tiles where it is large."""
-        given = seen.small
+        small = prepared.small
         if hints:
-            given = torch.cat([given, self._marks(seen, hints)], dim=1)
+            small = torch.cat([small, self._marks(prepared, hints)], dim=1)
         whole = self._global(palette)
 
         def network(image: Tensor, top: int, left: int) -> Tensor:
             marks = image[:, 1:] if hints else None
             boxes = None
-            if seen.boxes is not None:
-                inside = cut_boxes(seen.boxes, top, left, *image.shape[-2:])
+            if prepared.boxes is not None:
+                inside = cut_boxes(prepared.boxes, top, left, *image.shape[-2:])
                 boxes = [torch.from_numpy(inside).to(image.device)]
             return self._run(image[:, :1], marks, whole, boxes).float()
 
-        return tiled(network, given, self.tile, self.tile // 8)
+        return tiled(network, small, self.tile, self.tile // 8)
 
-    def _marks(self, seen: PreparedPicture, hints: Sequence[HintPoint]) -> Tensor:
-        height, width = seen.small.shape[-2:]
-        return points_to_hints(hints, height, width, seen.size).to(seen.small.device)
+    def _marks(self, prepared: PreparedPicture, hints: Sequence[HintPoint]) -> Tensor:
+        height, width = prepared.small.shape[-2:]
+        return points_to_hints(hints, height, width, prepared.size).to(prepared.small.device)
 
-    def _less(self, seen: PreparedPicture, hint: HintPoint, added: Tensor) -> HintPoint:
+    def _less(self, prepared: PreparedPicture, hint: HintPoint, added: Tensor) -> HintPoint:
         """The hint that comes out as ``hint`` after ``added`` (12hw, ab) is added."""
-        square = self._marks(seen, [hint])[0, 2] > 0
+        square = self._marks(prepared, [hint])[0, 2] > 0
         a, b = (
-            min(max(asked - plane[square].mean().item(), -AB_SCALE), AB_SCALE)
-            for asked, plane in zip((hint.a, hint.b), added[0], strict=True)
+            min(max(wish - plane[square].mean().item(), -AB_SCALE), AB_SCALE)
+            for wish, plane in zip((hint.a, hint.b), added[0], strict=True)
         )
         return replace(hint, a=a, b=b)
 

@@ -46,22 +46,22 @@ def norms(network: nn.Module) -> int:
 def _pairs(
     network: nn.Module, inputs: tuple[Tensor | None, ...]
 ) -> list[tuple[Convolution, nn.BatchNorm2d]]:
-    made: dict[int, tuple[Convolution, Tensor]] = {}  # kept, so that ids stay theirs
-    found: list[tuple[Convolution, nn.BatchNorm2d, int]] = []
+    outputs: dict[int, tuple[Convolution, Tensor]] = {}  # kept, so that ids stay theirs
+    pairs: list[tuple[Convolution, nn.BatchNorm2d, int]] = []
     calls: Counter[nn.Module] = Counter()
 
-    def before(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def before(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         calls[module] += 1
-        if _is_norm(module) and id(given[0]) in made:
-            found.append((made[id(given[0])][0], module, id(given[0])))  # type: ignore[arg-type]
+        if _is_norm(module) and id(arguments[0]) in outputs:
+            pairs.append((outputs[id(arguments[0])][0], module, id(arguments[0])))  # type: ignore[arg-type]
 
-    def after(module: nn.Module, given: Any, output: Tensor) -> None:
-        made[id(output)] = (module, output)  # type: ignore[assignment]
+    def after(module: nn.Module, arguments: Any, output: Tensor) -> None:
+        outputs[id(output)] = (module, output)  # type: ignore[assignment]
 
     with _hooks(network, before, after), torch.no_grad(), _Uses() as uses:
         network(*inputs)
     together = Counter(
-        (convolution, norm) for convolution, norm, output in found if uses.count[output] == 1
+        (convolution, norm) for convolution, norm, output in pairs if uses.count[output] == 1
     )
     return [
         (convolution, norm)

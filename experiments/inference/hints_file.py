@@ -135,21 +135,21 @@ def _settings(data: dict[str, Any]) -> dict[str, Any]:
     known = [field.name for field in fields(Hints)]
     if surplus := sorted(map(str, data.keys() - set(known))):
         raise DataError(unknown("key", surplus[0], known))
-    given = {key: data[key] for key in known[1:] if data.get(key) is not None}
-    if "palette" in given:
-        given["palette"] = Palette.from_plain(given["palette"])
-    if "strength" in given:
-        given["strength"] = _number("strength", given["strength"])
-    if "picture" in given:
-        sides = given["picture"]
+    settings = {key: data[key] for key in known[1:] if data.get(key) is not None}
+    if "palette" in settings:
+        settings["palette"] = Palette.from_plain(settings["palette"])
+    if "strength" in settings:
+        settings["strength"] = _number("strength", settings["strength"])
+    if "picture" in settings:
+        sides = settings["picture"]
         if not (isinstance(sides, list) and len(sides) == 2 and all(_whole(s) for s in sides)):
             raise DataError(f"picture {json.dumps(sides)}: must be its width and height")
-        given["picture"] = (sides[0], sides[1])
-    if not isinstance(given.get("name", ""), str):
-        raise DataError(f"name {json.dumps(given['name'])}: must be a text")
-    if "method" in given:
-        given["method"] = _origin(given["method"])
-    return given
+        settings["picture"] = (sides[0], sides[1])
+    if not isinstance(settings.get("name", ""), str):
+        raise DataError(f"name {json.dumps(settings['name'])}: must be a text")
+    if "method" in settings:
+        settings["method"] = _origin(settings["method"])
+    return settings
 
 
 def _origin(data: Any) -> Origin:

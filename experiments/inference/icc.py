@@ -136,8 +136,8 @@ def _parametric(tag: bytes, x: np.ndarray) -> np.ndarray:
     (kind,) = struct.unpack_from(">H", tag, 8)
     if kind >= len(_PARAMETERS):
         raise ValueError("unknown parametric curve")
-    given = np.array(struct.unpack_from(f">{_PARAMETERS[kind]}i", tag, 12)) / 65536
-    g, a, b, c, d, e, f = [*given, *[1, 1, 0, 0, 0, 0, 0][len(given) :]]
+    parameters = np.array(struct.unpack_from(f">{_PARAMETERS[kind]}i", tag, 12)) / 65536
+    g, a, b, c, d, e, f = [*parameters, *[1, 1, 0, 0, 0, 0, 0][len(parameters) :]]
     if kind in (1, 2):  # the break is where the power begins; c is added on both sides
         c, d, e, f = 0, -b / a, c, c
     power = np.maximum(a * x + b, 0) ** g + e

@@ -121,11 +121,11 @@ class Recolor:
         means = planes.mean((1, 2)).tolist()
         spreads = planes.std((1, 2), correction=0).tolist()
         gain = tuple(
-            min(wanted / max(found, _LEAST_SPREAD), _MOST_GAIN)
-            for wanted, found in zip(palette.ab_std, spreads, strict=True)
+            min(target / max(spread, _LEAST_SPREAD), _MOST_GAIN)
+            for target, spread in zip(palette.ab_std, spreads, strict=True)
         )
         moved = zip(palette.ab_mean, gain, means, strict=True)
-        return cls(gain, tuple(wanted - factor * found for wanted, factor, found in moved))
+        return cls(gain, tuple(target - factor * spread for target, factor, spread in moved))
 
     def __call__(self, ab: Tensor) -> Tensor:
         """B2HW in CIE units to the same."""

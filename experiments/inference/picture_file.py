@@ -157,9 +157,9 @@ def _from_tables(image: Image.Image, icc: bytes, levels: np.ndarray) -> np.ndarr
     if upright.mode not in ("RGB", "L", "CMYK"):
         return levels
     try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(upright, given, srgb, outputMode="RGB")
+        converted = ImageCms.profileToProfile(upright, profile, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
         return levels
     return levels if converted is None else np.array(converted)

@@ -27,38 +27,38 @@ def multiplies_bfloat16() -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in known)
 
 
-def in_bfloat16(colors: MethodColors, *given: Tensor | None) -> Way:
+def in_bfloat16(colors: MethodColors, *inputs: Tensor | None) -> Way:
     """A method in bfloat16, its norms folded and its weights laid out channels last.
 
     Args:
         colors: the method; it is left as it is.
-        given: one example of what it is called with.
+        inputs: one example of what it is called with.
 
     Returns:
         What takes and gives float32, for pictures of any size.
     """
-    network = folded(colors, *given).bfloat16()
+    network = folded(colors, *inputs).bfloat16()
     return _converting(network.to(memory_format=torch.channels_last))  # pyright: ignore
 
 
-def in_mixed(colors: MethodColors, *given: Tensor | None) -> Way:
+def in_mixed(colors: MethodColors, *inputs: Tensor | None) -> Way:
     """A method whose convolutions are in bfloat16, and what is between them in float32.
 
     Slower than ``in_bfloat16`` and nearer, where a network adds up what differs little. Arguments
     and result are alike.
     """
-    network = folded(colors, *given).to(memory_format=torch.channels_last)  # pyright: ignore
+    network = folded(colors, *inputs).to(memory_format=torch.channels_last)  # pyright: ignore
     device = next(colors.parameters()).device.type
 
     @torch.no_grad()
-    def way(*given: Tensor | None) -> Tensor:
+    def function(*inputs: Tensor | None) -> Tensor:
         with torch.autocast(device, torch.bfloat16):
-            return network(*given).float()
+            return network(*inputs).float()
 
-    return way
+    return function
 
 
-def compiled(colors: MethodColors, *given: Tensor | None) -> Way:
+def compiled(colors: MethodColors, *inputs: Tensor | None) -> Way:
     """A method in bfloat16, compiled for pictures of one size: twice as fast again.
 
     Norms are folded first: inductor folds them wrongly into a transposed convolution that has as
@@ -66,29 +66,29 @@ def compiled(colors: MethodColors, *given: Tensor | None) -> Way:
 
     Args:
         colors: the method, on the CPU; it is left as it is.
-        given: one example of what it is called with.
+        inputs: one example of what it is called with.
 
     Returns:
-        What takes and gives float32, fast for the shapes of ``given``.
+        What takes and gives float32, fast for the shapes of ``inputs``.
 
     Raises:
         RuntimeError: there is no C++ compiler, or inductor fails.
     """
     from torch._inductor import config  # takes a second to import
 
-    way = _converting(torch.compile(folded(colors, *given).bfloat16(), dynamic=False))
+    function = _converting(torch.compile(folded(colors, *inputs).bfloat16(), dynamic=False))
     # without effect as an option of torch.compile (torch 2.13)
     with config.patch(freezing=True):
-        way(*given)
-    return way
+        function(*inputs)
+    return function
 
 
 def _converting(network: Way) -> Way:
     @torch.no_grad()
-    def way(*given: Tensor | None) -> Tensor:
-        return network(*(x if x is None else x.bfloat16() for x in given)).float()
+    def function(*inputs: Tensor | None) -> Tensor:
+        return network(*(x if x is None else x.bfloat16() for x in inputs)).float()
 
-    return way
+    return function
 
 
 class Bfloat16Colors:
@@ -130,31 +130,31 @@ class Bfloat16Colors:
             return self.colors(plane, hints, global_hints, boxes)
         if hints is None and self.colors.takes_hints:  # one way for both
             hints = plane.new_zeros(len(plane), 3, *plane.shape[-2:])
-        given = (plane, hints, global_hints)
-        shapes = tuple(x if x is None else x.shape for x in given)
+        inputs = (plane, hints, global_hints)
+        shapes = tuple(x if x is None else x.shape for x in inputs)
         if self.compiling and (shapes in self._compiled or len(self._compiled) < _MOST_COMPILED):
             if shapes not in self._compiled:
-                self._compiled[shapes] = self._near((compiled, in_mixed), given)
-            return self._compiled[shapes](*given)
-        kind = tuple(x is None for x in given)
+                self._compiled[shapes] = self._near((compiled, in_mixed), inputs)
+            return self._compiled[shapes](*inputs)
+        kind = tuple(x is None for x in inputs)
         if kind not in self._ways:
-            self._ways[kind] = self._near((in_bfloat16, in_mixed), given)
-        return self._ways[kind](*given)
+            self._ways[kind] = self._near((in_bfloat16, in_mixed), inputs)
+        return self._ways[kind](*inputs)
 
-    def _near(self, makers: Sequence[Maker], given: tuple[Tensor | None, ...]) -> Way:
+    def _near(self, makers: Sequence[Maker], inputs: tuple[Tensor | None, ...]) -> Way:
         """What the first of ``makers`` that will do makes, or the method itself where none does."""
-        expected, reason = self.colors(*given), ""
+        expected, reason = self.colors(*inputs), ""
         for make in makers:
             try:
-                way = make(self.colors, *given)
-                found = parity(self.colors.domain, [expected], [way(*given)])
+                function = make(self.colors, *inputs)
+                decibels = parity(self.colors.domain, [expected], [function(*inputs)])
             except RuntimeError as error:
                 reason = " ".join(str(error).split())[:300]
                 if make is compiled:
                     self._tell(f"{self.colors.name} is not compiled: {reason}")
                 continue
-            if found >= MIN_DB:
-                return way
-            reason = f"in bfloat16 its colours are {found:.1f} dB near, below {MIN_DB:g}"
+            if decibels >= MIN_DB:
+                return function
+            reason = f"in bfloat16 its colours are {decibels:.1f} dB near, below {MIN_DB:g}"
         self._tell(f"{self.colors.name} stays in float32: {reason}")
         return self.colors

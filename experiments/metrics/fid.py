@@ -81,13 +81,13 @@ def inception_features(image: Tensor, backend: Backend) -> Tensor:
     network = load_inception(backend, image.device)
     image = F.interpolate(image.float(), (_SIDE, _SIDE), mode="bilinear", align_corners=False)
     if backend == "tf":
-        given = 2 * image - 1
+        levels = 2 * image - 1
     else:
         scale, shift = (image.new_tensor(each).view(1, 3, 1, 1) for each in (_SCALE, _SHIFT))
-        given = scale * (image + 1) / 2 + shift
+        levels = scale * (image + 1) / 2 + shift
     # TF32 would leave three digits
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        return network(given)
+        return network(levels)
 
 
 @functools.lru_cache(maxsize=4)

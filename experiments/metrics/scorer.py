@@ -44,8 +44,8 @@ class Scorer:
     """
 
     def __init__(self, names: Sequence[str] = tuple(METRICS)) -> None:
-        wanted = [metric_of(metric_of(name).of or name) for name in names]
-        self._metrics = list({metric.name: metric for metric in wanted}.values())
+        metrics = [metric_of(metric_of(name).of or name) for name in names]
+        self._metrics = list({metric.name: metric for metric in metrics}.values())
         self._given_up: set[str] = set()
         self._rows: list[Row] = []
         self._features: dict[str, dict[str, Tensor]] = {
@@ -105,17 +105,17 @@ class Scorer:
         self, metric: Metric, keys: Sequence[str], prediction: Tensor, target: Tensor
     ) -> dict[str, list[float | None]]:
         compute = functools.partial(_compute, metric, keys, prediction, target)
-        found = self._attempt(metric, min(target.shape[-2:]), compute)
-        return found or {column: [None] * len(target) for column in metric.row_columns}
+        values = self._attempt(metric, min(target.shape[-2:]), compute)
+        return values or {column: [None] * len(target) for column in metric.row_columns}
 
     def _add_features(
         self, metric: Metric, keys: Sequence[str], prediction: Tensor, target: Tensor
     ) -> None:
         assert metric.features is not None
         both = functools.partial(metric.features, torch.cat([prediction, target]))
-        found = self._attempt(metric, min(target.shape[-2:]), both)
-        if found is not None:
-            pairs = found.float().cpu().view(2, len(keys), -1).unbind(1)
+        features = self._attempt(metric, min(target.shape[-2:]), both)
+        if features is not None:
+            pairs = features.float().cpu().view(2, len(keys), -1).unbind(1)
             self._features[metric.name] |= dict(zip(keys, pairs, strict=True))
 
     def _attempt(self, metric: Metric, side: int, compute: Callable[[], T]) -> T | None:

@@ -75,13 +75,13 @@ def _resized(image: Tensor) -> Tensor:
 
 
 def _class_name(key: str) -> str:
-    found = _CLASS.search(key)
-    if found is None:
+    match = _CLASS.search(key)
+    if match is None:
         raise MetricUnavailableError(
             "the images' paths name no class of ImageNet; it takes one folder a class, such as "
             "n01440764"
         )
-    return found[1]
+    return match[1]
 
 
 def _number_of(name: str) -> int:

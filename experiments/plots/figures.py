@@ -107,15 +107,15 @@ def scatter(data: Mapping[str, Any]) -> Any:
 def _label(pane: Any, points: list[Mapping[str, Any]]) -> None:
     """A name beside each point, where it covers no point and no other name."""
     spots = [pane.transData.transform((point["psnr"], point["ae"])) for point in points]
-    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    occupied: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     frame = pane.get_window_extent()
     renderer = pane.figure.canvas.get_renderer()
     for point, (x, y) in zip(points, spots, strict=True):
         name = pane.text(0, 0, point["label"], fontsize=_SMALL)
         extent = name.get_window_extent(renderer)
         name.remove()
-        box = _free(x, y, extent.width, extent.height, taken, (*frame.min, *frame.max))
-        taken.append(box)
+        box = _free(x, y, extent.width, extent.height, occupied, (*frame.min, *frame.max))
+        occupied.append(box)
         left, low = ((a - b) * 72 / pane.figure.dpi for a, b in zip(box, (x, y), strict=False))
         gap = math.dist((x, y), (_within(x, box[0], box[2]), _within(y, box[1], box[3])))
         line = {
@@ -136,7 +136,7 @@ def _label(pane: Any, points: list[Mapping[str, Any]]) -> None:
         )
 
 
-def _free(x: float, y: float, width: float, height: float, taken: list[Box], frame: Box) -> Box:
+def _free(x: float, y: float, width: float, height: float, occupied: list[Box], frame: Box) -> Box:
     """The nearest box around (x, y) that touches no other and stays within ``frame``."""
     best, least = (x, y, x + width, y + height), math.inf
     for radius, turn in itertools.product((9, 16, 26, 38, 52, 70, 90), range(16)):
@@ -145,7 +145,7 @@ def _free(x: float, y: float, width: float, height: float, taken: list[Box], fra
         low = y + radius * up - height * (1 - up) / 2
         box = (left, low, left + width, low + height)
         outside = box[0] < frame[0] or box[1] < frame[1] or box[2] > frame[2] or box[3] > frame[3]
-        cost = 1000 * (sum(_touch(box, other) for other in taken) + 10 * outside) + radius
+        cost = 1000 * (sum(_touch(box, other) for other in occupied) + 10 * outside) + radius
         if cost < least:
             best, least = box, cost
     return best

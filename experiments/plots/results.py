@@ -37,8 +37,8 @@ class Plot:
     @property
     def about(self) -> str:
         """The text in the file by which it is known to be up to date."""
-        drawn = canonical_sha256([self.data, style.VERSION])
-        return f"Drawn by `crosschroma plot` from {drawn}"
+        digest = canonical_sha256([self.data, style.VERSION])
+        return f"Drawn by `crosschroma plot` from {digest}"
 
 
 def plots(results: Path) -> list[Plot]:
@@ -48,27 +48,27 @@ def plots(results: Path) -> list[Plot]:
         UserError: no such folder, or a broken file in it.
     """
     runs = load_results(results).runs.get(_TABLE, {})
-    found = []
+    drawings = []
     rows = _rows({name: run for name, run in runs.items() if _shown(run)})
     if rows:
-        found.append(Plot("vcip_leak.svg", leak_data(rows), figures.leak))
-        found.append(Plot("vcip_psnr_ae.svg", scatter_data(rows), figures.scatter))
+        drawings.append(Plot("vcip_leak.svg", leak_data(rows), figures.leak))
+        drawings.append(Plot("vcip_psnr_ae.svg", scatter_data(rows), figures.scatter))
     by_images: dict[str, list[Curve]] = defaultdict(list)
     for curve in load_curves(results / CURVES):
         by_images[curve.validated_on].append(curve)
     for images, curves in sorted(by_images.items()):
         name = re.sub(r"[^a-z0-9]+", "_", images.lower())
-        found.append(Plot(f"curves_{name}.svg", curves_data(images, curves), figures.curves))
-    return found
+        drawings.append(Plot(f"curves_{name}.svg", curves_data(images, curves), figures.curves))
+    return drawings
 
 
 def write_plots(results: Path) -> list[Path]:
     """Draw the plots that are stale or missing, delete those that have no data; what changed."""
-    wanted = {results / PLOTS / plot.name: plot for plot in plots(results)}
-    changed = [path for path, plot in wanted.items() if not _fresh(path, plot)]
+    expected = {results / PLOTS / plot.name: plot for plot in plots(results)}
+    changed = [path for path, plot in expected.items() if not _fresh(path, plot)]
     for path in changed:
-        style.save_figure(wanted[path].draw(wanted[path].data), path, wanted[path].about)
-    surplus = _surplus(results, wanted)
+        style.save_figure(expected[path].draw(expected[path].data), path, expected[path].about)
+    surplus = _surplus(results, expected)
     for path in surplus:
         path.unlink()
     return [*changed, *surplus]
@@ -76,14 +76,14 @@ def write_plots(results: Path) -> list[Path]:
 
 def check_plots(results: Path) -> list[str]:
     """What ``write_plots`` would change, one text a file; empty when all is in order."""
-    wanted = {results / PLOTS / plot.name: plot for plot in plots(results)}
+    expected = {results / PLOTS / plot.name: plot for plot in plots(results)}
     stale = [
         f"{path}: {'drawn from other data' if path.exists() else 'missing'}; run `crosschroma plot`"
-        for path, plot in wanted.items()
+        for path, plot in expected.items()
         if not _fresh(path, plot)
     ]
     return stale + [
-        f"{path}: no data give it; run `crosschroma plot`" for path in _surplus(results, wanted)
+        f"{path}: no data give it; run `crosschroma plot`" for path in _surplus(results, expected)
     ]
 
 
@@ -91,8 +91,8 @@ def _fresh(path: Path, plot: Plot) -> bool:
     return path.is_file() and plot.about in path.read_text()
 
 
-def _surplus(results: Path, wanted: Mapping[Path, Plot]) -> list[Path]:
-    return sorted(path for path in (results / PLOTS).glob("*.svg") if path not in wanted)
+def _surplus(results: Path, expected: Mapping[Path, Plot]) -> list[Path]:
+    return sorted(path for path in (results / PLOTS).glob("*.svg") if path not in expected)
 
 
 def _shown(run: RunFile) -> bool:

@@ -98,8 +98,8 @@ def _settings(rows: Sequence[Row]) -> list[str]:
     texts = []
     for row, settings in zip(rows, flat, strict=True):
         among = by_recipe[row.first.recipe]
-        told = ", ".join(f"{name}={settings.get(name, NOTHING)}" for name in _telling(among))
-        texts.append(told if row.first.recipe and told else NOTHING)
+        text = ", ".join(f"{name}={settings.get(name, NOTHING)}" for name in _telling(among))
+        texts.append(text if row.first.recipe and text else NOTHING)
     return texts
 
 
@@ -174,12 +174,12 @@ def _millions(parameters: int | None) -> str:
 def _subsets(runs: Iterable[RunFile]) -> dict[str, str]:
     """Subset -> label, of those that the dataset's table prints; ``all`` first."""
     runs = list(runs)
-    found = {subset for run in runs for subset in run.summary} | {"all"}
+    names = {subset for run in runs for subset in run.summary} | {"all"}
     printed = specs.SUBSETS_OF.get(table_of(runs[0]))
     if printed:
-        return {subset: label for subset, label in printed.items() if subset in found}
-    ordered = sorted(found, key=lambda subset: (subset != "all", subset))
-    return {subset: subset.replace("_", " ") if len(found) > 1 else "" for subset in ordered}
+        return {subset: label for subset, label in printed.items() if subset in names}
+    ordered = sorted(names, key=lambda subset: (subset != "all", subset))
+    return {subset: subset.replace("_", " ") if len(names) > 1 else "" for subset in ordered}
 
 
 def _split_metrics(

@@ -51,8 +51,10 @@ class Row:
         for run in self.runs.values():
             if metric in run.unavailable:
                 return _short(run.unavailable[metric])
-        asked = any(metric in means for run in self.runs.values() for means in run.summary.values())
-        return "the run file gives no reason" if asked else ""
+        scored = any(
+            metric in means for run in self.runs.values() for means in run.summary.values()
+        )
+        return "the run file gives no reason" if scored else ""
 
 
 def _short(reason: str) -> str:

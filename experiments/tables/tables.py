@@ -77,24 +77,24 @@ def write_tables(results: Path, readme: Path | None) -> list[Path]:
 
 def check_tables(results: Path, readme: Path | None) -> list[str]:
     """What differs from ``write_tables``'s output, one text a file; empty when all is in order."""
-    wanted = generate(results, readme)
-    problems = [text for path, want in wanted.items() if (text := _difference(path, want))]
+    expected = generate(results, readme)
+    problems = [text for path, content in expected.items() if (text := _difference(path, content))]
     there = (results / "tables").glob("*")
-    stale = sorted(p for p in there if p.suffix in _SUFFIXES and p not in wanted)
+    stale = sorted(p for p in there if p.suffix in _SUFFIXES and p not in expected)
     return problems + [
         f"{path}: no run file or published table gives it; delete it" for path in stale
     ]
 
 
-def _difference(path: Path, want: str) -> str:
+def _difference(path: Path, expected: str) -> str:
     if not path.exists():
         return f"{path}: missing; run `crosschroma table`"
-    have = path.read_text()
-    pairs = zip_longest(have.splitlines(), want.splitlines(), fillvalue="(no line)")
+    present = path.read_text()
+    pairs = zip_longest(present.splitlines(), expected.splitlines(), fillvalue="(no line)")
     for number, (old, new) in enumerate(pairs, 1):
         if old != new:
             return f"{path}:{number}: {_around(old, new)}; run `crosschroma table`"
-    return "" if have == want else f"{path}: line ends differ; run `crosschroma table`"
+    return "" if present == expected else f"{path}: line ends differ; run `crosschroma table`"
 
 
 def _around(old: str, new: str) -> str:

@@ -55,7 +55,7 @@ class WeightAverage:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within it, the networks hold their averages."""
-        own = {
+        present = {
             name: {key: value.clone() for key, value in network.state_dict().items()}
             for name, network in self._networks.items()
         }
@@ -65,7 +65,7 @@ class WeightAverage:
             yield
         finally:
             for name, network in self._networks.items():
-                network.load_state_dict(own[name])
+                network.load_state_dict(present[name])
 
     def buffers(self) -> Iterator[Tensor]:
         """BatchNorm's averages among them."""

@@ -261,15 +261,15 @@ class Run:
     @torch.no_grad()
     def _grid(self, source: Source) -> dict[str, Tensor]:
         """The first images of a source: what is given, what comes out, what should."""
-        own = self.experiment.eval_view
-        view = own if own.size else EvalView()  # a grid needs one size
+        view_of_run = self.experiment.eval_view
+        view = view_of_run if view_of_run.size else EvalView()  # a grid needs one size
         images = range(min(self.training.grid, len(source)))
         columns: dict[str, list[Tensor]] = {"input": [], "prediction": [], "target": []}
         for image in images:
             sample = Images(source, view)[image]
             batch = to_device(collate([sample]), self.fabric.device)
-            given = batch["nir"] if self.method.domain != "gray" else batch["gray"]
-            columns["input"].append(given)
+            plane = batch["nir"] if self.method.domain != "gray" else batch["gray"]
+            columns["input"].append(plane)
             columns["prediction"].append(self.method.colorize(batch))
             columns["target"].append(batch["rgb"])
         return {name: torch.cat(planes) for name, planes in columns.items()}
@@ -383,17 +383,17 @@ class Run:
         """Average what BatchNorm gathered in each process, so that all score and save the same."""
         if self.fabric.world_size == 1:
             return
-        own = (buffer for network in self.networks.values() for buffer in network.buffers())
+        buffers = (buffer for network in self.networks.values() for buffer in network.buffers())
         averaged = self.average.buffers() if self.average is not None else ()
-        for buffer in itertools.chain(own, averaged):
+        for buffer in itertools.chain(buffers, averaged):
             if buffer.is_floating_point():
                 buffer.copy_(cast(Tensor, self.fabric.all_reduce(buffer, reduce_op="mean")))
 
-    def _agree(self, asked: bool) -> bool:
+    def _agree(self, request: bool) -> bool:
         """Whether any process was asked to stop: all must stop at one step."""
         if self.fabric.world_size == 1:
-            return asked
-        votes = self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum")
+            return request
+        votes = self.fabric.all_reduce(torch.tensor(float(request)), reduce_op="sum")
         return bool(cast(Tensor, votes) > 0)
 
     def _rates(self) -> dict[str, float]:

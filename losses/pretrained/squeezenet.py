@@ -50,14 +50,14 @@ class SqueezeNet(nn.Module):
             ``fire8`` at 1/8, ``fire9`` at 1/16, of 96, 128, 128, 256, 256, 384, 384, 512 and 512
             channels.
         """
-        made = {"conv1": F.relu(self.conv1(LEVELS * image))}
-        feature = made["conv1"]
+        maps = {"conv1": F.relu(self.conv1(LEVELS * image))}
+        feature = maps["conv1"]
         for number, fire in enumerate(self.fires, start=2):
             name = f"fire{number}"
             if name in _POOLED_BEFORE:
                 feature = F.max_pool2d(feature, 3, 2, 1)
-            feature = made[name] = fire(feature)
-        return made
+            feature = maps[name] = fire(feature)
+        return maps
 
     def load_published(self, weights: str, remedy: str) -> str:
         """Weights of an ImageNet classifier on BGR 0-255 minus (104, 117, 123), from an npz file.
@@ -80,26 +80,26 @@ class SqueezeNet(nn.Module):
             raise UserError(f"no SqueezeNet weights at {path}; {remedy}")
         try:
             with np.load(path) as file:
-                given = {name: torch.from_numpy(file[name]).float() for name in file.files}
-            self.load_state_dict(self._state(given))
+                tensors = {name: torch.from_numpy(file[name]).float() for name in file.files}
+            self.load_state_dict(self._state(tensors))
         except (KeyError, ValueError, RuntimeError, OSError) as error:
             raise UserError(f"{path} holds no SqueezeNet v1.0 weights: {error}") from error
         return f"ImageNet weights of {path.name}"
 
-    def _state(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
-        first = given["conv1.weight"]
+    def _state(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        first = weights["conv1.weight"]
         offset = LEVELS - torch.tensor([104.0, 117.0, 123.0])
         plane = self.conv1.in_channels == 1
         state = {
             "conv1.weight": first.sum(1, keepdim=True) if plane else first.flip(1),
-            "conv1.bias": given["conv1.bias"] + (first.sum((2, 3)) * offset).sum(1),
+            "conv1.bias": weights["conv1.bias"] + (first.sum((2, 3)) * offset).sum(1),
         }
         parts = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1", "conv3x3_2": "expand3"}
         for index in range(len(_FIRES)):
             for theirs, ours in parts.items():
                 for kind in ("weight", "bias"):
                     name = f"fire{index + 2}/{theirs}.{kind}"
-                    state[f"fires.{index}.{ours}.{kind}"] = given[name]
+                    state[f"fires.{index}.{ours}.{kind}"] = weights[name]
         return state
 
 

@@ -64,11 +64,11 @@ def _renamed(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The same layers in the same order, under timm's names."""
     import timm
 
-    own = timm.create_model(name).state_dict()
-    shapes = [value.shape for value in own.values()]
+    expected = timm.create_model(name).state_dict()
+    shapes = [value.shape for value in expected.values()]
     if shapes != [value.shape for value in state.values()]:
         raise ValueError(f"it holds no {name}: other layers or widths")
-    return dict(zip(own, state.values(), strict=True))
+    return dict(zip(expected, state.values(), strict=True))
 
 
 def _published_at(name: str) -> str:

@@ -111,9 +111,9 @@ class AdversarialMethod(GeneratorMethod):
         step.update("generator")
 
     def _train_discriminator(self, output: Tensor, batch: Batch, step: Step) -> None:
-        given, target = network_input(self.domain, batch), network_target(self.domain, batch)
+        plane, target = network_input(self.domain, batch), network_target(self.domain, batch)
         loss = discriminator_loss(
-            self.config.gan, self.discriminator(given, target), self.discriminator(given, output)
+            self.config.gan, self.discriminator(plane, target), self.discriminator(plane, output)
         )
         step.backward({"adv_d": Term(loss)}, "discriminator")
         step.update("discriminator")

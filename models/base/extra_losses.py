@@ -66,12 +66,12 @@ class ExtraLosses:
     @property
     def learnt_from(self) -> str:
         """What the trained networks have learnt from, for tables; "" where there are none."""
-        found = []
+        sources = []
         if self.perceptual:
-            found.append(f"loss on {self.backbone}: {Path(self.backbone_weights).name}")
+            sources.append(f"loss on {self.backbone}: {Path(self.backbone_weights).name}")
         if self.lpips:
-            found.append(f"loss on LPIPS-{self.lpips_net}: imagenet")
-        return "; ".join(found)
+            sources.append(f"loss on LPIPS-{self.lpips_net}: imagenet")
+        return "; ".join(sources)
 
 
 class ExtraTerms(nn.Module):

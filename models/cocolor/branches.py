@@ -71,18 +71,18 @@ class Branches:
     @property
     def colorizers(self) -> dict[DomainName, tuple[Method.Config, str]]:
         """F_N and, where it is there, F_G: its settings and the run that it starts from."""
-        made: dict[DomainName, tuple[Method.Config, str]]
-        made = {"nir": (self.nir_colorizer, self.nir_start)}
+        configs: dict[DomainName, tuple[Method.Config, str]]
+        configs = {"nir": (self.nir_colorizer, self.nir_start)}
         if self.gray_branch:
-            made["gray"] = (self.gray_colorizer, self.gray_start)
-        return made
+            configs["gray"] = (self.gray_colorizer, self.gray_start)
+        return configs
 
-    def ways(self, domain: CoDomain) -> list[str]:
+    def paths_from(self, domain: CoDomain) -> list[str]:
         """The paths from what ``domain`` gives, by their names in ``PATHS``."""
         return [
             name
-            for name, (given, colorizer) in PATHS.items()
-            if given in GIVEN[domain]
+            for name, (plane, colorizer) in PATHS.items()
+            if plane in GIVEN[domain]
             and colorizer in self.colorizers
-            and (given == colorizer or (self.translation and self.gray_branch))
+            and (plane == colorizer or (self.translation and self.gray_branch))
         ]

@@ -62,9 +62,9 @@ class FeatureExchange(nn.Module):
         super().__init__()
         self.directions = nn.ModuleDict({name: _Gain(channels) for name in directions})
 
-    def forward(self, direction: str, own: Tensor, other: Tensor) -> Tensor:
-        """BChw and BChw to what is added to ``own``, BChw."""
-        return self.directions[direction](torch.cat([own, other], dim=1))
+    def forward(self, direction: str, feature: Tensor, other: Tensor) -> Tensor:
+        """BChw and BChw to what is added to ``feature``, BChw."""
+        return self.directions[direction](torch.cat([feature, other], dim=1))
 
 
 class _Gain(nn.Module):

@@ -119,10 +119,10 @@ class TrainingPlanes(NamedTuple):
 
 
 def _weighted(
-    name: str, losses: dict[str, tuple[Loss, float]], found: Tensor, true: Tensor
+    name: str, losses: dict[str, tuple[Loss, float]], prediction: Tensor, true: Tensor
 ) -> Terms:
     return {
-        f"{kind}_{name}": Term(loss(found, true), weight)
+        f"{kind}_{name}": Term(loss(prediction, true), weight)
         for kind, (loss, weight) in losses.items()
         if weight
     }

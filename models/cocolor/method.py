@@ -117,9 +117,9 @@ class CoColor(Staged[Stage], Method):
         @property
         def outputs(self) -> tuple[str, ...]:
             """Every path, and ``fused_`` and ``mean_`` of each domain that has several."""
-            several = [domain for domain in GIVEN if len(self.ways(domain)) > 1]
+            several = [domain for domain in GIVEN if len(self.paths_from(domain)) > 1]
             joined = (f"{kind}_{domain}" for domain in several for kind in ("fused", "mean"))
-            return (*self.ways("both"), *joined)
+            return (*self.paths_from("both"), *joined)
 
         def with_output(self, output: str) -> Self:
             if output not in self.outputs:
@@ -137,8 +137,8 @@ class CoColor(Staged[Stage], Method):
         for domain, (colorizer, _) in config.colorizers.items():
             self._add(_COLORIZERS[domain], PathColorizer(colorizer, domain))
         if config.gray_branch and config.translation:
-            for way, name in _TRANSLATORS.items():
-                if way == "gray_as_nir" or config.nir_to_gray == "translator":
+            for path, name in _TRANSLATORS.items():
+                if path == "gray_as_nir" or config.nir_to_gray == "translator":
                     self._add(name, Translator(config.translator_width, config.translator_blocks))
         if config.gray_branch:
             self._add_fusion()
@@ -156,10 +156,10 @@ class CoColor(Staged[Stage], Method):
 
     @property
     def networks_used(self) -> tuple[str, ...]:
-        ways = self._output_ways()
-        used = {_COLORIZERS[PATHS[way].colorizer] for way in ways}
-        used |= {self._translator(way) for way in ways if way in _TRANSLATORS}
-        if self.config.output == "fused" and len(ways) > 1:
+        path_names = self._output_paths()
+        used = {_COLORIZERS[PATHS[path].colorizer] for path in path_names}
+        used |= {self._translator(path) for path in path_names if path in _TRANSLATORS}
+        if self.config.output == "fused" and len(path_names) > 1:
             used |= {"fusion", "exchange"}
         return tuple(name for name in self._names if name in used)
 
@@ -232,9 +232,9 @@ class CoColor(Staged[Stage], Method):
         planes: dict[DomainName, Tensor] = {
             domain: batch[domain] for domain in GIVEN["both"] if domain in batch
         }
-        ways = [way for domain in planes for way in self.config.ways(domain)]
-        made = self._paint(ways, planes)
-        return {way: result.rgb for way, result in made.items()}
+        path_names = [path for domain in planes for path in self.config.paths_from(domain)]
+        outputs = self._predict_paths(path_names, planes)
+        return {path: result.rgb for path, result in outputs.items()}
 
     def colorize(self, batch: Batch) -> Tensor:
         given, kind = GIVEN[self.domain], self.config.ensemble
@@ -252,10 +252,10 @@ class CoColor(Staged[Stage], Method):
 
     def _result(self, planes: dict[DomainName, Tensor]) -> Tensor:
         """RGB by the configured output."""
-        made = self._paint(self._output_ways(), planes)
+        outputs = self._predict_paths(self._output_paths(), planes)
         if self.config.output == "fused":
-            return self._fused(self.domain, made)
-        return torch.stack([result.rgb for result in made.values()]).mean(0)
+            return self._fused(self.domain, outputs)
+        return torch.stack([result.rgb for result in outputs.values()]).mean(0)
 
     def _add(self, name: str, network: nn.Module) -> None:
         setattr(self, name, network)
@@ -264,8 +264,8 @@ class CoColor(Staged[Stage], Method):
     def _add_fusion(self) -> None:
         """The networks that join paths, and what they and the consistency of features ask for."""
         config = self.config
-        ways = {domain: len(config.ways(domain)) for domain in GIVEN}
-        several = {domain: count for domain, count in ways.items() if count > 1}
+        path_names = {domain: len(config.paths_from(domain)) for domain in GIVEN}
+        several = {domain: count for domain, count in path_names.items() if count > 1}
         if config.fusion == "weights":
             self._add("fusion", PathFusion(several, config.fusion_width))
         shapes = {
@@ -285,123 +285,129 @@ class CoColor(Staged[Stage], Method):
         return [name for name in _COLORIZERS.values() if name in self._names]
 
     def _check_output(self) -> None:
-        config, ways = self.config, self.config.ways(self.domain)
-        possible = ["fused", "mean", *ways] if ways else []
+        config, path_names = self.config, self.config.paths_from(self.domain)
+        possible = ["fused", "mean", *path_names] if path_names else []
         if config.output not in possible:
             raise UserError(
                 f"cocolor: output {config.output} cannot be made from {config.domain} here; "
                 f"choose one of {', '.join(possible) or 'another domain'}"
             )
 
-    def _output_ways(self) -> list[str]:
+    def _output_paths(self) -> list[str]:
         """The paths that ``colorize`` walks."""
         output = self.config.output
-        return self.config.ways(self.domain) if output in ("fused", "mean") else [output]
+        return self.config.paths_from(self.domain) if output in ("fused", "mean") else [output]
 
-    def _paint(
+    def _predict_paths(
         self,
-        ways: Iterable[str],
+        path_names: Iterable[str],
         planes: Mapping[DomainName, Tensor],
         gamut: Gamut = "chroma",
     ) -> dict[str, PathResult]:
         """Walk the paths; a colorizer runs once on all planes that it learns from."""
-        wanted, made = set(ways), dict[str, PathResult]()
+        requested, outputs = set(path_names), dict[str, PathResult]()
         rests = self.training and self.config.learn_translated == "gray"
         resting = {"gray_as_nir"} if rests else set[str]()
         for colorizer, name in _COLORIZERS.items():  # F_N first: F_G may be given what it makes
-            mine = [way for way in PATHS if way in wanted and PATHS[way].colorizer == colorizer]
-            inputs = {way: self._plane(way, planes, made) for way in mine}
+            mine = [
+                path for path in PATHS if path in requested and PATHS[path].colorizer == colorizer
+            ]
+            inputs = {path: self._plane(path, planes, outputs) for path in mine}
             for learn in (True, False):
-                group = {way: inputs[way] for way in mine if (way in resting) != learn}
+                group = {path: inputs[path] for path in mine if (path in resting) != learn}
                 if group:
-                    made |= paint(self.get_submodule(name), colorizer, group, gamut, learn)
-        return {way: made[way] for way in PATHS if way in made}
+                    outputs |= paint(self.get_submodule(name), colorizer, group, gamut, learn)
+        return {path: outputs[path] for path in PATHS if path in outputs}
 
     def _plane(
-        self, way: str, planes: Mapping[DomainName, Tensor], made: Mapping[str, PathResult]
+        self, path: str, planes: Mapping[DomainName, Tensor], outputs: Mapping[str, PathResult]
     ) -> Tensor:
         """What the colorizer at the end of a path is given, B1HW in [0,1]."""
-        given, colorizer = PATHS[way]
-        if given == colorizer:
-            return planes[given]
-        if (translator := self._translator(way)) in _TRANSLATORS.values():
-            return self.get_submodule(translator)(planes[given]).float()
-        nir = made["nir"] if "nir" in made else self._paint(["nir"], planes)["nir"]
+        plane_name, colorizer = PATHS[path]
+        if plane_name == colorizer:
+            return planes[plane_name]
+        if (translator := self._translator(path)) in _TRANSLATORS.values():
+            return self.get_submodule(translator)(planes[plane_name]).float()
+        nir = outputs["nir"] if "nir" in outputs else self._predict_paths(["nir"], planes)["nir"]
         return luminance(nir.rgb)
 
-    def _translator(self, way: str) -> str:
+    def _translator(self, path: str) -> str:
         """The network that translates for a path."""
-        translator = _TRANSLATORS[way]
+        translator = _TRANSLATORS[path]
         return translator if translator in self._names else _COLORIZERS["nir"]
 
-    def _fused(self, domain: CoDomain, made: Mapping[str, PathResult]) -> Tensor:
+    def _fused(self, domain: CoDomain, outputs: Mapping[str, PathResult]) -> Tensor:
         """One result of those of all the paths that ``domain`` has: B3HW in [0,1]."""
-        ways = self.config.ways(domain)
-        results = [self._exchanged(way, made) for way in ways]
+        path_names = self.config.paths_from(domain)
+        results = [self._exchanged(path, outputs) for path in path_names]
         rgb, planes = [r.rgb for r in results], [r.plane for r in results]
-        if "fusion" in self._names and len(ways) > 1:
+        if "fusion" in self._names and len(path_names) > 1:
             return self.get_submodule("fusion")(domain, rgb, planes)
         return torch.stack(rgb).mean(0)
 
-    def _exchanged(self, way: str, made: Mapping[str, PathResult]) -> PathResult:
+    def _exchanged(self, path: str, outputs: Mapping[str, PathResult]) -> PathResult:
         """The result of a path without translation, its features helped by the other colorizer."""
-        given, colorizer = PATHS[way]
-        result = made[way]
-        if "exchange" not in self._names or given != colorizer:
+        plane_name, colorizer = PATHS[path]
+        result = outputs[path]
+        if "exchange" not in self._names or plane_name != colorizer:
             return result
-        other = made[f"{given}_as_{'gray' if given == 'nir' else 'nir'}"]
-        gain = self.get_submodule("exchange")(given, result.feature, other.feature)
+        other = outputs[f"{plane_name}_as_{'gray' if plane_name == 'nir' else 'nir'}"]
+        gain = self.get_submodule("exchange")(plane_name, result.feature, other.feature)
         network = self.get_submodule(_COLORIZERS[colorizer])
         output, feature = network(result.plane, gain)
         return painted(colorizer, output, result.plane, feature)
 
-    def _pretrain_losses(self, seen: TrainingPlanes) -> Terms:
-        own = [way for way in self.config.ways("both") if way in GIVEN["both"]]
-        return self._supervised(self._paint(own, seen.planes, "clip"), seen)
+    def _pretrain_losses(self, training: TrainingPlanes) -> Terms:
+        own_paths = [path for path in self.config.paths_from("both") if path in GIVEN["both"]]
+        return self._supervised(self._predict_paths(own_paths, training.planes, "clip"), training)
 
-    def _translate_losses(self, seen: TrainingPlanes) -> Terms:
-        planes: dict[DomainName, Tensor] = {**seen.planes, "gray": seen.paired_gray}
-        ways = [way for way, name in _TRANSLATORS.items() if name in self._names]
-        return self._translation({way: self._plane(way, planes, {}) for way in ways}, seen)
+    def _translate_losses(self, training: TrainingPlanes) -> Terms:
+        planes: dict[DomainName, Tensor] = {**training.planes, "gray": training.paired_gray}
+        path_names = [path for path, name in _TRANSLATORS.items() if name in self._names]
+        return self._translation(
+            {path: self._plane(path, planes, {}) for path in path_names}, training
+        )
 
-    def _joint_losses(self, seen: TrainingPlanes) -> Terms:
+    def _joint_losses(self, training: TrainingPlanes) -> Terms:
         config = self.config
-        made = self._paint(config.ways("both"), seen.planes, "clip")
-        terms = self._supervised(made, seen)
+        outputs = self._predict_paths(config.paths_from("both"), training.planes, "clip")
+        terms = self._supervised(outputs, training)
         if not config.gray_branch:
             return terms
         if not config.translation:
             return terms | config.consistency_terms(
-                "nir", made["nir"], made["gray"].first(seen.pairs)
+                "nir", outputs["nir"], outputs["gray"].first(training.pairs)
             )
-        terms |= config.consistency_terms("nir", made["nir"], made["nir_as_gray"])
-        terms |= config.consistency_terms("gray", made["gray"], made["gray_as_nir"])
-        return terms | self._translation({way: made[way].plane for way in _TRANSLATORS}, seen)
+        terms |= config.consistency_terms("nir", outputs["nir"], outputs["nir_as_gray"])
+        terms |= config.consistency_terms("gray", outputs["gray"], outputs["gray_as_nir"])
+        return terms | self._translation(
+            {path: outputs[path].plane for path in _TRANSLATORS}, training
+        )
 
-    def _fuse_losses(self, seen: TrainingPlanes) -> Terms:
-        made = self._paint(self.config.ways("both"), seen.planes)
-        pairs = {way: result.first(seen.pairs) for way, result in made.items()}
+    def _fuse_losses(self, training: TrainingPlanes) -> Terms:
+        outputs = self._predict_paths(self.config.paths_from("both"), training.planes)
+        pairs = {path: result.first(training.pairs) for path, result in outputs.items()}
         terms: Terms = {}
         for domain in GIVEN:
-            if len(self.config.ways(domain)) > 1:
-                truth = seen.truth["gray" if domain == "gray" else "nir"]
-                fused = self._fused(domain, made if domain == "gray" else pairs)
+            if len(self.config.paths_from(domain)) > 1:
+                truth = training.truth["gray" if domain == "gray" else "nir"]
+                fused = self._fused(domain, outputs if domain == "gray" else pairs)
                 if domain != "nir":
-                    fused = with_luminance(fused, seen.planes["gray"][: len(fused)])
+                    fused = with_luminance(fused, training.planes["gray"][: len(fused)])
                 terms |= self.config.error_terms(domain, fused, truth)
         return terms
 
-    def _supervised(self, made: Mapping[str, PathResult], seen: TrainingPlanes) -> Terms:
+    def _supervised(self, outputs: Mapping[str, PathResult], training: TrainingPlanes) -> Terms:
         terms: Terms = {}
-        for way, result in made.items():
-            terms |= self.config.error_terms(way, result.rgb, seen.truth[PATHS[way].given])
+        for path, result in outputs.items():
+            terms |= self.config.error_terms(path, result.rgb, training.truth[PATHS[path].given])
         return terms
 
-    def _translation(self, planes: Mapping[str, Tensor], seen: TrainingPlanes) -> Terms:
-        true = {"nir_as_gray": seen.paired_gray, "gray_as_nir": seen.planes["nir"]}
+    def _translation(self, planes: Mapping[str, Tensor], training: TrainingPlanes) -> Terms:
+        true = {"nir_as_gray": training.paired_gray, "gray_as_nir": training.planes["nir"]}
         terms: Terms = {}
-        for way, name in _TRANSLATORS.items():
+        for path, name in _TRANSLATORS.items():
             if name in self._names:
-                found, short = planes[way][: seen.pairs], name.removeprefix("translator_")
-                terms |= self.config.translation_terms(short, found, true[way])
+                translated, short = planes[path][: training.pairs], name.removeprefix("translator_")
+                terms |= self.config.translation_terms(short, translated, true[path])
         return terms

@@ -1,4 +1,4 @@
-"""The ways from a NIR or a gray image to colour, and a method as one network on such a way."""
+"""The paths from a NIR or a gray image to colour, and a method as one network on such a path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..base.padding import pad_and_crop
 
 
 class ColorPath(NamedTuple):
-    """A way to colour: the domain of the given image, and that of the network that colours it."""
+    """A path to colour: the domain of the given image, and that of the network that colours it."""
 
     given: DomainName
     colorizer: DomainName
@@ -90,19 +90,19 @@ class PathColorizer(nn.Module):
             map, BChw.
         """
         generator, stride = self.system.generator, self.system.stride
-        given = network_input(self.system.domain, _batch(self.system.domain, plane))
+        plane_in = network_input(self.system.domain, _batch(self.system.domain, plane))
         if not isinstance(generator, MultiScale):
-            return pad_and_crop(generator, given, stride), None
-        seen: list[Tensor] = []
+            return pad_and_crop(generator, plane_in, stride), None
+        captured: list[Tensor] = []
 
         def run(image: Tensor) -> Tensor:
             maps = generator.encode(image)
-            seen.append(maps[-1])
+            captured.append(maps[-1])
             if gain is not None:
                 maps[-1] = maps[-1] + gain
             return generator.decode(maps)
 
-        return pad_and_crop(run, given, stride), seen[0]
+        return pad_and_crop(run, plane_in, stride), captured[0]
 
 
 def painted(
@@ -150,8 +150,8 @@ def paint(
     outputs = output.split(counts)
     features = [None] * len(counts) if feature is None else feature.split(counts)
     return {
-        way: painted(domain, out, plane, found, gamut)
-        for (way, plane), out, found in zip(planes.items(), outputs, features, strict=True)
+        path: painted(domain, out, plane, maps, gamut)
+        for (path, plane), out, maps in zip(planes.items(), outputs, features, strict=True)
     }
 
 

@@ -43,9 +43,9 @@ class Translator(nn.Module):
     def forward(self, plane: Tensor) -> Tensor:
         """B1HW in [0,1], any H and W, to B1HW in (0,1)."""
 
-        def translated(given: Tensor) -> Tensor:
-            correction = self.body(2 * given - 1)
-            return torch.sigmoid(torch.logit(given, _EDGE) + correction)
+        def translated(source: Tensor) -> Tensor:
+            correction = self.body(2 * source - 1)
+            return torch.sigmoid(torch.logit(source, _EDGE) + correction)
 
         return pad_and_crop(translated, plane, _STRIDE)
 

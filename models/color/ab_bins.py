@@ -60,10 +60,10 @@ def nearest_bins(ab: np.ndarray) -> np.ndarray:
     rows, columns = (_centres().T + _REACH) // GRID
     table[rows, columns] = np.arange(BINS)
     inside = ((cells >= 0) & (cells < side)).all(-1)
-    found = np.where(inside, table[tuple(np.moveaxis(cells.clip(0, side - 1), -1, 0))], -1)
-    if (found < 0).any():
-        raise UserError(f"ab {ab[found < 0][0].tolist()} is far outside sRGB and has no bin")
-    return found
+    bins = np.where(inside, table[tuple(np.moveaxis(cells.clip(0, side - 1), -1, 0))], -1)
+    if (bins < 0).any():
+        raise UserError(f"ab {ab[bins < 0][0].tolist()} is far outside sRGB and has no bin")
+    return bins
 
 
 def soft_encode(ab: Tensor, bins: Tensor, neighbours: int, sigma: float) -> tuple[Tensor, Tensor]:

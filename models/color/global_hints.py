@@ -32,9 +32,9 @@ def global_hints(rgb: Tensor, histogram: bool = True, saturation: bool = True) -
     if histogram:
         ab = F.avg_pool2d(rgb_to_lab(rgb)[:, 1:], _POOLED)
         numbers, _ = soft_encode(ab, ab_bins().to(rgb.device), 1, 1.0)
-        for row, found in zip(out, numbers, strict=True):
-            counts = torch.bincount(found.flatten(), minlength=BINS)
-            row[:BINS] = counts / found.numel()
+        for row, numbers_of_row in zip(out, numbers, strict=True):
+            counts = torch.bincount(numbers_of_row.flatten(), minlength=BINS)
+            row[:BINS] = counts / numbers_of_row.numel()
         out[:, BINS] = 1
     if saturation:
         out[:, HISTOGRAM] = rgb_to_hsv(rgb)[:, 1].mean((1, 2))
@@ -42,11 +42,11 @@ def global_hints(rgb: Tensor, histogram: bool = True, saturation: bool = True) -
     return out
 
 
-def drop_at_random(given: Tensor, share: float) -> Tensor:
+def drop_at_random(hints: Tensor, share: float) -> Tensor:
     """Take the histogram, and apart from it the saturation, from a ``share`` of B x 316 hints."""
-    kept = (torch.rand(len(given), 2) >= share).to(given)
-    widths = torch.tensor([HISTOGRAM, SATURATION], device=given.device)
-    return given * kept.repeat_interleave(widths, dim=1)
+    kept = (torch.rand(len(hints), 2) >= share).to(hints)
+    widths = torch.tensor([HISTOGRAM, SATURATION], device=hints.device)
+    return hints * kept.repeat_interleave(widths, dim=1)
 
 
 class GlobalHintsNetwork(nn.Module):
@@ -71,7 +71,7 @@ class GlobalHintsNetwork(nn.Module):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, given: Tensor) -> Tensor:
+    def forward(self, hints: Tensor) -> Tensor:
         """B x 316 to B x C x 1 x 1."""
-        histogram, saturation = given.split([HISTOGRAM, SATURATION], dim=1)
+        histogram, saturation = hints.split([HISTOGRAM, SATURATION], dim=1)
         return self.layers(self.histogram(histogram) + self.saturation(saturation))[..., None, None]

@@ -137,8 +137,8 @@ def reveal(ab: Tensor, hint: Tensor, size: int, generator: torch.Generator | Non
 def _place(length: int, size: int, generator: torch.Generator | None) -> int:
     """First pixel of a square along one side."""
     free = length - size
-    drawn = torch.randn((), generator=generator).item()
-    return int(min(max((free + 1) * (0.5 + drawn / 4), 0), free))
+    offset = torch.randn((), generator=generator).item()
+    return int(min(max((free + 1) * (0.5 + offset / 4), 0), free))
 
 
 def _start(centre: float, full: int, length: int, size: int) -> int:

@@ -69,9 +69,9 @@ def _rows(
     count, height = q.shape[1], k.shape[1]
     here = slice(top, top + count)
     down = q.transpose(1, 2) @ k_columns.transpose(-1, -2)  # b, W, R, H
-    own = torch.arange(top, top + count, device=q.device)[:, None]
-    own = own == torch.arange(height, device=q.device)
-    down = down.float().masked_fill(own, -torch.inf).transpose(1, 2)  # the row counts it already
+    rows = torch.arange(top, top + count, device=q.device)[:, None]
+    rows = rows == torch.arange(height, device=q.device)
+    down = down.float().masked_fill(rows, -torch.inf).transpose(1, 2)  # the row counts it already
     across = (q @ k[:, here].transpose(-1, -2)).float()  # b, R, W, W
     weights = torch.cat([down, across], dim=-1).softmax(-1).to(v.dtype)
     down, across = weights.split([height, k.shape[2]], dim=-1)

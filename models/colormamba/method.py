@@ -241,10 +241,10 @@ class ColorMambaReleased(ColorMambaMethod):
     ) -> Terms:
         terms: Terms = {}
         weights = {"rgb": self.config.weight_rgb, "hsv": self.config.weight_hsv}
-        for (name, weight), found, true in zip(weights.items(), planes, targets, strict=False):
-            squared, angle = feature_loss(found, true)
-            terms[f"mse_{name}"] = Term(pixel_loss("mse", found, true, valid), weight)
+        for (name, weight), prediction, true in zip(weights.items(), planes, targets, strict=False):
+            squared, angle = feature_loss(prediction, true)
+            terms[f"mse_{name}"] = Term(pixel_loss("mse", prediction, true, valid), weight)
             terms[f"feature_mse_{name}"] = Term(squared, weight)
             terms[f"feature_angle_{name}"] = Term(angle, weight)
-            terms[f"ms_ssim_{name}"] = Term(ms_ssim_loss(found.clamp(0, 1), true), weight)
+            terms[f"ms_ssim_{name}"] = Term(ms_ssim_loss(prediction.clamp(0, 1), true), weight)
         return terms

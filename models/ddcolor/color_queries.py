@@ -133,8 +133,8 @@ class _QueryLayer(nn.Module):
                 nn.init.xavier_uniform_(parameter)
 
     def forward(self, queries: Tensor, places: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        seen = self.cross_attention(queries + places, keys, values, need_weights=False)[0]
-        queries = self.cross_norm(queries + seen)
+        attended = self.cross_attention(queries + places, keys, values, need_weights=False)[0]
+        queries = self.cross_norm(queries + attended)
         placed = queries + places
         shared = self.self_attention(placed, placed, queries, need_weights=False)[0]
         queries = self.self_norm(queries + shared)

@@ -96,10 +96,10 @@ class DDColor(GeneratorMethod):
 
         @property
         def learnt_from(self) -> str:
-            found = [encoder_learnt_from(self.encoder, self.encoder_weights)]
+            sources = [encoder_learnt_from(self.encoder, self.encoder_weights)]
             if self.weight_perceptual and self.perceptual != "none":
-                found.append(f"loss on {self.perceptual}: {self.perceptual_weights}")
-            return "; ".join(filter(None, found))
+                sources.append(f"loss on {self.perceptual}: {self.perceptual_weights}")
+            return "; ".join(filter(None, sources))
 
         def smoke(self) -> DDColor.Config:
             return replace(

@@ -68,14 +68,14 @@ class DDColorGenerator(nn.Module):
         super().__init__()
         self.domain: DomainName = domain
         self.encoder = build_encoder(encoder, in_channels=3)
-        given = cast(Encoder, self.encoder)
-        self.stride = given.reductions[-1]
-        widths = list(given.widths[-_SCALES:])
-        wanted = tuple(self.stride >> scale for scale in reversed(range(_SCALES)))
-        if given.reductions[-_SCALES:] != wanted:
+        encoder_maps = cast(Encoder, self.encoder)
+        self.stride = encoder_maps.reductions[-1]
+        widths = list(encoder_maps.widths[-_SCALES:])
+        reductions = tuple(self.stride >> scale for scale in reversed(range(_SCALES)))
+        if encoder_maps.reductions[-_SCALES:] != reductions:
             raise UserError(
                 f"DDColor needs an encoder whose last {_SCALES} maps halve in size; {encoder} has "
-                f"maps at 1/{', 1/'.join(map(str, given.reductions))}; take another "
+                f"maps at 1/{', 1/'.join(map(str, encoder_maps.reductions))}; take another "
                 "(--method.encoder convnext_tiny)"
             )
         self.coarsest_channels = widths[-1]
@@ -87,7 +87,7 @@ class DDColorGenerator(nn.Module):
                 [widths[-1], *decoded], widths[-2::-1], decoded, strict=False
             )
         )
-        self.last_up = PixelShuffleUp(width // 2, width // 2, wanted[0], spectral=True)
+        self.last_up = PixelShuffleUp(width // 2, width // 2, reductions[0], spectral=True)
         self.queries = ColorQueryDecoder(
             decoded, width // 2, queries, query_width, heads, feedforward, layers
         )
@@ -112,8 +112,8 @@ class DDColorGenerator(nn.Module):
         for merge in self.merges:
             feature = merge(feature, skips.pop())
             decoded.append(feature)
-        painted = self.queries(decoded, self.last_up(feature))
-        return self.refine(torch.cat([painted, picture], dim=1)) / AB_SCALE
+        query_maps = self.queries(decoded, self.last_up(feature))
+        return self.refine(torch.cat([query_maps, picture], dim=1)) / AB_SCALE
 
     def forward(self, plane: Tensor) -> Tensor:
         """B1HW in [-1,1], sides multiples of ``stride``: BC'HW, about [-1,1].

@@ -160,30 +160,34 @@ class InstanceAware(Staged[RatedStage], GeneratorMethod):
     def predict(self, batch: Batch) -> Tensor:
         """ab/110, B2HW at the input's size, of the objects in ``batch``'s boxes, where it has."""
         gray = batch["gray"]
-        boxes = [found[: self.config.max_boxes] for found in batch.get("boxes", [])]
-        if not self.fusion.trained or not any(len(found) for found in boxes):
-            return self._whole(gray)
-        made = [
-            self._joined(one[None], found) if len(found) else self._whole(one[None])
-            for one, found in zip(gray, boxes, strict=True)
+        boxes = [
+            boxes_of_image[: self.config.max_boxes] for boxes_of_image in batch.get("boxes", [])
         ]
-        return torch.cat(made)
+        if not self.fusion.trained or not any(len(boxes_of_image) for boxes_of_image in boxes):
+            return self._whole(gray)
+        outputs = [
+            self._joined(one[None], boxes_of_image)
+            if len(boxes_of_image)
+            else self._whole(one[None])
+            for one, boxes_of_image in zip(gray, boxes, strict=True)
+        ]
+        return torch.cat(outputs)
 
     def _losses(self, stage: str, batch: Batch) -> Terms:
         """The error of the colours that a stage's network makes."""
         gray, ab, valid = batch["gray"], rgb_to_lab(batch["rgb"])[:, 1:], batch.get("valid")
         boxes = self._boxes_or_all(batch)
         if stage == "full":
-            found = self._whole(gray)
+            whole = self._whole(gray)
         elif stage == "instance":
             one = [some[int(torch.randint(len(some), (1,)))][None] for some in boxes]
-            found = self.instance(self._given(self._cut(gray, one))).float()
+            whole = self.instance(self._given(self._cut(gray, one))).float()
             ab = rgb_to_lab(self._cut(batch["rgb"], one))[:, 1:]
             valid = None if valid is None else (self._cut(valid, one) > 0.5).to(ab)
         else:
-            made = [self._joined(g[None], b) for g, b in zip(gray, boxes, strict=True)]
-            found = torch.cat(made)
-        error = pixel_loss("huber", AB_SCALE * found, ab, valid)
+            outputs = [self._joined(g[None], b) for g, b in zip(gray, boxes, strict=True)]
+            whole = torch.cat(outputs)
+        error = pixel_loss("huber", AB_SCALE * whole, ab, valid)
         # a and b added
         return {f"{stage}/huber_ab": Term(2 * error, self.config.weight_huber)}
 
@@ -202,12 +206,12 @@ class InstanceAware(Staged[RatedStage], GeneratorMethod):
         self.instance(self._given(self._cut(gray, [boxes])), keep)
         height, width = gray.shape[-2:]
 
-        def run(given: Tensor) -> Tensor:
-            rows, columns = given.shape[-2:]
+        def run(inputs: Tensor) -> Tensor:
+            rows, columns = inputs.shape[-2:]
             # the picture lies in the middle of what is given
             offset = boxes.new_tensor([(columns - width) // 2, (rows - height) // 2] * 2)
             return self.fusion(
-                lambda at: self.generator(given, at, painted=False),
+                lambda at: self.generator(inputs, at, painted=False),
                 maps,
                 boxes + offset,
                 (rows, columns),
@@ -236,9 +240,11 @@ class InstanceAware(Staged[RatedStage], GeneratorMethod):
         """Each picture's boxes; the whole picture where it has none."""
         height, width = batch["gray"].shape[-2:]
         everything = batch["gray"].new_tensor([[0, 0, width, height]])
-        boxes = [found[: self.config.max_boxes] for found in batch.get("boxes", [])]
+        boxes = [
+            boxes_of_image[: self.config.max_boxes] for boxes_of_image in batch.get("boxes", [])
+        ]
         boxes = boxes or [everything] * len(batch["gray"])
-        return [found if len(found) else everything for found in boxes]
+        return [boxes_of_image if len(boxes_of_image) else everything for boxes_of_image in boxes]
 
     def _given(self, gray: Tensor) -> Tensor:
         """B4HW: L* and, where Zhang17 has hints, none."""

@@ -57,16 +57,16 @@ class Branch(Zhang17Network):
         del self.classes
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, given: Tensor, at: At = as_it_is, painted: bool = True
+        self, inputs: Tensor, at: At = as_it_is, painted: bool = True
     ) -> Tensor:
         """ab/110, B2HW in [-1,1].
 
         Args:
-            given: B4HW as ``Zhang17Network`` takes it.
+            inputs: B4HW as ``Zhang17Network`` takes it.
             at: sees every map of ``PLACES`` on the way, and says what goes on from there.
             painted: without, the map before block 10 instead, B x 2 width x H x W.
         """
-        feature = self.climb(*self.common(given, at=at), at)
+        feature = self.climb(*self.common(inputs, at=at), at)
         return self.paint(feature, at) if painted else feature
 
 
@@ -150,10 +150,10 @@ class Fusion(nn.Module):
         background = self.background_heads[place](feature).float()
         weights = background.new_zeros(1, len(cells), *feature.shape[-2:])
         outside = torch.ones_like(background)
-        found = self.instance_heads[place](instances).float()
+        logits = self.instance_heads[place](instances).float()
         for number, part in enumerate(cells):
             part.of(weights[:, number : number + 1]).add_(
-                _resized(found[number : number + 1], part)
+                _resized(logits[number : number + 1], part)
             )
             part.of(outside).zero_()
         return torch.cat([weights, background + _OUTSIDE * outside], dim=1).softmax(1)

@@ -59,13 +59,13 @@ class DynamicUNet(nn.Module):
         if learned:
             nn.init.ones_(cast(nn.Conv2d, self.first).weight)
             nn.init.zeros_(cast(Tensor, self.first.bias))
-        given = cast(Encoder, self.encoder)
-        if given.reductions != tuple(2**level for level in range(1, len(given.reductions) + 1)):
+        maps = cast(Encoder, self.encoder)
+        if maps.reductions != tuple(2**level for level in range(1, len(maps.reductions) + 1)):
             raise UserError(
-                f"encoder {encoder}: its maps are at 1/{', 1/'.join(map(str, given.reductions))}; "
+                f"encoder {encoder}: its maps are at 1/{', 1/'.join(map(str, maps.reductions))}; "
                 "the U-Net needs one at every halving, as ResNets and SqueezeNet have them"
             )
-        *finer, below = given.widths
+        *finer, below = maps.widths
         self.middle = nn.Sequential(
             nn.BatchNorm2d(below),
             nn.ReLU(),
@@ -85,8 +85,8 @@ class DynamicUNet(nn.Module):
         self.head = nn.Conv2d(below + in_channels, out_channels, 1)
         nn.init.normal_(self.head.weight, std=_HEAD_STD)
         nn.init.zeros_(cast(Tensor, self.head.bias))
-        self.stride = given.reductions[-1]
-        self.coarsest_channels = given.widths[-1]
+        self.stride = maps.reductions[-1]
+        self.coarsest_channels = maps.widths[-1]
 
     def encode(self, plane: Tensor) -> list[Tensor]:
         """B1HW in [-1,1], sides multiples of ``stride``, to maps, the coarsest last."""

@@ -113,12 +113,12 @@ class TimmEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """BCHW in [-1,1] to the model's maps, the finest first."""
-        given = ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("std")
+        normalised = ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("std")
         if image.device.type == "cpu" and self.depthwise:
             # torch has no fast bfloat16 gradient of these convolutions on a CPU
             with torch.autocast("cpu", enabled=False):
-                return self.model(given.to(next(self.model.parameters()).dtype))
-        return self.model(given)
+                return self.model(normalised.to(next(self.model.parameters()).dtype))
+        return self.model(normalised)
 
     def load_pretrained(self, weights: str) -> str:
         """timm's own weights (``imagenet``; downloaded), or those of a file.

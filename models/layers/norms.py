@@ -58,8 +58,8 @@ def init_he(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         elif isinstance(module, nn.ConvTranspose2d):
-            seen = module.weight[0, 0].numel() / (module.stride[0] * module.stride[1])
-            nn.init.normal_(module.weight, std=(2 / (module.in_channels * seen)) ** 0.5)
+            fan_in = module.weight[0, 0].numel() / (module.stride[0] * module.stride[1])
+            nn.init.normal_(module.weight, std=(2 / (module.in_channels * fan_in)) ** 0.5)
         else:
             continue
         if module.bias is not None:

@@ -34,8 +34,8 @@ class SelfAttention(nn.Module):
         query, key, value = (
             layer(x).flatten(2).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
-        seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return x + self.gain * seen.transpose(1, 2).reshape(x.shape)
+        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return x + self.gain * attended.transpose(1, 2).reshape(x.shape)
 
 
 def _pointwise(in_channels: int, out_channels: int) -> nn.Module:

@@ -180,10 +180,10 @@ class NoGan(Staged[Phase], GeneratorMethod):
         encoder, others = [], []
         for name, parameter in self.generator.named_parameters():
             (encoder if name.startswith("encoder.") else others).append(parameter)
-        apart = [{"params": others}, {"params": encoder, "lr": lr * config.encoder_lr}]
+        groups = [{"params": others}, {"params": encoder, "lr": lr * config.encoder_lr}]
         critic, alone, against = self.discriminator.parameters, (0.9, 0.99), (0.0, 0.9)
         return {
-            "pretrain": AdamW(apart, lr, alone, weight_decay=decay),
+            "pretrain": AdamW(groups, lr, alone, weight_decay=decay),
             "critic": AdamW(critic(), lr, alone, weight_decay=decay),
             "generator": AdamW(self.generator.parameters(), lr, against, weight_decay=decay),
             "discriminator": AdamW(critic(), config.critic_lr * lr, against, weight_decay=decay),

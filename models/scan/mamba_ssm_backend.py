@@ -54,8 +54,8 @@ def scan(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
         True,
     )
     merged = u.new_zeros(batch, d, length)
-    for pixels, found in zip(orders, y.unflatten(1, (-1, d)).unbind(1), strict=True):
-        merged = merged.index_add(2, pixels, found)
+    for pixels, plane in zip(orders, y.unflatten(1, (-1, d)).unbind(1), strict=True):
+        merged = merged.index_add(2, pixels, plane)
     merged = merged.transpose(1, 2)
     if z is not None and not single:
         merged = merged * torch.nn.functional.silu(z)

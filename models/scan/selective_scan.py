@@ -245,10 +245,10 @@ def _same_groups(inputs: ScanInputs) -> ScanInputs:
     return inputs._replace(B=B, C=C)
 
 
-def _fits(name: str, shape: Sequence[int], wanted: Sequence[int], letters: str) -> None:
-    if tuple(shape) != tuple(wanted):
+def _fits(name: str, shape: Sequence[int], expected: Sequence[int], letters: str) -> None:
+    if tuple(shape) != tuple(expected):
         raise DataError(
-            f"selective scan: {name} is {tuple(shape)} where ({letters}) is {tuple(wanted)}"
+            f"selective scan: {name} is {tuple(shape)} where ({letters}) is {tuple(expected)}"
         )
 
 
@@ -350,8 +350,8 @@ def _scan_backward(
 
 def _laid_out_as(x: Tensor, gradient: Tensor) -> Tensor:
     """The gradient with the strides that the fake implementation promises."""
-    wanted = torch.empty_like(x)
-    return gradient if gradient.stride() == wanted.stride() else wanted.copy_(gradient)
+    layout = torch.empty_like(x)
+    return gradient if gradient.stride() == layout.stride() else layout.copy_(gradient)
 
 
 @_scan_backward.register_fake
@@ -368,8 +368,8 @@ def _save(ctx, inputs, output) -> None:
 
 def _differentiate(ctx, dy: Tensor, _: Tensor):
     saved = ctx.saved_tensors
-    found = iter(_scan_backward(dy, *saved, *ctx.rest))
-    return *(None if x is None else next(found) for x in saved[:-1]), None, None, None, None
+    gradients = iter(_scan_backward(dy, *saved, *ctx.rest))
+    return *(None if x is None else next(gradients) for x in saved[:-1]), None, None, None, None
 
 
 _scan.register_autograd(_differentiate, setup_context=_save)

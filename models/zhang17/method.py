@@ -144,15 +144,17 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         rgb, gray = _whole_cells(batch["rgb"]), _whole_cells(batch["gray"])
         valid = _whole_cells(batch["valid"]) if "valid" in batch else None
         ab = rgb_to_lab(rgb)[:, 1:]
-        seen = Batch(gray=gray)
+        gray_batch = Batch(gray=gray)
         added = None  # not that of no hints, whose constant would be BatchNorm's running average
         if stage.hints:
-            seen["hints"] = simulate_hints(ab / AB_SCALE, config.reveal_stop, config.reveal_all)
+            gray_batch["hints"] = simulate_hints(
+                ab / AB_SCALE, config.reveal_stop, config.reveal_all
+            )
             if config.global_hints:
-                seen["global_hints"] = drop_at_random(global_hints(rgb), config.drop_global)
-                added = self._added(seen)
-        found, logits = self.generator(self._given(seen), added, _DETACHED[stage.name])
-        colors = pixel_loss(config.loss, AB_SCALE * found.float(), ab, valid)
+                gray_batch["global_hints"] = drop_at_random(global_hints(rgb), config.drop_global)
+                added = self._added(gray_batch)
+        prediction, logits = self.generator(self._given(gray_batch), added, _DETACHED[stage.name])
+        colors = pixel_loss(config.loss, AB_SCALE * prediction.float(), ab, valid)
         number = nearest_class(_at_classes(ab))
         counted = None if valid is None else _at_classes(valid)
         classes = soft_cross_entropy(logits, number, torch.ones_like(ab[:, :1, ::4, ::4]), counted)
@@ -178,9 +180,9 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         Returns:
             B x 529 x H/4 x W/4 (rounded up); pixel (i, j) stands for pixel (4 i, 4 j).
         """
-        given = self._given(batch)
-        height, width = given.shape[-2:]
-        padded = F.pad(given, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
+        inputs = self._given(batch)
+        height, width = inputs.shape[-2:]
+        padded = F.pad(inputs, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
         logits = self.generator(padded, self._added(batch))[1].float()
         return logits[..., : -(-height // CLASS_STRIDE), : -(-width // CLASS_STRIDE)]
 
@@ -220,10 +222,10 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         """What the global hints add to the fourth block."""
         if not self.config.global_hints:
             return None
-        given = batch.get("global_hints")
-        if given is None:
-            given = batch["gray"].new_zeros(len(batch["gray"]), GLOBAL_HINTS)
-        return cast(Tensor, self.global_network(given))
+        hints = batch.get("global_hints")
+        if hints is None:
+            hints = batch["gray"].new_zeros(len(batch["gray"]), GLOBAL_HINTS)
+        return cast(Tensor, self.global_network(hints))
 
 
 def _whole_cells(plane: Tensor) -> Tensor:

@@ -90,12 +90,12 @@ class Zhang17Network(nn.Module):
             nn.init.normal_(head.weight, std=0.01)  # ab begins near 0, classes nearly equal
 
     def forward(
-        self, given: Tensor, added: Tensor | None = None, detached: Detached = "none"
+        self, inputs: Tensor, added: Tensor | None = None, detached: Detached = "none"
     ) -> tuple[Tensor, Tensor]:
         """Colours, and how likely each class of colour is.
 
         Args:
-            given: B4HW, sides multiples of 8: (L* - 50) / 100, then ab/110 and the mask of hints.
+            inputs: B4HW, sides multiples of 8: (L* - 50) / 100, then ab/110 and the mask of hints.
             added: B x 8 width x 1 x 1, added to the fourth block's output; see ``global_hints``.
             detached: whose gradient ends where it leaves the common blocks 1 to 8.
 
@@ -103,17 +103,17 @@ class Zhang17Network(nn.Module):
             ab/110, B2HW in [-1,1]; and logits of the 529 classes at a quarter of the size, whose
             pixel (i, j) stands for pixel (4 i, 4 j).
         """
-        map1, map2, feature = self.common(given, added)
+        map1, map2, feature = self.common(inputs, added)
         classes = self.classes(feature.detach() if detached == "classes" else feature)
         if detached == "colors":
             map1, map2, feature = (m.detach() for m in (map1, map2, feature))
         return self.paint(self.climb(map1, map2, feature)), classes
 
     def common(
-        self, given: Tensor, added: Tensor | None = None, at: At = as_it_is
+        self, inputs: Tensor, added: Tensor | None = None, at: At = as_it_is
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The maps of blocks 1, 2 and 8; arguments as of ``forward``, ``at`` see ``PLACES``."""
-        map1 = at("conv1_2", self.block1(given))
+        map1 = at("conv1_2", self.block1(inputs))
         map2 = at("conv2_2", self.block2(_halved(map1)))
         map3 = at("conv3_3", self.block3(_halved(map2)))
         feature = at("conv4_3", self.block4(_halved(map3)))

@@ -71,9 +71,9 @@ def suggest_colors(
     known = nearest_class(ab_bins().T[None, :, :, None]).flatten()
     chances = torch.softmax(logits.detach().cpu().double()[known] / temperature, dim=0).numpy()
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(samples, chances / chances.sum())
-    colors = class_centres()[known].double().numpy()[drawn > 0]
-    centres, weights = weighted_k_means(colors, drawn[drawn > 0].astype(float), count, rng)
+    counts = rng.multinomial(samples, chances / chances.sum())
+    colors = class_centres()[known].double().numpy()[counts > 0]
+    centres, weights = weighted_k_means(colors, counts[counts > 0].astype(float), count, rng)
     order = np.argsort(-weights, kind="stable")
     return [_suggestion(centres[i], float(weights[i]) / samples, lightness) for i in order]
 

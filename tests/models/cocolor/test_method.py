@@ -180,11 +180,11 @@ def test_every_output_is_what_its_name_says(output: str) -> None:
     rgb = method.eval().colorize(batch)
     paths = trained.paths(batch)
     domain = method.domain
-    ways = trained.config.ways(domain)  # pyright: ignore
+    names = trained.config.paths_from(domain)  # pyright: ignore
     if output in paths:
         expected, tolerance = paths[output], 3e-4
     else:
-        expected = torch.stack([paths[way] for way in ways]).mean(0)
+        expected = torch.stack([paths[path] for path in names]).mean(0)
         tolerance = 3e-4 if output.startswith("mean") else None
     if domain != "nir":
         assert (rgb_to_lab(rgb)[:, :1] - 100 * batch["gray"]).abs().max() < 0.1
@@ -288,10 +288,10 @@ def test_terms_of_each_stage() -> None:
     terms = {s: set(train(method, batch, i).terms) for i, s in enumerate(STAGES)}
     kinds = ("l1", "mse", "ssim", "angle")
     assert terms["pretrain"] == {f"pretrain/{k}_{d}" for k in kinds for d in ("nir", "gray")}
-    translation = {f"{kind}_{way}" for kind in ("l1", "ssim") for way in ("n2g", "g2n")}
+    translation = {f"{kind}_{path}" for kind in ("l1", "ssim") for path in ("n2g", "g2n")}
     assert terms["translate"] == {f"translate/{name}" for name in translation}
     consistency = {f"{kind}_{d}" for kind in ("pixel", "feature") for d in ("nir", "gray")}
-    supervised = {f"{kind}_{way}" for kind in kinds for way in PATHS}
+    supervised = {f"{kind}_{path}" for kind in kinds for path in PATHS}
     joint = supervised | consistency | translation
     assert terms["joint"] == {f"joint/{name}" for name in joint}
     fused = {f"{kind}_{domain}" for kind in kinds for domain in ("nir", "gray", "both")}
@@ -307,7 +307,7 @@ def test_the_joint_stage_measures_its_paths_against_truth_and_each_other() -> No
         for parameter in head.parameters():
             parameter.zero_()
         paths = method.paths(batch)
-    expected = {f"l1_{way}": rgb - batch["rgb"] for way, rgb in paths.items()}
+    expected = {f"l1_{path}": rgb - batch["rgb"] for path, rgb in paths.items()}
     expected["pixel_nir"] = paths["nir"] - paths["nir_as_gray"]
     expected["pixel_gray"] = paths["gray"] - paths["gray_as_nir"]
     terms = train(method, batch, STAGES.index("joint")).terms
@@ -338,7 +338,7 @@ def test_a_colorizer_that_rests_on_translated_images_passes_their_gradients_on()
     """Its BatchNorm averages rest, too."""
     method, batch = tiny(learn_translated="gray"), make_batch()
     before, planes = states(method), TrainingPlanes.of(batch).planes
-    made = method._paint(["gray_as_nir"], planes)["gray_as_nir"]  # pyright: ignore
+    made = method._predict_paths(["gray_as_nir"], planes)["gray_as_nir"]  # pyright: ignore
     made.rgb.sum().backward()
     assert changed(before, states(method)) == set()
     learning = {
