@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
@@ -82,3 +83,20 @@ class MethodColors(nn.Module):
             "boxes": boxes,
         }
         return cast(Batch, {name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a method comes from, so that it can be found again.
+
+    Attributes:
+        run: a name of shipped weights, or the file of the weights.
+        weights_sha256: of the networks.
+        output: which of the method's outputs, ``None`` for its own.
+        size: the short side at which the network sees pictures, ``None`` for theirs.
+    """
+
+    run: str
+    weights_sha256: str
+    output: str | None = None
+    size: int | None = None

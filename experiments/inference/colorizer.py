@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar, overload, runtime_checkable
 
@@ -24,11 +24,20 @@ from ...models.layers.guided_upsample import RGB_EPS, guided_upsample, resized
 from ...models.zhang17.suggestions import Suggestion
 from ..artifacts.checkpoint import Trained
 from ..artifacts.weights_file import load_any
-from .color_network import MethodColors
+from .color_network import MethodColors, Origin
 from .exported_file import ExportedColors, is_exported, load_exported
 from .palette import Palette, Recolor
 from .picture_file import from_pil, read_picture, to_pil
-from .pixels import bands, checked, lightness_of, nir_of, of_tensor, write_rows
+from .pixels import (
+    ab_of,
+    bands,
+    checked,
+    lightness_of,
+    nir_of,
+    of_tensor,
+    with_chroma,
+    write_rows,
+)
 from .precision import Bfloat16Colors, Precision
 from .prepared_picture import PreparedPicture, boxes_in
 from .tiles import tiled
@@ -38,23 +47,6 @@ _MAX_STRENGTH = 3.0
 _BYTE = np.dtype(np.uint8)
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where a method comes from, so that it can be found again.
-
-    Attributes:
-        run: a name of shipped weights, or the file of the weights.
-        weights_sha256: of the networks.
-        output: which of the method's outputs, ``None`` for its own.
-        size: the short side at which the network sees pictures, ``None`` for theirs.
-    """
-
-    run: str
-    weights_sha256: str
-    output: str | None = None
-    size: int | None = None
 
 
 @runtime_checkable
@@ -312,7 +304,7 @@ class Colorizer:
             return self._network(prepared, hints, palette)
         if prepared.automatic is None:
             prepared.automatic = self._network(prepared)
-        ab = _ab_of(prepared.automatic)
+        ab = ab_of(prepared.automatic)
         added = Recolor.between(ab, palette)(ab) - ab
         colors = prepared.automatic
         if hints:
@@ -360,7 +352,7 @@ class Colorizer:
             rgb = guided_upsample(rgb, prepared.small, plane, RGB_EPS).clamp(0, 1)
         for rows in bands(*out.shape[:2]):
             band = rgb[:, :, rows]
-            write_rows(out, rows, band if strength == 1 else _with_chroma(band, strength))
+            write_rows(out, rows, band if strength == 1 else with_chroma(band, strength))
         return out
 
     def shown_input(self, levels: np.ndarray | PreparedPicture) -> np.ndarray:
@@ -449,12 +441,3 @@ class Colorizer:
             return plane
         scale = self.size / min(height, width)
         return resized(plane, (round(height * scale), round(width * scale))).clamp(0, 1)
-
-
-def _ab_of(colors: Tensor) -> Tensor:
-    return rgb_to_lab(colors)[:, 1:] if colors.shape[1] == 3 else colors
-
-
-def _with_chroma(rgb: Tensor, strength: float) -> Tensor:
-    lab = rgb_to_lab(rgb)
-    return lab_to_rgb(torch.cat([lab[:, :1], strength * lab[:, 1:]], dim=1), gamut="chroma")

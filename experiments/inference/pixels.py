@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...datasets.base.color import lightness_from_uint8, rgb_to_lab
+from ...datasets.base.color import lab_to_rgb, lightness_from_uint8, rgb_to_lab
 from ...datasets.base.errors import DataError
 from .picture_file import quantised
 
@@ -99,3 +99,14 @@ def write_rows(out: np.ndarray, rows: slice, rgb: Tensor) -> None:
     """Put 13HW in [0,1] into rows of a picture, at its depth."""
     levels = rgb[0].permute(1, 2, 0).cpu().numpy()
     out[rows] = quantised(levels, out.dtype)
+
+
+def ab_of(colors: Tensor) -> Tensor:
+    """The CIE ab of B2HW ab, or of B3HW sRGB in [0,1]."""
+    return rgb_to_lab(colors)[:, 1:] if colors.shape[1] == 3 else colors
+
+
+def with_chroma(rgb: Tensor, strength: float) -> Tensor:
+    """B3HW sRGB in [0,1] with its CIE ab times ``strength``, within the gamut."""
+    lab = rgb_to_lab(rgb)
+    return lab_to_rgb(torch.cat([lab[:, :1], strength * lab[:, 1:]], dim=1), gamut="chroma")

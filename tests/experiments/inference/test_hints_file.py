@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crosschroma.datasets.base.errors import DataError, UserError
-from crosschroma.experiments.inference.colorizer import Colorizer, Origin
+from crosschroma.experiments.inference.color_network import Origin
+from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.hints_file import (
     Hints,
     hints_from_plain,
