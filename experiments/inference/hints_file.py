@@ -185,14 +185,14 @@ def _point(entry: Any) -> HintPoint:
     if "rgb" in values:
         if values.keys() & {"a", "b"}:
             raise DataError("both rgb and a, b; give one of them")
-        values["a"], values["b"] = ab_of(values.pop("rgb"))
+        values["a"], values["b"] = _ab_of(values.pop("rgb"))
     missing = [name for name in ("x", "y", "a", "b") if name not in values]
     if missing:
         raise DataError(f"no {', '.join(missing)}; a point has x, y and either rgb or a and b")
     return HintPoint(**{name: _number(name, value) for name, value in values.items()})
 
 
-def ab_of(rgb: Any) -> tuple[float, float]:
+def _ab_of(rgb: Any) -> tuple[float, float]:
     whole = isinstance(rgb, list) and all(type(level) is int for level in rgb)
     if not (whole and len(rgb) == 3 and all(0 <= level <= 255 for level in rgb)):
         raise DataError(f"rgb {json.dumps(rgb)}: must be three whole numbers from 0 to 255")
