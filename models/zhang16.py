@@ -20,7 +20,7 @@ from ..losses.terms import Term, Terms
 from .base.domain import DomainName
 from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
-from .base.weights import load_strictly, read_run_weights
+from .base.weights import load_strictly, read_run_weights, run_name
 from .color.ab_bins import BINS, ab_bins, annealed_mean, soft_encode
 from .color.ab_prior import UNIFORM, load_prior, shipped_priors
 from .layers.norms import init_he
@@ -154,7 +154,7 @@ class Zhang16(GeneratorMethod):
 
         @property
         def learnt_from(self) -> str:
-            return "" if self.start == "none" else f"zhang16 run: {self.start}"
+            return "" if self.start == "none" else f"zhang16 run: {run_name(self.start)}"
 
         def smoke(self) -> Zhang16.Config:
             return replace(self, width=8, start="none", lr=3e-3, weight_decay=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,8 @@ class DDColor(GeneratorMethod):
         def learnt_from(self) -> str:
             sources = [encoder_learnt_from(self.encoder, self.encoder_weights)]
             if self.weight_perceptual and self.perceptual != "none":
-                sources.append(f"loss on {self.perceptual}: {self.perceptual_weights}")
+                weights = Path(self.perceptual_weights).name  # folders differ between machines
+                sources.append(f"loss on {self.perceptual}: {weights}")
             return "; ".join(filter(None, sources))
 
         def smoke(self) -> DDColor.Config:
