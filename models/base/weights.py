@@ -31,7 +31,7 @@ def weights_path(run: Path | str, which: str = "result") -> Path:
             ``last``, or ``result``: that of the two which the run's settings name.
 
     Raises:
-        UserError: no such run, or a damaged best checkpoint.
+        UserError: no such run, a folder without a checkpoint, or a damaged best checkpoint.
     """
     path = Path(run)
     if not path.exists():
@@ -43,7 +43,10 @@ def weights_path(run: Path | str, which: str = "result") -> Path:
     last, best = path / LAST, path / BEST
     if which == "result" and best.is_file():
         which = _result(load_checkpoint(best, mapped=True))
-    return best if which != "last" and best.is_file() else last
+    chosen = best if which != "last" and best.is_file() else last
+    if not chosen.is_file():
+        raise UserError(f"no checkpoint {chosen}; train first, or name the folder of a run")
+    return chosen
 
 
 def run_name(weights: str) -> str:
