@@ -797,7 +797,7 @@ def test_bench_scan_writes_figures_and_plot(
 
 
 def test_list_names_every_recipe_and_its_networks(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["list"]) == 0
+    assert cli.run(["list", "--parameters"]) == 0
     out = capsys.readouterr().out
     assert [name for name in recipe_list.recipe_names() if name not in out] == []
     gray = next(line for line in out.splitlines() if "pix2pix_imagenet_sample" in line)
