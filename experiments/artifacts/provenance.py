@@ -8,12 +8,16 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
+
+from ..experiment import Experiment
+from ..settings import to_plain
 
 _PACKAGES = (
     "crosschroma",
@@ -107,6 +111,24 @@ def command_text(arguments: Sequence[str]) -> str:
     program, *rest = arguments
     name = "crosschroma" if program.endswith(("__main__.py", "cli.py")) else Path(program).name
     return shlex.join([name, *(_shortened(argument) for argument in rest)])
+
+
+def portable_settings(experiment: Experiment) -> dict[str, Any]:
+    """An experiment's plain settings for committed files.
+
+    Without the data's folder and with the method's files by ``command_text``'s rule: where they lie
+    differs between machines.
+    """
+    plain = to_plain(replace(experiment, data=experiment.data.rootless()))
+    return {**plain, "method": _without_folders(plain["method"])}
+
+
+def _without_folders(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _without_folders(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_without_folders(value) for value in plain]
+    return _shortened(plain) if isinstance(plain, str) else plain
 
 
 def _shortened(argument: str) -> str:

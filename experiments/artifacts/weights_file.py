@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from ...datasets.base.errors import UserError
 from ...models.base.shipped_weights import SUFFIX, shipped_weights
 from ...models.base.weights import load_strictly, read_shipped, weights_path
 from ..experiment import Experiment
-from ..settings import from_plain, to_plain
+from ..settings import from_plain
 from .checkpoint import Trained, load_trained, weights_sha256
+from .provenance import portable_settings
 
 _FORMAT = "crosschroma-weights-1"
 
@@ -48,9 +48,8 @@ def write_weights_file(trained: Trained, out: Path, half: bool = True) -> Path:
 def packed(trained: Trained, half: bool = True) -> bytes:
     """The content of such a file; ``half``: kernels and matrices in half precision."""
     experiment = trained.experiment
-    plain = to_plain(replace(experiment, data=experiment.data.rootless()))
     about = {
-        "experiment": plain,
+        "experiment": portable_settings(experiment),
         "step": trained.step,
         "steps": trained.steps,
         "train_s": trained.train_s,

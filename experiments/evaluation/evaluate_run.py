@@ -11,10 +11,9 @@ from ...datasets.base.errors import UserError
 from ...datasets.loading.views import EvalView
 from ...datasets.unknown_data import UnknownData
 from ..artifacts.checkpoint import BEST, LAST, Trained
-from ..artifacts.provenance import provenance
+from ..artifacts.provenance import portable_settings, provenance
 from ..artifacts.run_file import RunFile, Status, canonical_sha256
 from ..experiment import Experiment
-from ..settings import to_plain
 from .evaluate import EvaluationOptions, Scored, evaluate_method
 
 
@@ -117,9 +116,9 @@ def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:
 def origin(experiment: Experiment) -> dict[str, Any]:
     """Fields of a row that tell where its weights come from.
 
-    Without the data's folder, which differs between machines.
+    Without the folders of one machine.
     """
-    config = to_plain(replace(experiment, data=experiment.data.rootless()))
+    config = portable_settings(experiment)
     return {
         "recipe": experiment.name,
         "train_data": "; ".join(

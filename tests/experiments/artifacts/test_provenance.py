@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import shutil
@@ -9,7 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from crosschroma.experiments.artifacts import provenance
-from crosschroma.experiments.artifacts.provenance import command_text, commit_of
+from crosschroma.experiments.artifacts.provenance import command_text, commit_of, portable_settings
+from crosschroma.experiments.experiment import Experiment
+from crosschroma.experiments.settings import from_plain, to_plain
+from crosschroma.models.base.extra_losses import ExtraLosses
+from crosschroma.models.encoder_unet import EncoderUNet
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -90,3 +95,15 @@ def test_everything_is_plain_and_named() -> None:
     assert created.utcoffset() == datetime.timedelta(0)
     age = datetime.datetime.now(datetime.UTC) - created
     assert abs(age.total_seconds()) < 60
+
+
+def test_settings_for_files_name_no_machine_paths(unet: Experiment, tmp_path: Path) -> None:
+    extra = ExtraLosses(perceptual=0.1, backbone_weights=str(tmp_path / "loss.npz"))
+    method = EncoderUNet.Config(encoder_weights=str(tmp_path / "encoder.pth"), extra=extra)
+    data = dataclasses.replace(unet.data, root=tmp_path)
+    plain = portable_settings(dataclasses.replace(unet, method=method, data=data))
+    assert str(tmp_path) not in json.dumps(plain)
+    assert plain["method"]["encoder_weights"] == "encoder.pth"
+    assert plain["method"]["extra"]["backbone_weights"] == "loss.npz"
+    assert from_plain(plain, Experiment).method.encoder_weights == "encoder.pth"  # pyright: ignore
+    assert portable_settings(unet) == to_plain(unet)
