@@ -99,10 +99,14 @@ def from_plain(data: Any, expected: type[T]) -> T:
     """
     if not isinstance(data, dict):
         raise UserError(f"settings of {expected.__qualname__} are {data!r}, not named values")
+    return _read(data, (expected,), expected.__qualname__)
+
+
+def _read(data: dict[str, Any], expected: tuple[type, ...], place: str) -> Any:
     tag = data.get("type")
     cls = _find_class(tag)
     if not (isinstance(cls, type) and issubclass(cls, expected) and dataclasses.is_dataclass(cls)):
-        raise UserError(f"'{tag}' is not a settings type of {expected.__qualname__}")
+        raise UserError(f"'{tag}' is not a settings type of {place}")
     hints = typing.get_type_hints(cls)
     values = {key: value for key, value in data.items() if key != "type"}
     surplus = sorted(values.keys() - {f.name for f in fields(cls)})
@@ -160,11 +164,7 @@ def _typed(hint: Any, value: Any) -> Any:
 
 
 def _settings(hint: Any, value: dict[str, Any]) -> Any:
-    cls = _find_class(value.get("type"))
-    for expected in _classes(hint):
-        if isinstance(cls, type) and issubclass(cls, expected):
-            return from_plain(value, expected)
-    raise UserError(f"'{value.get('type')}' is not a settings type of its place")
+    return _read(value, tuple(_classes(hint)), "its place")
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

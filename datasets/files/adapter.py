@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..base.adapter import Adapter, Record, Source, SplitName
 from ..base.errors import DataError
-from .folder import FileSource, drop_near_gray
+from .folder import FileSource, chroma_text, drop_near_gray
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -79,8 +79,7 @@ class PhotoAdapter(FileAdapter):
     @property
     def train_data(self) -> str:
         """Names the filter, too; the choice of test images does not matter here."""
-        kept = f", ab range >= {self.min_chroma:g}" if self.min_chroma > 0 else ""
-        return f"{self.name} train{kept}"
+        return f"{self.name} train{chroma_text(self.min_chroma)}"
 
     def split(self, name: SplitName) -> Source:
         """The images of one split, near-gray ones left out of ``train``; see ``FileAdapter``."""

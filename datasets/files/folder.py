@@ -210,8 +210,7 @@ class Folder(_AnyFiles):
     @property
     def train_data(self) -> str:
         """Names the collection and the filter."""
-        kept = f", ab range >= {self.min_chroma:g}" if self.min_chroma > 0 else ""
-        return f"{self.collection} train{kept}"
+        return f"{self.collection} train{chroma_text(self.min_chroma)}"
 
     @property
     def default_folder(self) -> str:
@@ -275,6 +274,11 @@ def _by_stem(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
             raise DataError(f"{paths[key]} and {path} have the same name; move one away")
         paths[key] = path
     return paths
+
+
+def chroma_text(min_chroma: float) -> str:
+    """What ``drop_near_gray`` at this threshold keeps, for results rows; "" for all."""
+    return f", ab range >= {min_chroma:g}" if min_chroma > 0 else ""
 
 
 def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = None) -> Source:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...datasets.base.atomic_write import write_text_atomic
 from ...datasets.base.errors import UserError
 from ..metrics.definitions import METRICS
+from ..metrics.printed import printed_reason
 from .compare import Comparison
 from .gallery import ERROR_LIMIT, GalleryRow, magma
 
@@ -60,7 +61,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         ],
         "rows": [_row(row, comparison) for row in comparison.rows],
         "means": comparison.means,
-        "unavailable": comparison.unavailable,
+        "unavailable": {n: printed_reason(r) for n, r in comparison.unavailable.items()},
         "limit": ERROR_LIMIT,
         "magma": bytes((magma() * 255).round().to(torch.uint8).flatten().tolist()).hex(),
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..metrics.printed import printed_reason
 from ..tables.render import Cell, Column, Document, Grid, markdown
 
 FASTER, LOSS_DB = 16.0, 0.5  # the aim: times as fast as the teacher, dB of PSNR below it
@@ -90,7 +91,7 @@ def table(result: Compression) -> str:
         columns=columns,
         rows=[_cells(row) for row in result.rows],
         lines=[verdict(result)],
-        notes=[f"{name}: n/a, {reason}" for name, reason in result.unavailable.items()],
+        notes=[f"{n}: n/a, {printed_reason(r)}" for n, r in result.unavailable.items()],
     )
     document = Document(
         name="compress",

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+_NO_WEIGHTS = re.compile(r"download failed|<urlopen|^no \S+\.(pth?|npz|safetensors) in ")
 Better = Literal["higher", "lower", "closer"]
 
 
@@ -80,3 +81,8 @@ def label(name: str) -> str:
     arrow = {"higher": " ↑", "lower": " ↓", "closer": ""}[spec.better]
     unit = f" ({spec.unit})" if spec.unit else ""
     return f"{name}{arrow}{unit}"
+
+
+def printed_reason(reason: str) -> str:
+    """Why a metric is n/a, without the folders and addresses of weights that could not be had."""
+    return "backbone weights not at hand" if _NO_WEIGHTS.search(reason) else reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..artifacts.run_file import RunFile, canonical_sha256
-from ..metrics.printed import order, printed
+from ..metrics.printed import order, printed, printed_reason
 from . import specs
 
 KINDS = ("ours", "peer", "baseline")
-_NO_WEIGHTS = re.compile(r"download failed|<urlopen|^no \S+\.(pth?|npz|safetensors) in ")
 
 
 class Value(NamedTuple):
@@ -50,16 +48,11 @@ class Row:
         """Why ``metric`` is not available, or an empty text when it was not asked for."""
         for run in self.runs.values():
             if metric in run.unavailable:
-                return _short(run.unavailable[metric])
+                return printed_reason(run.unavailable[metric])
         scored = any(
             metric in means for run in self.runs.values() for means in run.summary.values()
         )
         return "the run file gives no reason" if scored else ""
-
-
-def _short(reason: str) -> str:
-    """A reason without the folders and addresses of weights that could not be had."""
-    return "backbone weights not at hand" if _NO_WEIGHTS.search(reason) else reason
 
 
 def table_of(run: RunFile) -> str:

@@ -177,3 +177,17 @@ def test_a_folder_may_train_without_its_gray_pictures(tmp_path: Path) -> None:
     assert data.split("train").keys == ["train/colored.png"]
     assert len(data.split("test")) == 2
     assert not data.has_validation
+
+
+def test_a_collection_names_folder_and_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSCHROMA_DATA", str(tmp_path))
+    (tmp_path / "holiday").mkdir()
+    folder = Folder(collection="holiday", min_chroma=5.0)
+    assert folder.base() == tmp_path / "holiday"
+    assert folder.train_data == "holiday train, ab range >= 5"
+    assert Folder().train_data == "pictures train"
+    with pytest.raises(DataError, match=r"no folder .*pictures"):
+        Folder().base()
+    assert Folder(collection="holiday", root=tmp_path).base() == tmp_path

@@ -69,7 +69,7 @@ def made_up(**scores: float) -> Comparison:
         rows=[GalleryRow(key=key, images=images, target="target")],
         scores={"unet": {key: {"key": key, "PSNR": 20.0, "LPIPS-alex": None, **scores}}},
         means={"unet": {"PSNR": 20.0, "LPIPS-alex": None}},
-        unavailable={"LPIPS-alex": "no weights"},
+        unavailable={"LPIPS-alex": "no a.pth in x (download failed: <urlopen error>)"},
     )
 
 
@@ -141,7 +141,7 @@ def test_the_page_holds_the_pixels_and_needs_nothing_else(tmp_path: Path) -> Non
         levels = (picture.expand(3, -1, -1) * 255).round().permute(1, 2, 0).numpy()
         assert np.array_equal(pixels(row["pictures"][name]), levels)
     assert [metric["name"] for metric in data["metrics"]] == ["PSNR"]
-    assert data["unavailable"] == {"LPIPS-alex": "no weights"}
+    assert data["unavailable"] == {"LPIPS-alex": "backbone weights not at hand"}
     assert len(data["magma"]) == 256 * 6
 
 

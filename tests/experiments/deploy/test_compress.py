@@ -17,6 +17,7 @@ from crosschroma.experiments.deploy.compress_table import Row, verdict
 from crosschroma.experiments.evaluation.evaluate_run import evaluate_run
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
+from crosschroma.experiments.metrics.printed import printed_reason
 from crosschroma.experiments.training.engine import fit
 from crosschroma.models.student import Student
 
@@ -80,7 +81,7 @@ def test_every_form_has_its_row_and_its_file(runs: tuple[Path, Path], tmp_path: 
     assert [row["name"] for row in data["rows"]] == list(rows)
     text = (tmp_path / "table.md").read_text()
     assert text.count("\n| ") == len(rows) + 2
-    assert all(reason.split()[0] in text for reason in result.unavailable.values())
+    assert all(printed_reason(reason) in text for reason in result.unavailable.values())
     for row in rows.values():
         assert row.file_bytes == (tmp_path / row.file).stat().st_size
         gray = torch.rand(1, 40, 50)
