@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import version
 
 from ..datasets.base.errors import UserError, unknown
-from .commands.usage import FAILED, USAGE_ERROR, UsageError, usage
+from .commands.shared.usage import FAILED, USAGE_ERROR, UsageError, usage
 from .process_settings import keep_memory, wait_passively
 
 # command -> (module, function, one line for the help)
@@ -29,7 +29,7 @@ COMMANDS = {
     "import-weights": ("import_weights", "import_weights", "take over weights of other authors"),
     "compress": ("compress", "compress", "smaller forms of a method, in one table"),
     "export": ("export", "export", "write a method as ONNX, TorchScript or safetensors"),
-    "data": ("data", "data", "check a dataset, or audit its splits for leaks"),
+    "data": ("data.data", "data", "check a dataset, or audit its splits for leaks"),
     "bench": ("bench", "bench", "measure speed against named references"),
     "list": ("list", "list_recipes", "name every recipe, its purpose and its score"),
 }

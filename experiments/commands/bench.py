@@ -11,7 +11,7 @@ import rich
 import tyro
 
 from ...datasets.base.errors import unknown
-from .usage import UsageError, usage
+from .shared.usage import UsageError, usage
 
 _TASKS = ("data", "scan", "network", "train", "process", "export", "ui")
 _HELP = """usage: crosschroma bench {data,scan,network,train,process,export,ui} [--help] [options]

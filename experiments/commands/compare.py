@@ -60,7 +60,7 @@ def compare(argv: list[str]) -> int:
     from ..compare.compare import compare as compared
     from ..compare.page import write_page
     from ..training.devices import usable_device
-    from .dataset_options import adapter_at
+    from .shared.dataset_options import adapter_at
 
     comparison = compared(
         options.runs,

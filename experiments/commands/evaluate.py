@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ...datasets.base.errors import UserError
-from .print_scores import report_scores
+from .shared.print_scores import report_scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def evaluate(argv: list[str]) -> int:
     from ..evaluation.evaluate_run import evaluate_run, row_name
     from ..metrics.definitions import METRICS
     from ..training.devices import usable_device
-    from .dataset_options import adapter_or_own
+    from .shared.dataset_options import adapter_or_own
 
     trained = load_any(options.run, options.weights, options.output)
     adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)

@@ -37,7 +37,7 @@ def gallery(argv: list[str]) -> int:
     """``crosschroma gallery RUN...``."""
     options = tyro.cli(GalleryOptions, prog="crosschroma gallery", args=argv)
     from ..compare.load_runs import write_gallery
-    from .dataset_options import adapter_at
+    from .shared.dataset_options import adapter_at
 
     adapter = adapter_at(options.dataset, options.root) if options.dataset else None
     write_gallery(

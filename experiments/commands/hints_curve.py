@@ -54,7 +54,7 @@ def hints_curve(argv: list[str]) -> int:
     from ..evaluation import hints_curve as measured
     from ..plots.hints import plot_hints
     from ..training.devices import usable_device
-    from .dataset_options import adapter_or_own
+    from .shared.dataset_options import adapter_or_own
 
     trained = load_any(options.run, options.weights)
     adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)

@@ -28,9 +28,9 @@ from ..tables.specs import BUDGET
 from ..training.devices import usable_device
 from ..training.engine import StoppedError, fit
 from ..training.run_folder import refuse_overwriting
-from .print_scores import print_comparison, print_scores
+from .shared.print_scores import print_comparison, print_scores
+from .shared.usage import UsageError
 from .train import RUNS
-from .usage import UsageError
 
 COMMITTED = Path("results")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")

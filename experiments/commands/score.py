@@ -10,7 +10,7 @@ import tyro
 
 from ...datasets.base.errors import UserError
 from ..artifacts.run_file import Kind, RunFile
-from .print_scores import report_scores
+from .shared.print_scores import report_scores
 
 if TYPE_CHECKING:
     from ...datasets.base.adapter import Adapter
@@ -54,7 +54,7 @@ def score(argv: list[str]) -> int:
     options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
     from ...datasets.loading.views import EvalView
     from ..evaluation.baselines import score_baseline
-    from .dataset_options import adapter_at
+    from .shared.dataset_options import adapter_at
 
     adapter = adapter_at(options.dataset, options.root)
     if options.protocol is not None:

@@ -13,7 +13,7 @@ from ...models.base.weights import LAST
 from .. import recipe_list
 from ..experiment import Experiment, Hardware
 from ..training.engine import fit
-from .usage import UsageError, usage
+from .shared.usage import UsageError, usage
 
 RUNS = Path("runs")
 _TRAIN_HELP = """usage: crosschroma train RECIPE [--help] [overrides]

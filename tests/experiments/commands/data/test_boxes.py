@@ -14,8 +14,8 @@ from crosschroma.datasets.mixtures.with_boxes import WithBoxes
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
-from crosschroma.experiments.commands import detect_objects
 from crosschroma.experiments.commands import evaluate as evaluate_command
+from crosschroma.experiments.commands.data import detect_objects
 from crosschroma.experiments.evaluation import evaluate_run
 from crosschroma.losses.pretrained.torchvision_import import ensure_torchvision
 from PIL import Image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ...datasets.base.errors import UserError
+from ....datasets.base.errors import UserError
 
 USAGE_ERROR, FAILED = 2, 1
 

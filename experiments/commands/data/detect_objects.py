@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ...datasets.base.adapter import Source
-from ...datasets.base.color import lightness_from_uint8
-from ...datasets.base.errors import DataError, UserError
-from ...losses.pretrained.published_weights import PublishedFile, published_state
-from ...losses.pretrained.torchvision_import import ensure_torchvision
+from ....datasets.base.adapter import Source
+from ....datasets.base.color import lightness_from_uint8
+from ....datasets.base.errors import DataError, UserError
+from ....losses.pretrained.published_weights import PublishedFile, published_state
+from ....losses.pretrained.torchvision_import import ensure_torchvision
 
 MASK_RCNN = PublishedFile("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", "73cbd019")
 

@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ...datasets.base.errors import UserError
-from ..artifacts.run_file import RunFile, load_run_file
-from ..experiment import Experiment
-from ..settings import differences, from_plain, to_plain
+from ....datasets.base.errors import UserError
+from ...artifacts.run_file import RunFile, load_run_file
+from ...experiment import Experiment
+from ...settings import differences, from_plain, to_plain
 
 SHOWN = ("PSNR", "SSIM", "SSIM7", "AE", "LPIPS-alex", "MAE", "ACC", "ab_std_ratio", "CF")
 

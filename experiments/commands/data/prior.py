@@ -8,12 +8,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from ...datasets.base.adapter import Adapter, Source, SplitName
-from ...datasets.base.atomic_write import write_text_atomic
-from ...datasets.base.color import lab_from_uint8
-from ...models.color.ab_bins import BINS, ab_bins, nearest_bins
-from ...models.color.ab_prior import AbPrior
-from .dataset_options import Option, colour_dataset_options
+from ....datasets.base.adapter import Adapter, Source, SplitName
+from ....datasets.base.atomic_write import write_text_atomic
+from ....datasets.base.color import lab_from_uint8
+from ....models.color.ab_bins import BINS, ab_bins, nearest_bins
+from ....models.color.ab_prior import AbPrior
+from ..shared.dataset_options import Option, colour_dataset_options
 
 _OPTIONS = (
     Option("split", SplitName, "train", "Whose images are counted."),

@@ -9,9 +9,9 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from ...datasets import registry
-from ...datasets.base.adapter import Adapter
-from ...datasets.base.errors import UserError
+from ....datasets import registry
+from ....datasets.base.adapter import Adapter
+from ....datasets.base.errors import UserError
 
 
 class Option(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...datasets.base.adapter import Adapter, SplitName
-from ...datasets.base.boxes import write_boxes
-from .dataset_options import Option, colour_dataset_options
+from ....datasets.base.adapter import Adapter, SplitName
+from ....datasets.base.boxes import write_boxes
+from ..shared.dataset_options import Option, colour_dataset_options
 
 _OPTIONS = (
     Option(
@@ -37,7 +37,7 @@ def boxes(adapter: type[Adapter], argv: list[str]) -> int:
         "Find objects by Mask R-CNN and write their boxes, for instance_aware.",
     )
     data: Adapter = options.data
-    from ..training.devices import usable_device
+    from ...training.devices import usable_device
     from .detect_objects import ObjectDetector, detect
 
     detector = ObjectDetector(options.weights, usable_device(options.device), options.min_score)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tyro
 
-from ...datasets import audit, registry
-from ...datasets.base.errors import unknown
-from .data_boxes import boxes
-from .data_prior import prior
-from .usage import UsageError, usage
+from ....datasets import audit, registry
+from ....datasets.base.errors import unknown
+from ..shared.usage import UsageError, usage
+from .boxes import boxes
+from .prior import prior
 
 _TASKS = ("check", "audit", "prior", "boxes")
 _DATA_HELP = """usage: crosschroma data {{check,audit,prior,boxes}} NAME [--root DIR] [more options]
