@@ -97,6 +97,11 @@ class Adapter(ABC):
         return True
 
     @property
+    def has_test(self) -> bool:
+        """Whether the split ``test`` holds images; without, no row can be made on the dataset."""
+        return True
+
+    @property
     def validation_part(self) -> str:
         """Which part of the data the split ``validation`` is, as results rows print it."""
         return "validation"

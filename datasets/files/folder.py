@@ -155,6 +155,11 @@ class _AnyFiles(Adapter):
         """Whether a folder, or the hash, gives any image to validation."""
         return "validation" in self._splits(self._records())
 
+    @property
+    def has_test(self) -> bool:
+        """Whether a folder, or the hash, gives any image to the test split."""
+        return "test" in self._splits(self._records())
+
     def split(self, name: SplitName) -> Source:
         """The images of one split; raises ``DataError`` when it has none."""
         records = self._records()

@@ -49,6 +49,11 @@ class Wrapper(Adapter):
         return self._rooted().has_validation
 
     @property
+    def has_test(self) -> bool:
+        """Whether the wrapped dataset has test images."""
+        return self._rooted().has_test
+
+    @property
     def validation_part(self) -> str:
         """That of the wrapped dataset."""
         return self._inner.validation_part

@@ -234,19 +234,19 @@ def _run_of(value: Any) -> Path | None:
 def _of_table(table: str) -> dict[str, Experiment]:
     """Its recipes; those of the budget are in no dataset's."""
     recipes = {name: recipe_list.load_recipe(name) for name in recipe_list.recipe_names()}
-    tables = {
+    table_of = {
         name: BUDGET if name in recipe_list.budget() else recipe.data.name
         for name, recipe in recipes.items()
     }
-    if table not in tables.values():
-        raise UserError(unknown("table with recipes", table, sorted(set(tables.values()))))
-    return {name: recipe for name, recipe in recipes.items() if tables[name] == table}
+    if table not in table_of.values():
+        raise UserError(unknown("table with recipes", table, sorted(set(table_of.values()))))
+    return {name: recipe for name, recipe in recipes.items() if table_of[name] == table}
 
 
 def _tests(experiment: Experiment) -> dict[str, Adapter]:
     """What a trained experiment is tested on, by the name of the row."""
     data, row = experiment.data, _row_name(experiment)
-    others = data.others if isinstance(data, Union) else ()
+    others = [one for one in data.others if one.has_test] if isinstance(data, Union) else []
     return {row: data, **{f"{row}_on_{other.name}": other for other in others}}
 
 

@@ -177,6 +177,10 @@ def test_a_folder_may_train_without_its_gray_pictures(tmp_path: Path) -> None:
     assert data.split("train").keys == ["train/colored.png"]
     assert len(data.split("test")) == 2
     assert not data.has_validation
+    assert data.has_test
+    (tmp_path / "more").mkdir()
+    Image.fromarray(colored).save(tmp_path / "more" / "colored.png")
+    assert not Folder(root=tmp_path / "more", validation=0.0, test=0.0).has_test
 
 
 def test_a_collection_names_folder_and_rows(

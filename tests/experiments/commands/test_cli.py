@@ -23,6 +23,7 @@ from crosschroma.experiments import cli, recipe_list
 from crosschroma.experiments.artifacts import checkpoint, run_file
 from crosschroma.experiments.artifacts.checkpoint import load_trained
 from crosschroma.experiments.artifacts.provenance import commit_of
+from crosschroma.experiments.commands import reproduce
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.models.student import Student
 from PIL import Image
@@ -643,6 +644,17 @@ def test_reproduce_the_budget(
     assert "a_student: has its row" in shown
     assert "b_teacher: goes on in" in shown
     assert list(run_file.load_run_files(place / "results" / "runs")) == names
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.0, [""]), (1.0, ["", "_on_folder"])])
+def test_a_joined_dataset_without_test_images_gets_no_row(
+    unet: Experiment, place: Path, share: float, rows: list[str]
+) -> None:
+    """Found before it has trained for hours."""
+    picture(place / "more" / "a.png", 0)
+    more = Folder(root=place / "more", validation=0.0, test=share)
+    experiment = replace(unet, data=Union(first=unet.data, others=(more,)))
+    assert list(reproduce._tests(experiment)) == [f"{unet.name}{row}" for row in rows]
 
 
 def test_a_reproduced_student_learns_from_the_reproduced_teacher(
