@@ -23,7 +23,7 @@ from crosschroma.experiments import cli, recipe_list
 from crosschroma.experiments.artifacts import checkpoint, run_file
 from crosschroma.experiments.artifacts.checkpoint import load_trained
 from crosschroma.experiments.artifacts.provenance import commit_of
-from crosschroma.experiments.commands import reproduce
+from crosschroma.experiments.commands.reproduce import _tests
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.models.student import Student
 from PIL import Image
@@ -654,7 +654,7 @@ def test_a_joined_dataset_without_test_images_gets_no_row(
     picture(place / "more" / "a.png", 0)
     more = Folder(root=place / "more", validation=0.0, test=share)
     experiment = replace(unet, data=Union(first=unet.data, others=(more,)))
-    assert list(reproduce._tests(experiment)) == [f"{unet.name}{row}" for row in rows]
+    assert list(_tests(experiment)) == [f"{unet.name}{row}" for row in rows]
 
 
 def test_a_reproduced_student_learns_from_the_reproduced_teacher(
