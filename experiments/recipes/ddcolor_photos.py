@@ -2,7 +2,7 @@
 
 Besides the ImageNet sample and BSDS500's training photographs it sees a folder of 5,642 photographs
 of nine kinds: clothes, groceries, food, people, streets, animals, things (see results/weights).
-Without a critic, which takes a quarter of the time here.
+It has no critic.
 
 Command: crosschroma train ddcolor_photos
          see encoder_unet_vcip for the encoder's weights without timm's download

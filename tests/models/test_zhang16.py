@@ -271,7 +271,7 @@ def test_regression_starts_from_the_classifier(kind: str, tmp_path: Path) -> Non
         if not name.startswith("head."):
             assert torch.equal(value, theirs[name]), name
     assert torch.equal(tuned.generator.get_parameter("head.weight"), head)
-    assert str(path) in tuned.config.learnt_from  # pyright: ignore
+    assert tuned.config.learnt_from == f"zhang16 run: {path.parent.name}"  # pyright: ignore
 
 
 def test_a_classifier_that_starts_from_another_keeps_its_own_prior(tmp_path: Path) -> None:

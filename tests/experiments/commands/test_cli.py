@@ -646,14 +646,19 @@ def test_reproduce_the_budget(
     assert list(run_file.load_run_files(place / "results" / "runs")) == names
 
 
-@pytest.mark.parametrize(("share", "rows"), [(0.0, [""]), (1.0, ["", "_on_folder"])])
+class MorePictures(Folder):
+    name = "more"
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.0, [""]), (1.0, ["", "_on_more"])])
 def test_a_joined_dataset_without_test_images_gets_no_row(
     unet: Experiment, place: Path, share: float, rows: list[str]
 ) -> None:
     """Found before it has trained for hours."""
-    picture(place / "more" / "a.png", 0)
-    more = Folder(root=place / "more", validation=0.0, test=share)
-    experiment = replace(unet, data=Union(first=unet.data, others=(more,)))
+    for name in ("first", "more"):
+        picture(place / name / "a.png", 0)
+    more = MorePictures(root=place / "more", validation=0.0, test=share)
+    experiment = replace(unet, data=Union(first=Folder(root=place / "first"), others=(more,)))
     assert list(_tests(experiment)) == [f"{unet.name}{row}" for row in rows]
 
 
