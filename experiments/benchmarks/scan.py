@@ -25,9 +25,9 @@ from .scan_results import (
     LOOP,
     STEP,
     STYLE,
-    Cell,
     ScanBenchmark,
-    Shape,
+    ScanShape,
+    ScanTiming,
     ShapeResult,
     plot_scan,
 )
@@ -37,8 +37,8 @@ _TOO_MUCH = 2e9  # bytes that autograd of the loop may keep
 _LOOP_ROUNDS = 3  # the loops take seconds
 
 
-def _sequence(name: str, channels: int, states: int, length: int, batch: int = 1) -> Shape:
-    return Shape(
+def _sequence(name: str, channels: int, states: int, length: int, batch: int = 1) -> ScanShape:
+    return ScanShape(
         name=name,
         batch=batch,
         width=length,
@@ -54,9 +54,9 @@ SHAPES = (
     _sequence("1,128,16,4096", 128, 16, 4096),
     _sequence("1,256,1,16384", 256, 1, 16384),
     _sequence("4,128,16,4096", 128, 16, 4096, batch=4),
-    Shape(name="ColorMamba 256", height=34, width=34, channels=512),
-    Shape(name="ColorMamba 128", height=66, width=66, channels=256),
-    Shape(name="ColorMamba 64", height=130, width=130, channels=128),
+    ScanShape(name="ColorMamba 256", height=34, width=34, channels=512),
+    ScanShape(name="ColorMamba 128", height=66, width=66, channels=256),
+    ScanShape(name="ColorMamba 64", height=130, width=130, channels=128),
 )
 # at 1,128,16,4096 on one thread: (to reach, stretch) over the loop
 TARGETS = {
@@ -117,7 +117,9 @@ def bench_scan(
     return result
 
 
-def _bench_shape(shape: Shape, backends: Sequence[str], device: str, repeats: int) -> ShapeResult:
+def _bench_shape(
+    shape: ScanShape, backends: Sequence[str], device: str, repeats: int
+) -> ShapeResult:
     inputs = make_inputs(shape, device)
     skipped, cells, references = {}, [], {}
     works = {work: _calls(shape, inputs, backends, work, device) for work in (FORWARD, STEP)}
@@ -132,7 +134,7 @@ def _bench_shape(shape: Shape, backends: Sequence[str], device: str, repeats: in
         timings = _time(calls, repeats, references[work], device)
         errors = _errors(shape, inputs, calls, work) if LOOP in calls else {}
         cells += [
-            Cell(
+            ScanTiming(
                 backend=name,
                 work=work,
                 timing=timing,
@@ -145,7 +147,7 @@ def _bench_shape(shape: Shape, backends: Sequence[str], device: str, repeats: in
 
 
 def _calls(
-    shape: Shape, inputs: Mapping[str, Tensor], backends: Sequence[str], work: str, device: str
+    shape: ScanShape, inputs: Mapping[str, Tensor], backends: Sequence[str], work: str, device: str
 ) -> dict[str, Callable[[], dict[str, Tensor]]]:
     calls: dict[str, Callable[[], dict[str, Tensor]]] = {
         name: partial(_run, shape, inputs, name, work) for name in backends
@@ -188,7 +190,7 @@ def _cuda_clock() -> float:
     return time.perf_counter()
 
 
-def make_inputs(shape: Shape, device: str = "cpu", seed: int = 0) -> dict[str, Tensor]:
+def make_inputs(shape: ScanShape, device: str = "cpu", seed: int = 0) -> dict[str, Tensor]:
     """Inputs of ``selective_scan_2d`` as a trained Mamba has them: A = -(1..n), small steps."""
     generator = torch.Generator().manual_seed(seed)
     pixels, k, n = (shape.batch, shape.height, shape.width), len(shape.directions), shape.states
@@ -210,12 +212,12 @@ def make_inputs(shape: Shape, device: str = "cpu", seed: int = 0) -> dict[str, T
 
 
 @torch.no_grad()
-def forward(shape: Shape, inputs: Mapping[str, Any], backend: Any) -> dict[str, Tensor]:
+def forward(shape: ScanShape, inputs: Mapping[str, Any], backend: Any) -> dict[str, Tensor]:
     """The result, without a graph."""
     return {"y": selective_scan_2d(**inputs, directions=shape.directions, backend=backend)}
 
 
-def step(shape: Shape, inputs: Mapping[str, Any], backend: Any) -> dict[str, Tensor]:
+def step(shape: ScanShape, inputs: Mapping[str, Any], backend: Any) -> dict[str, Tensor]:
     """The gradient of every input, with the upstream gradient equal to u."""
     leaves: dict[str, Any] = {n: x.detach().requires_grad_() for n, x in inputs.items()}
     y = selective_scan_2d(**leaves, directions=shape.directions, backend=backend)
@@ -240,7 +242,7 @@ def materialised_loop(inputs: Mapping[str, Tensor]) -> Tensor:
 
 
 def _errors(
-    shape: Shape,
+    shape: ScanShape,
     inputs: Mapping[str, Tensor],
     calls: Mapping[str, Callable[[], dict[str, Tensor]]],
     work: str,
@@ -259,7 +261,7 @@ def _errors(
 
 
 def _peaks_mb(
-    shape: Shape, backend: str, works: Sequence[str], device: str
+    shape: ScanShape, backend: str, works: Sequence[str], device: str
 ) -> dict[str, float | None]:
     if device != "cpu":
         inputs = make_inputs(shape, device)
@@ -268,14 +270,14 @@ def _peaks_mb(
         return pool.apply(_peaks_here, (shape, backend, works))
 
 
-def _peak_on_cuda(shape: Shape, inputs: Mapping[str, Tensor], backend: str, work: str) -> float:
+def _peak_on_cuda(shape: ScanShape, inputs: Mapping[str, Tensor], backend: str, work: str) -> float:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     _run(shape, inputs, backend, work)
     return round((torch.cuda.max_memory_allocated() - before) / 1e6, 1)
 
 
-def _peaks_here(shape: Shape, backend: str, works: Sequence[str]) -> dict[str, float | None]:
+def _peaks_here(shape: ScanShape, backend: str, works: Sequence[str]) -> dict[str, float | None]:
     """Resident memory beyond the inputs at its highest, by pass, in this fresh process."""
     torch.set_num_threads(1)
     inputs = make_inputs(shape)
@@ -294,7 +296,9 @@ def _peaks_here(shape: Shape, backend: str, works: Sequence[str]) -> dict[str, f
     return peaks
 
 
-def _run(shape: Shape, inputs: Mapping[str, Tensor], backend: str, work: str) -> dict[str, Tensor]:
+def _run(
+    shape: ScanShape, inputs: Mapping[str, Tensor], backend: str, work: str
+) -> dict[str, Tensor]:
     return (forward if work == FORWARD else step)(shape, inputs, backend)
 
 

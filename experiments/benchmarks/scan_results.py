@@ -18,7 +18,7 @@ _COLORS: dict[str, str] = dict(zip(("torch", "numba", "triton", "mamba_ssm"), CO
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class ScanShape:
     """One problem: ``batch`` images of ``height`` x ``width`` pixels and ``channels`` channels."""
 
     name: str
@@ -45,7 +45,7 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class ScanTiming:
     """One backend on one shape, one pass.
 
     Attributes:
@@ -68,9 +68,9 @@ class Cell:
 class ShapeResult:
     """All backends on a shape; ``skipped`` says what was not run, and why."""
 
-    shape: Shape
+    shape: ScanShape
     reference: dict[str, str]
-    cells: list[Cell]
+    cells: list[ScanTiming]
     skipped: dict[str, str]
 
 

@@ -29,7 +29,7 @@ from ..evaluation.timing import Timing, race, torch_threads
 from ..inference.exported_file import load_exported
 from ..inference.fold_batchnorm import folded
 from ..metrics.scorer import eight_bits
-from .compress_table import Row
+from .compress_table import CompressedRow
 from .export import inference_colors
 
 METRICS = ("PSNR", "SSIM", "LPIPS-alex")
@@ -64,7 +64,7 @@ class Form:
 class Measurement:
     """Rows in the order of the forms, metrics that are n/a with reasons, shape that was timed."""
 
-    rows: list[Row]
+    rows: list[CompressedRow]
     unavailable: dict[str, str]
     shape: str
 
@@ -120,7 +120,7 @@ def measure(
         raced = race(calls, repeats, reference=forms[0].name, clock=time.perf_counter)
     timings = {timing.name: timing for timing in raced}
     perceptual, missing = _perceptual()
-    rows: list[Row] = []
+    rows: list[CompressedRow] = []
     unavailable = {PERCEPTUAL: missing} if missing else {}
     for form in forms:
         scores, reasons = _quality(form, source, view, perceptual)
@@ -136,11 +136,11 @@ def _picture(plane: Tensor, size: int) -> Tensor:
 
 def _row(
     form: Form, picture: Tensor, timing: Timing, scores: dict[str, float | None], psnr: float | None
-) -> Row:
+) -> CompressedRow:
     data = form.file.read_bytes()
     parameters = [p for p in form.counted.parameters()]
     score = scores["PSNR"]
-    return Row(
+    return CompressedRow(
         name=form.name,
         how=form.how,
         runtime=form.runtime,

@@ -14,7 +14,7 @@ _MEGA, _GIGA = 1e6, 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CompressedRow:
     """One network.
 
     Attributes:
@@ -62,7 +62,7 @@ class Row:
 class Compression:
     """What ``compress`` measured, and on what; the first of ``rows`` is the teacher."""
 
-    rows: list[Row]
+    rows: list[CompressedRow]
     unavailable: Mapping[str, str]
     method: str
     recipe: str
@@ -113,7 +113,7 @@ def verdict(result: Compression) -> str:
     return f"{aim}: {', '.join(reached) if reached else 'none'}"
 
 
-def _cells(row: Row) -> list[Cell]:
+def _cells(row: CompressedRow) -> list[Cell]:
     sizes = [row.file_bytes / _MEGA, row.zipped_bytes / _MEGA]
     sizes += [row.parameters / _MEGA, row.nonzero / _MEGA, row.macs / _GIGA, row.ms]
     texts = [row.name, row.how, row.runtime, *(f"{value:.3g}" for value in sizes)]

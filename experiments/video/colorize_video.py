@@ -22,7 +22,7 @@ from .reader import PARTS, Video
 from .resume import Parts
 from .stabilize import KEEP, Steady
 from .warp_error import FORMULA, METRIC_SIDE, WarpError
-from .writer import Encoder, Shape, Times
+from .writer import FrameShape, Times, VideoWriter
 
 PART_FRAMES = 120  # what an interruption can cost, and how far apart key frames are at most
 _FLOAT = np.dtype(np.float32)
@@ -175,7 +175,7 @@ def colorize_video(
         UserError: a codec that cannot be written, parts of other settings, a full disk.
     """
     options = options or VideoOptions()
-    encoder = Encoder(target.suffix.lower(), options.codec, options.crf)
+    encoder = VideoWriter(target.suffix.lower(), options.codec, options.crf)
     with Video(source) as video:
         shape = _shape(video, encoder)
         settings = _settings(colorizer, video, encoder, options)
@@ -204,8 +204,8 @@ def _write_parts(
     frames: FrameColorizer,
     video: Video,
     parts: Parts,
-    encoder: Encoder,
-    shape: Shape,
+    encoder: VideoWriter,
+    shape: FrameShape,
     options: VideoOptions,
     progress: Callable[[int, int], None],
 ) -> None:
@@ -227,7 +227,7 @@ def _write_parts(
 
 
 def _join(
-    encoder: Encoder, parts: Parts, times: Times, target: Path, source: Path, shape: Shape
+    encoder: VideoWriter, parts: Parts, times: Times, target: Path, source: Path, shape: FrameShape
 ) -> list[str]:
     joined = parts.folder / f"joined{target.suffix.lower()}"
     notes = encoder.join(parts.done, times, joined, source, shape)
@@ -252,9 +252,9 @@ def _naming_parts(parts: Parts) -> Iterator[None]:
         raise UserError(f"{error}; {safe}") from error
 
 
-def _shape(video: Video, encoder: Encoder) -> Shape:
+def _shape(video: Video, encoder: VideoWriter) -> FrameShape:
     more = [side % 2 if encoder.even else 0 for side in (video.height, video.width)]
-    return Shape(
+    return FrameShape(
         height=video.height + more[0],
         width=video.width + more[1],
         fps=video.fps,
@@ -262,7 +262,7 @@ def _shape(video: Video, encoder: Encoder) -> Shape:
     )
 
 
-def _padded(frame: np.ndarray, shape: Shape) -> np.ndarray:
+def _padded(frame: np.ndarray, shape: FrameShape) -> np.ndarray:
     """Repeats the last row and column where sides must be even."""
     below, right = shape.height - frame.shape[0], shape.width - frame.shape[1]
     if not below and not right:
@@ -271,7 +271,7 @@ def _padded(frame: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def _settings(
-    colorizer: Colorizer, video: Video, encoder: Encoder, options: VideoOptions
+    colorizer: Colorizer, video: Video, encoder: VideoWriter, options: VideoOptions
 ) -> dict[str, Any]:
     about = video.path.stat()
     return {
@@ -296,7 +296,7 @@ def _hash(colorizer: Colorizer) -> str:
 
 
 def _notes(
-    video: Video, shape: Shape, times: Times, encoder: Encoder, end: Mapping[str, Any]
+    video: Video, shape: FrameShape, times: Times, encoder: VideoWriter, end: Mapping[str, Any]
 ) -> list[str]:
     notes = []
     rate = f"{float(video.fps):.6g} frames a second"

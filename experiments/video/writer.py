@@ -37,7 +37,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class FrameShape:
     """Height and width of the frames that are written, mean rate, and aspect of their pixels."""
 
     height: int
@@ -61,7 +61,7 @@ class Times:
     base: Fraction
 
 
-class Encoder:
+class VideoWriter:
     """Parts in the final codec, joined without encoding again.
 
     Within parts frames are counted; their times come in when they are joined. Colours are written
@@ -97,7 +97,7 @@ class Encoder:
         self._suffix = suffix
 
     @contextmanager
-    def part(self, path: Path, shape: Shape) -> Iterator[Callable[[np.ndarray], None]]:
+    def part(self, path: Path, shape: FrameShape) -> Iterator[Callable[[np.ndarray], None]]:
         """A part to be filled: a function that adds one frame, H x W x 3 uint8 sRGB.
 
         Raises:
@@ -129,7 +129,12 @@ class Encoder:
             encode(None)
 
     def join(
-        self, parts: Sequence[tuple[Path, int]], times: Times, out: Path, source: Path, shape: Shape
+        self,
+        parts: Sequence[tuple[Path, int]],
+        times: Times,
+        out: Path,
+        source: Path,
+        shape: FrameShape,
     ) -> list[str]:
         """Make one video of parts (file, frames), with the sound and the tags of its source.
 
@@ -167,7 +172,7 @@ class Encoder:
             )
         return notes
 
-    def _add_stream(self, container: OutputContainer, shape: Shape) -> VideoStream:
+    def _add_stream(self, container: OutputContainer, shape: FrameShape) -> VideoStream:
         codec = CODECS[self.codec]
         if self.codec == "h265" and shape.width < _LEAST_H265:
             raise UserError(f"h265 needs frames of {_LEAST_H265} pixels in width; choose another")
@@ -189,7 +194,7 @@ class Encoder:
         stream.color_trc = ColorTrc.IEC61966_2_1 if rgb else ColorTrc.BT709
         return stream
 
-    def _matrix(self, shape: Shape) -> Colorspace:
+    def _matrix(self, shape: FrameShape) -> Colorspace:
         if CODECS[self.codec].pixels.startswith("yuvj"):
             return Colorspace.ITU601  # as JPEG has it
         if self.constant:  # names none

@@ -12,7 +12,7 @@ import importlib
 import torch
 from torch import Tensor
 
-from .reference import Grid, ScanInputs
+from .reference import ScanGrid, ScanInputs
 
 _INTERFACE = "mamba_ssm.ops.selective_scan_interface"
 
@@ -31,7 +31,7 @@ def why_not(device: torch.device) -> str:
     return ""
 
 
-def scan(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
+def scan(inputs: ScanInputs, grid: ScanGrid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference``, differentiated by mamba-ssm; the last state is not.
 
     Paper: Liu et al. 2024 (VMamba), section 4.2: cross-scan, selective scan, cross-merge.

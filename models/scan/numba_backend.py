@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import numba_kernels as kernels
 from .numba_simd import LANES
-from .reference import Grid, ScanInputs
+from .reference import ScanGrid, ScanInputs
 
 _PARTS = 4  # partial sums of the gradients of B and C an image
 _ADDRESSES = (
@@ -43,7 +43,7 @@ _NAMES = (*_ADDRESSES, *_NUMBERS, *_STRIDES, f"version_{_VERSION.hexdigest()[:16
 _PROBLEM = np.dtype([(name, np.int64) for name in _NAMES])
 
 
-def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, grid: ScanGrid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference`` in float32: y and the states after every chunk."""
     readable = _readable(inputs)
     u = readable.u
@@ -57,7 +57,7 @@ def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
 
 
 def backward(
-    dy: Tensor, inputs: ScanInputs, states: Tensor, grid: Grid
+    dy: Tensor, inputs: ScanInputs, states: Tensor, grid: ScanGrid
 ) -> tuple[Tensor | None, ...]:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
     readable = _readable(inputs)
@@ -101,7 +101,7 @@ def _readable(inputs: ScanInputs) -> ScanInputs:
 
 
 def _problem(
-    inputs: ScanInputs, others: dict[str, Tensor | None], grid: Grid
+    inputs: ScanInputs, others: dict[str, Tensor | None], grid: ScanGrid
 ) -> tuple[np.ndarray, Any]:
     """The kernels' argument, and what must live as long as they run."""
     u, delta, A, B, C = inputs[:5]
@@ -150,7 +150,7 @@ def _tiles(channels: int, groups: int) -> np.ndarray:
 
 
 @cache
-def _pixels(grid: Grid) -> np.ndarray:
+def _pixels(grid: ScanGrid) -> np.ndarray:
     """The pixel at every step, of the directions one after the other."""
     return torch.cat([grid.pixels(direction) for direction in grid.directions]).numpy()
 

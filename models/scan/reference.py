@@ -13,7 +13,7 @@ CHUNK = 64  # steps between two saved states
 
 
 @dataclass(frozen=True)
-class Grid:
+class ScanGrid:
     """The pixels that a scan runs over, and in which orders.
 
     Attributes:
@@ -73,7 +73,7 @@ class ScanInputs(NamedTuple):
     bias: Tensor | None
 
 
-def scan(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
+def scan(inputs: ScanInputs, grid: ScanGrid) -> tuple[Tensor, Tensor]:
     """The canonical problem, differentiable by autograd; any floating type.
 
     Paper: Gu and Dao 2023 (Mamba), equations 2 and 4 with the simplified discretisation of B;

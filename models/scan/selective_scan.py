@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ...datasets.base.errors import DataError, UserError, unknown
 from . import mamba_ssm_backend, reference
-from .reference import Grid, ScanInputs
+from .reference import ScanGrid, ScanInputs
 
 Direction = Literal["rows", "columns", "rows_reversed", "columns_reversed"]
 DIRECTIONS: tuple[Direction, ...] = ("rows", "columns", "rows_reversed", "columns_reversed")
@@ -143,7 +143,7 @@ def selective_scan(
         None if z is None else z.transpose(1, 2),
         None if delta_bias is None else delta_bias.unsqueeze(0),
     )
-    y, last = _run(sequences, Grid(1, u.shape[2], (0,), delta_softplus), backend)
+    y, last = _run(sequences, ScanGrid(1, u.shape[2], (0,), delta_softplus), backend)
     y = y.transpose(1, 2)
     return (y, last[:, 0]) if return_last_state else y
 
@@ -180,7 +180,7 @@ def _in_time(x: Tensor, name: str, u: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2).unsqueeze(2)
 
 
-def _grid(u: Tensor, directions: Sequence[Direction], softplus: bool) -> Grid:
+def _grid(u: Tensor, directions: Sequence[Direction], softplus: bool) -> ScanGrid:
     if u.ndim != 4:
         raise DataError(f"selective scan: u is {tuple(u.shape)}, not (b, H, W, d)")
     for name in directions:
@@ -188,10 +188,10 @@ def _grid(u: Tensor, directions: Sequence[Direction], softplus: bool) -> Grid:
             raise UserError(unknown("direction", name, DIRECTIONS))
     if not directions or len(set(directions)) != len(directions):
         raise UserError(f"selective scan: directions {directions}; give one to four, each once")
-    return Grid(u.shape[1], u.shape[2], tuple(map(DIRECTIONS.index, directions)), softplus)
+    return ScanGrid(u.shape[1], u.shape[2], tuple(map(DIRECTIONS.index, directions)), softplus)
 
 
-def _run(inputs: ScanInputs, grid: Grid, backend: str) -> tuple[Tensor, Tensor]:
+def _run(inputs: ScanInputs, grid: ScanGrid, backend: str) -> tuple[Tensor, Tensor]:
     """Check and cast the canonical inputs, and run a backend: y (b, L, d), last (b, K, d, n)."""
     _check(inputs, grid)
     u, A = inputs.u, inputs.A
@@ -212,7 +212,7 @@ def _run(inputs: ScanInputs, grid: Grid, backend: str) -> tuple[Tensor, Tensor]:
     return y.to(u.dtype), last
 
 
-def _check(inputs: ScanInputs, grid: Grid) -> None:
+def _check(inputs: ScanInputs, grid: ScanGrid) -> None:
     u, delta, A, B, C, D, z, bias = inputs
     batch, length, d = u.shape
     k, n = len(grid.directions), A.shape[-1]
@@ -314,13 +314,13 @@ def _scan(
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     _refuse_growth(A)
-    grid = Grid(size[0], size[1], tuple(directions), softplus)
+    grid = ScanGrid(size[0], size[1], tuple(directions), softplus)
     return _kernels(backend).forward(ScanInputs(u, delta, A, B, C, D, z, bias), grid)
 
 
 @_scan.register_fake
 def _(u, delta, A, B, C, D, z, bias, size, directions, softplus, backend):
-    chunks = Grid(size[0], size[1], tuple(directions), softplus).chunks
+    chunks = ScanGrid(size[0], size[1], tuple(directions), softplus).chunks
     k, d, n = A.shape
     return u.new_empty(u.shape), u.new_empty(u.shape[0], k, chunks, d, n)
 
@@ -343,7 +343,7 @@ def _scan_backward(
     backend: str,
 ) -> list[Tensor]:
     inputs = ScanInputs(u, delta, A, B, C, D, z, bias)
-    grid = Grid(size[0], size[1], tuple(directions), softplus)
+    grid = ScanGrid(size[0], size[1], tuple(directions), softplus)
     gradients = _kernels(backend).backward(dy, inputs, states, grid)
     return [_laid_out_as(x, dx) for x, dx in zip(inputs, gradients, strict=True) if x is not None]
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reference import CHUNK, Grid, ScanInputs
+from .reference import CHUNK, ScanGrid, ScanInputs
 
 # states of all chunks of a block of channels: about what the cache holds, forward and backward
 _FORWARD_STATES, _BACKWARD_STATES = 2**17, 2**15
@@ -27,7 +27,7 @@ _CUDA_STATES = 2**22
 _Gradients = tuple[Tensor | None, ...]
 
 
-def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, grid: ScanGrid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference``: y (b, L, d) and the states after every chunk."""
     u, delta, A, B, C, D, z, bias = inputs
     batch, _, d = u.shape
@@ -48,7 +48,7 @@ def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
         return (y if z is None else y.mul_(F.silu(z))), states
 
 
-def backward(dy: Tensor, inputs: ScanInputs, states: Tensor, grid: Grid) -> _Gradients:
+def backward(dy: Tensor, inputs: ScanInputs, states: Tensor, grid: ScanGrid) -> _Gradients:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
     u, delta, A, B, C, D, z, bias = inputs
     batch, _, d = u.shape
@@ -116,7 +116,7 @@ class _Order:
     inside: Tensor | None  # (CHUNK, chunks, 1), False past the end; None where nothing is
 
     @classmethod
-    def of(cls, grid: Grid, direction: int, device: torch.device) -> _Order:
+    def of(cls, grid: ScanGrid, direction: int, device: torch.device) -> _Order:
         pixels = grid.pixels(direction, device)
         steps = torch.arange(CHUNK, device=device)[:, None]
         steps = steps + CHUNK * torch.arange(grid.chunks, device=device)
@@ -231,7 +231,9 @@ def _run_back(
     return _Back(drive=ddrive, step=dstep, A=dA, B=dB, C=dC)
 
 
-def _sequences(batch: int, grid: Grid, device: torch.device) -> Iterator[tuple[int, int, _Order]]:
+def _sequences(
+    batch: int, grid: ScanGrid, device: torch.device
+) -> Iterator[tuple[int, int, _Order]]:
     """Image, place of the direction, and the direction's order of pixels."""
     orders = [_Order.of(grid, direction, device) for direction in grid.directions]
     for image in range(batch):
@@ -245,7 +247,7 @@ def _steps(delta: Tensor, bias: Tensor | None, k: int, softplus: bool) -> Tensor
 
 
 def _blocks(
-    grid: Grid, channels: int, groups: int, states: int, like: Tensor, limit: int
+    grid: ScanGrid, channels: int, groups: int, states: int, like: Tensor, limit: int
 ) -> Iterator[tuple[slice, int]]:
     """Channels that go together, all of one group, and their group."""
     most = max(1, (_CUDA_STATES if like.is_cuda else limit) // (grid.chunks * states))

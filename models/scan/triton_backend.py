@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reference import CHUNK, Grid, ScanInputs
+from .reference import CHUNK, ScanGrid, ScanInputs
 from .torch_backend import gate_gradient
 
 _CHANNELS = 32  # of a block: the threads of a warp
@@ -42,7 +42,7 @@ def why_not(device: torch.device) -> str:
     return ""
 
 
-def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, grid: ScanGrid) -> tuple[Tensor, Tensor]:
     """The problem of ``reference``: y (b, L, d) and the states after every chunk."""
     from . import triton_kernels as kernels
 
@@ -60,7 +60,7 @@ def forward(inputs: ScanInputs, grid: Grid) -> tuple[Tensor, Tensor]:
 
 
 def backward(
-    dy: Tensor, inputs: ScanInputs, states: Tensor, grid: Grid
+    dy: Tensor, inputs: ScanInputs, states: Tensor, grid: ScanGrid
 ) -> tuple[Tensor | None, ...]:
     """Gradients of u, delta, A, B, C, D, z, bias (None where the input is None)."""
     from . import triton_kernels as kernels
@@ -106,10 +106,10 @@ class _Launch:
     groups: int
     block: int  # channels of a program
     blocks: int  # of a group
-    grid: Grid
+    grid: ScanGrid
 
     @classmethod
-    def of(cls, u: Tensor, A: Tensor, B: Tensor, grid: Grid) -> _Launch:
+    def of(cls, u: Tensor, A: Tensor, B: Tensor, grid: ScanGrid) -> _Launch:
         width = u.shape[2] // B.shape[3]
         block = min(_CHANNELS, _power_of_two(width))
         return cls(

@@ -32,7 +32,7 @@ def _place(size, CHANNELS: tl.constexpr):
 
 @triton.jit
 def _pixel(size, place, t):
-    """The pixel of step t (``reference.Grid.pixels``)."""
+    """The pixel of step t (``reference.ScanGrid.pixels``)."""
     packed, height, width, _, _, _, _ = size
     direction = (packed >> (2 * place[1])) & 3
     t = tl.where(direction >= 2, height * width - 1 - t, t)

@@ -13,7 +13,7 @@ from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts.checkpoint import load_trained
 from crosschroma.experiments.deploy.compress import CompressOptions, compress
 from crosschroma.experiments.deploy.compress_measure import PERCEPTUAL
-from crosschroma.experiments.deploy.compress_table import Row, verdict
+from crosschroma.experiments.deploy.compress_table import CompressedRow, verdict
 from crosschroma.experiments.evaluation.evaluate_run import evaluate_run
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
@@ -123,8 +123,11 @@ def test_a_missing_backbone_is_a_reason(
     [(16.0, -0.4, True), (15.9, -0.4, False), (16.0, -0.5, False), (20.0, None, False)],
 )
 def test_the_aim(times: float, change: float | None, reached: bool) -> None:
-    row = dict.fromkeys(Row.__dataclass_fields__, 0) | {"name": "small", "times_as_fast": times}
-    assert Row(**row | {"psnr_change": change}).reaches_the_aim == reached
+    row = dict.fromkeys(CompressedRow.__dataclass_fields__, 0) | {
+        "name": "small",
+        "times_as_fast": times,
+    }
+    assert CompressedRow(**row | {"psnr_change": change}).reaches_the_aim == reached
 
 
 def test_the_verdict_names_who_reaches_the_aim(runs: tuple[Path, Path], tmp_path: Path) -> None:

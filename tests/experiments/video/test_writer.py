@@ -17,7 +17,7 @@ from crosschroma.experiments.video import colorize_video as video_module
 from crosschroma.experiments.video.codecs import CODECS
 from crosschroma.experiments.video.colorize_video import VideoOptions, VideoReport, colorize_video
 from crosschroma.experiments.video.reader import Video
-from crosschroma.experiments.video.writer import Encoder
+from crosschroma.experiments.video.writer import VideoWriter
 from crosschroma.models.unet import UNet
 
 VARYING = [0, 3000, 6000, 18000, 18100, 30000, 33333, 60000, 90000, 93000, 180000]
@@ -224,26 +224,26 @@ def test_an_interrupted_film_is_finished_to_the_byte(film: Path, suffix: str) ->
 
 
 def test_codecs_that_cannot_be_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Encoder(".mp4", None, None).about["crf"] == 18
-    assert Encoder(".webm", None, None).codec == "vp9"
-    assert Encoder(".avi", None, None).codec == "mpeg4"
-    assert not Encoder(".mkv", "ffv1", None).even
+    assert VideoWriter(".mp4", None, None).about["crf"] == 18
+    assert VideoWriter(".webm", None, None).codec == "vp9"
+    assert VideoWriter(".avi", None, None).codec == "mpeg4"
+    assert not VideoWriter(".mkv", "ffv1", None).even
     with pytest.raises(UserError, match=r"\.webm files hold no ffv1; name the result one of \.mkv"):
-        Encoder(".webm", "ffv1", None)
+        VideoWriter(".webm", "ffv1", None)
     with pytest.raises(UserError, match="unknown codec 'h246'; did you mean"):
-        Encoder(".mp4", "h246", None)
+        VideoWriter(".mp4", "h246", None)
     with pytest.raises(UserError, match="crf 52: h264 takes 0"):
-        Encoder(".mp4", "h264", 52)
+        VideoWriter(".mp4", "h264", 52)
     with pytest.raises(UserError, match="mpeg4 has no rate factor"):
-        Encoder(".mp4", "mpeg4", 5)
+        VideoWriter(".mp4", "mpeg4", 5)
     source = write_clip(tmp_path / "in.mkv", pictures(2, 64, 32))
     with pytest.raises(UserError, match="h265 needs frames of 64 pixels in width"):
         colored(source, tmp_path / "out.mp4", codec="h265")
     monkeypatch.setattr(av, "codecs_available", {"libx264", "mpeg4"})
     with pytest.raises(UserError, match=r"cannot write h265; for \.mp4 it can write: h264, mpeg4"):
-        Encoder(".mp4", "h265", None)
+        VideoWriter(".mp4", "h265", None)
     with pytest.raises(UserError, match=r"can write no codec of \.webm"):
-        Encoder(".webm", None, None)
+        VideoWriter(".webm", None, None)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

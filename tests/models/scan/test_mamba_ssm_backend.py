@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from crosschroma.models.scan import mamba_ssm_backend, reference
-from crosschroma.models.scan.reference import Grid, ScanInputs
+from crosschroma.models.scan.reference import ScanGrid, ScanInputs
 from torch import Tensor
 
 
@@ -54,7 +54,7 @@ def test_values_and_gradients(directions: tuple[int, ...], groups: int, optional
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    grid, k, d, n = Grid(3, 5, directions, softplus=optional), len(directions), 4, 2
+    grid, k, d, n = ScanGrid(3, 5, directions, softplus=optional), len(directions), 4, 2
     inputs: list[Tensor | None] = [
         normal(2, 15, d),
         normal(2, 15, k, d),
