@@ -30,6 +30,22 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Where a test computes: on the CPU and, under the marker ``gpu``, on CUDA."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device on this machine: torch.cuda.is_available() is False")
+    return torch.device(request.param)
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    """A CUDA device, for tests (marked ``gpu``) that compare it with the CPU."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device on this machine: torch.cuda.is_available() is False")
+    return torch.device("cuda")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with the real images; a test that asks for it skips where it is missing."""

@@ -39,7 +39,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 PROGRAM = """
 import torch
-from test_selective_scan import CASES, assert_close, make_inputs, run
+from scans import CASES, assert_close, make_inputs, run
 for case in CASES.values():
     inputs = make_inputs(case)
     wanted = run(inputs, torch.float64, directions=case[-1], backend="reference")
@@ -65,7 +65,7 @@ def test_every_vector_width_is_right(
         [sys.executable, "-c", PROGRAM],
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": str(Path(__file__).parents[2] / "helpers"),
             "NUMBA_CPU_NAME": "haswell" if needed == "avx2" else "skylake-avx512",
             "NUMBA_CPU_FEATURES": features,
             "NUMBA_CACHE_DIR": str(tmp_path),
