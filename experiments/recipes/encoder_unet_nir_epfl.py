@@ -30,5 +30,5 @@ experiment = replace(
         photos=Union(first=ImageNetSample(min_chroma=10.0), others=(_PHOTOS,)),
         share=0.5,
     ),
-    training=replace(before.training, steps=2800, precision="32-true", ema_decay=0.998),
+    training=replace(before.training, steps=1700, precision="32-true", ema_decay=0.998),
 )

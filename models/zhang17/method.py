@@ -143,7 +143,6 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         self.config = config
         self.schedule = Schedule(config.stages)
         self.stride = _STRIDE
-        self.generator: Zhang17Network | EncoderHintNetwork
         if config.encoder == "none":
             self.generator, self._mask_center = Zhang17Network(config.width), config.mask_center
         else:
@@ -159,16 +158,16 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         return {name: self.get_submodule(name) for name in self.inference_networks}
 
     def load_pretrained(self) -> str:
-        if isinstance(self.generator, Zhang17Network):
+        if self.config.encoder == "none":
             return ""
-        return load_encoder(self.generator.encoder, self.config.encoder_weights)
+        return load_encoder(self.generator.get_submodule("encoder"), self.config.encoder_weights)
 
     def optimizers(self) -> dict[str, Optimizer]:
         lr = self.config.stages[0].lr
         weights = [p for network in self.networks().values() for p in network.parameters()]
-        if isinstance(self.generator, Zhang17Network):
+        if self.config.encoder == "none":
             return {"generator": Adam(weights, lr=lr)}
-        known = list(self.generator.encoder.parameters())
+        known = list(self.generator.get_submodule("encoder").parameters())
         own = {id(parameter) for parameter in known}
         groups = [
             {"params": known, "lr": self.config.encoder_lr * lr},
