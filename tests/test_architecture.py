@@ -86,7 +86,8 @@ ALLOWED: dict[str, set[str]] = {
     | {f"experiments.{room}" for room in ("training", "deploy", "plots", "ui")},
     "experiments.commands.shared": {*_ARTIFACTS, "datasets", "datasets.base"},
     "experiments.commands.data": {"datasets", "datasets.base", "losses.pretrained"}
-    | {"models.color", "experiments.training", "experiments.commands.shared"},
+    | {"models.color", "experiments.training", "experiments.commands.shared"}
+    | {"datasets.loading", "experiments.artifacts", "experiments.evaluation"},
     "experiments.commands": {*_DATA, "datasets.mixtures", "losses"}
     | {*_ARTIFACTS, *_METHODS, "experiments.recipe_list"}
     | {f"experiments.{room}" for room in ("training", "evaluation", "metrics", "tables", "plots")}

@@ -1,4 +1,4 @@
-"""``crosschroma data check|audit|prior|boxes``."""
+"""``crosschroma data check|audit|detail|prior|boxes``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from ....datasets import audit, registry
 from ....datasets.base.errors import unknown
 from ..shared.usage import UsageError, usage
 from .boxes import boxes
+from .detail import detail
 from .prior import prior
 
-_TASKS = ("check", "audit", "prior", "boxes")
-_DATA_HELP = """usage: crosschroma data {{check,audit,prior,boxes}} NAME [--root DIR] [more options]
+_TASKS = ("check", "audit", "detail", "prior", "boxes")
+_DATA_HELP = """usage: crosschroma data TASK NAME [--root DIR] [more options]
 
 check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
        the files' headers.
 audit: images that two splits share, byte-identical or near-identical.
+detail: whether fine detail of results agrees better with the truth than the NIR that was given;
+       --pictures DIR ..., --runs RUN ....
 prior: how often each ab bin occurs, for methods that weight rare colours up; --out FILE.
 boxes: the objects in the images, by Mask R-CNN, for instance_aware; --out FILE.
 
@@ -24,15 +27,16 @@ datasets: {names}
 
 
 def data(argv: list[str]) -> int:
-    """``crosschroma data check|audit|prior|boxes NAME``; exit code 1 when they find fault."""
+    """``crosschroma data TASK NAME``; exit code 1 when ``check`` or ``audit`` find fault."""
     if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
         return usage(_DATA_HELP.format(names=", ".join(sorted(registry.ADAPTERS))), argv[-1:])
     task, name, *rest = argv
     if task not in _TASKS:
         raise UsageError(unknown("data command", task, _TASKS))
     adapter = registry.dataset_class(name)
-    if task in ("prior", "boxes"):
-        return {"prior": prior, "boxes": boxes}[task](adapter, rest)
+    tasks = {"detail": detail, "prior": prior, "boxes": boxes}
+    if task in tasks:
+        return tasks[task](adapter, rest)
     quick = task == "check" and "--quick" in rest
     rest = [word for word in rest if word != "--quick" or not quick]
     options = tyro.cli(
