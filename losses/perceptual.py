@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..datasets.base.errors import UserError, unknown
 from .pretrained.published_weights import PublishedFile, published_state
 from .pretrained.squeezenet import SQUEEZENET, SqueezeNet
+from .pretrained.tensor_file import read_named_tensors
 from .pretrained.timm_features import trained_timm_features
 from .pretrained.torchvision_import import ensure_torchvision
 from .trained import TrainedLoss
@@ -202,7 +203,8 @@ def _vgg_layers(batch_norm: bool) -> tuple[str, ...]:
 def _vgg(name: str, weights: str, layers: Mapping[str, float]) -> tuple[nn.Module, str]:
     """VGG16 up to the last of ``layers``."""
     try:
-        state = published_state(VGGS[name]) if weights == "imagenet" else _read(weights)
+        imagenet = weights == "imagenet"
+        state = published_state(VGGS[name]) if imagenet else read_named_tensors(Path(weights))
     except UserError as error:
         raise UserError(f"perceptual loss on {name}: {error}; or {_REMEDY}") from error
     ensure_torchvision()
@@ -222,14 +224,5 @@ def _vgg(name: str, weights: str, layers: Mapping[str, float]) -> tuple[nn.Modul
         features.load_state_dict(vgg_state, assign=True)
     except RuntimeError as error:
         raise UserError(f"{weights} holds no weights of torchvision's {name}: {error}") from error
-    file = VGGS[name].file if weights == "imagenet" else Path(weights).name
+    file = VGGS[name].file if imagenet else Path(weights).name
     return _Vgg(features, names[: len(features)]), f"weights of {file}"
-
-
-def _read(path: str) -> dict[str, Tensor]:
-    if not Path(path).is_file():
-        raise UserError(f"no file {path}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises almost anything
-        raise UserError(f"{path} is not a checkpoint of weights alone: {error}") from error

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "models.scan": {"datasets.base"},
     "models.color": {"datasets.base"},
     "models.layers": {"datasets.base", "losses.pretrained"},
-    "models.base": {"datasets.base", "losses", "models.layers"},
+    "models.base": {"datasets.base", "losses", "losses.pretrained", "models.layers"},
     "models": {*_OF_METHODS, "losses.pretrained", "models.color"},
     "models.cocolor": {*_OF_METHODS, "models"},  # the U-Net that its colorizers are
     "models.colormamba": {*_OF_METHODS, "models.scan"},
@@ -247,3 +247,33 @@ def test_no_two_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(str(path))
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+# what may load a file as more than plain data, and where that is safe: tensors only, or a program
+# that the user asks for
+LOADERS = {
+    "torch.load": ["losses/pretrained/tensor_file.py"],
+    "torch.jit.load": ["experiments/inference/exported_file.py"],
+    "pickle.load": [],
+    "pickle.loads": [],
+    "torch.hub.load": [],
+    "torch.hub.load_state_dict_from_url": [],
+}
+
+
+def test_files_are_loaded_where_that_is_safe() -> None:
+    found: dict[str, list[str]] = {name: [] for name in LOADERS}
+    unsafe: list[str] = []
+    for path in FILES:
+        for node in ast.walk(parsed(path)):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            if name in found:
+                found[name].append(path.relative_to(REPOSITORY).as_posix())
+            keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            plain = keywords.get("allow_pickle") == "False"
+            if (name == "np.load" and not plain) or keywords.get("weights_only") == "False":
+                unsafe.append(f"{path}:{node.lineno}")
+    assert found == LOADERS
+    assert unsafe == []

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
-
 from ...datasets.base.errors import UserError, unknown
 from ...datasets.unknown_data import UnknownData
 from ...losses.pretrained.published_weights import PublishedFile, published_file, sha256
+from ...losses.pretrained.tensor_file import read_named_tensors
 from ..experiment import Experiment
-from . import released_weights, weights_file
+from . import released_weights
 from .checkpoint import Trained, weights_sha256
 from .provenance import provenance
 
 _ZHANG = "https://colorizers.s3.us-east-2.amazonaws.com/"  # of github.com/richzhang/colorization
 _DDCOLOR = "https://huggingface.co/piddnad/DDColor-models/resolve/main/"
 _HUB_HASH = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # torch hub's: first digits of the SHA-256
-_INSIDE = ("params", "state_dict")  # where training programs keep the weights
-_WRAPPED = "module."  # what torch's DataParallel puts before every name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +145,8 @@ def import_weights(
     digests = [_checked_sha256(path) for path in paths]
     release = next((r for r in RELEASES[name] if _are(digests, r)), None)
     own_settings = {**(release.settings if release else {}), **(settings or {})}
-    method = released_weights.METHODS[name]([read_state(path) for path in paths], own_settings)
+    states = [read_named_tensors(path) for path in paths]
+    method = released_weights.METHODS[name](states, own_settings)
     learnt_from = train_data or (release.learnt_from if release else "unknown")
     origin = "the authors' weights" if release else "imported weights"
     files = [f"{p.name}, sha256 {d[:12]}" for p, d in zip(paths, digests, strict=True)]
@@ -173,35 +167,6 @@ def import_weights(
         weights_sha256=weights_sha256(networks),
         path=source,
     )
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name; runs no code that the file may hold.
-
-    Args:
-        path: of torch or safetensors; the weights alone, or among other things under ``params``
-            (BasicSR) or ``state_dict``.
-
-    Raises:
-        UserError: the file is damaged, or holds more than tensors by name.
-    """
-    try:
-        if path.suffix == weights_file.SUFFIX:
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} is refused: it is damaged, or holds objects that would run code on loading"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
-    for key in _INSIDE:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"{path} holds no weights by name; name the authors' checkpoint")
-    wrapped = all(name.startswith(_WRAPPED) for name in content)
-    return {name.removeprefix(_WRAPPED): v for name, v in content.items()} if wrapped else content
 
 
 def _at_hand(method: str, file: Path | None) -> list[Path]:

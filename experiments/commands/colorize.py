@@ -61,6 +61,8 @@ class ColorizeOptions:
             whole.
         before_after: also write the input and the result side by side, of pictures.
         overwrite: colour again what is there.
+        trust_torchscript: run a file of TorchScript that --run names: a program, of a maker you
+            trust.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
         precision: of the network; bfloat16 is several times as fast on CPUs that multiply it, and
             compiled twice as fast again, for videos and pictures of one size: each of the first
@@ -83,6 +85,7 @@ class ColorizeOptions:
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    trust_torchscript: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
     precision: Literal["float32", "bfloat16", "bfloat16-compiled"] = "float32"
 
@@ -198,10 +201,6 @@ def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer
     output, size = options.output, options.size
     if options.run is not None or hints.method is None:
         run = options.run or Path(NIR_WEIGHTS)
-        return Colorizer.load(run, options.weights, device, output, size)
-    method = hints.method
-    colorizer = Colorizer.load(
-        method.run, options.weights, device, output or method.output, size or method.size
-    )
-    hints.check_method(colorizer)
-    return colorizer
+        trust = options.trust_torchscript
+        return Colorizer.load(run, options.weights, device, output, size, trust)
+    return hints.colorizer(options.weights, device, output, size)

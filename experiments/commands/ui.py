@@ -29,6 +29,7 @@ class UiOptions:
         port: of the page; 0 takes a free one.
         open: show the page in the default browser.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
+        trust_torchscript: run files of TorchScript among the runs: programs, of makers you trust.
     """
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")] = ()
@@ -37,6 +38,7 @@ class UiOptions:
     port: int = 8717
     open: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
+    trust_torchscript: tyro.conf.FlagCreatePairsOff[bool] = False
 
 
 def check_installed() -> None:
@@ -64,7 +66,10 @@ def ui(argv: list[str]) -> int:
     if not runs:
         raise UserError("no weights come with this installation; name a run to colour with")
     device = usable_device(options.device)
-    methods = [Colorizer.load(run, options.weights, device, options.output) for run in runs]
+    trust = options.trust_torchscript
+    methods = [
+        Colorizer.load(run, options.weights, device, options.output, trust=trust) for run in runs
+    ]
     listening = ui_server.listen(options.port)
     address = f"http://{ui_server.HOST}:{listening.getsockname()[1]}"
     print(f"{address}    (Ctrl-C ends)", flush=True)

@@ -104,17 +104,18 @@ class Colorizer:
         device: str = "cpu",
         output: str | None = None,
         size: int | None = None,
+        trust: bool = False,
     ) -> Colorizer:
         """From a run's folder, a checkpoint, a file of ``ship`` or ``export``, or a shipped name.
 
         A method sees pictures at the size that it was evaluated at, or with their short side at
         ``size``; what is four times as large as the former, in tiles.
-        ``output`` and errors are those of ``shipped.load_any``.
+        ``output`` and errors are those of ``shipped.load_any``, ``trust`` is ``load_exported``'s.
         """
         if size is not None and size < MIN_SIDE:
             raise UserError(f"size {size}: must be {MIN_SIDE} pixels or more")
         if is_exported(Path(run)):
-            method = load_exported(Path(run))
+            method = load_exported(Path(run), trust)
             colorizer = cls._seeing(method, method.size, device, size)
             colorizer.origin = Origin(
                 run=str(Path(run).resolve()),

@@ -70,12 +70,23 @@ def is_exported(path: Path) -> bool:
     return path.suffix in (ONNX, TORCHSCRIPT)
 
 
-def load_exported(path: Path) -> ExportedColors:
+def load_exported(path: Path, trust: bool = False) -> ExportedColors:
     """The network of an exported file.
 
+    Args:
+        path: the file.
+        trust: TorchScript is a program, which can write files: it is run only if this says so.
+
     Raises:
-        UserError: no such file, a damaged or foreign one, or ONNX Runtime is missing.
+        UserError: no such file, a damaged or foreign one, TorchScript that is not trusted, or ONNX
+            Runtime is missing.
     """
+    if path.suffix == TORCHSCRIPT and path.is_file() and not trust:
+        raise UserError(
+            f"{path} is TorchScript, a program that can write any file of yours; where you trust "
+            "its maker, give --trust-torchscript (in Python trust=True), or else take its ONNX or "
+            "safetensors file"
+        )
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -27,8 +27,14 @@ from ...datasets.loading.decode import read_size
 from ...models.color.hint_points import HintPoint
 from .color_network import Origin
 from .colorizer import Colorizer
+from .exported_file import ONNX, TORCHSCRIPT
 from .palette import Palette
 
+_HASH = 64  # digits of a SHA-256
+_CHANGED = (
+    "whose weights are not those that the hints were saved with, so the picture would differ; name "
+    "the run (--run) to colour with it all the same"
+)
 _KEYS = {field.name for field in fields(HintPoint)} | {"rgb"}
 
 
@@ -66,19 +72,37 @@ class Hints:
                 f"{f' ({self.name})' if self.name else ''}; give that one"
             )
 
-    def check_method(self, colorizer: Colorizer) -> None:
-        """Refuse other weights than those that the hints were saved with.
+    def colorizer(
+        self, which: str, device: str, output: str | None = None, size: int | None = None
+    ) -> Colorizer:
+        """The method that the hints were saved with; arguments as ``Colorizer.load``'s.
+
+        Hints come from other people: the method is that of shipped weights, or of a file that has
+        the hash which the hints state, and never a program.
 
         Raises:
-            UserError: they are.
+            UserError: the hints name no method, TorchScript, weights that are not there, or ones
+                with another hash.
         """
-        if self.method is None or colorizer.origin is None:
-            return
-        if self.method.weights_sha256 != colorizer.origin.weights_sha256:
+        method = self.method
+        if method is None:
+            raise UserError("the hints name no method; name one (--run)")
+        where = f"the hints name {method.run}"
+        path = Path(method.run)
+        if path.suffix == TORCHSCRIPT:
             raise UserError(
-                f"{self.method.run} has been trained on since the hints were saved, so the picture "
-                "would differ; name the run (--run) to colour with it all the same"
+                f"{where}, TorchScript, which is a program: hints never start one; where you trust "
+                "its maker, name it yourself (--run FILE --trust-torchscript)"
             )
+        if path.suffix == ONNX and not _holds(path, method.weights_sha256):
+            raise UserError(f"{where}, {_CHANGED}")
+        colorizer = Colorizer.load(
+            method.run, which, device, output or method.output, size or method.size
+        )
+        origin = colorizer.origin
+        if origin is None or method.weights_sha256 != origin.weights_sha256:
+            raise UserError(f"{where}, {_CHANGED}")
+        return colorizer
 
 
 def read_hints(path: Path) -> Hints:
@@ -151,6 +175,14 @@ def _settings(data: dict[str, Any]) -> dict[str, Any]:
     if "method" in settings:
         settings["method"] = _origin(settings["method"])
     return settings
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether an exported file says that its weights have this hash; it is not loaded."""
+    try:
+        return len(sha256) == _HASH and sha256.encode() in path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _origin(data: Any) -> Origin:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...datasets.base.errors import UserError
+from .tensor_file import read_named_tensors
 
 _URL = "https://download.pytorch.org/models/"
 _TIMEOUT_S = 10
@@ -32,8 +33,7 @@ class PublishedFile(NamedTuple):
 
 def published_state(published: PublishedFile, download: bool = True) -> dict[str, Tensor]:
     """The weights of a published file, on the CPU; arguments and errors of ``published_file``."""
-    path = published_file(published, download)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_named_tensors(published_file(published, download))
 
 
 def published_file(published: PublishedFile, download: bool = True) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
+from .tensor_file import read_named_tensors
 
 SQUEEZENET = "squeezenet1_0"
 LEVELS = 127.5  # it was trained on levels of 0 to 255, of which [-1,1] is given
@@ -79,10 +79,9 @@ class SqueezeNet(nn.Module):
         if not path.is_file():
             raise UserError(f"no SqueezeNet weights at {path}; {remedy}")
         try:
-            with np.load(path) as file:
-                tensors = {name: torch.from_numpy(file[name]).float() for name in file.files}
+            tensors = {n: tensor.float() for n, tensor in read_named_tensors(path).items()}
             self.load_state_dict(self._state(tensors))
-        except (KeyError, ValueError, RuntimeError, OSError) as error:
+        except (KeyError, ValueError, RuntimeError, IndexError) as error:
             raise UserError(f"{path} holds no SqueezeNet v1.0 weights: {error}") from error
         return f"ImageNet weights of {path.name}"
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
+from ...losses.pretrained.tensor_file import read_content
 from .shipped_weights import SUFFIX, shipped_weights
 
 NONE = "none"  # in settings, instead of a run
@@ -68,14 +67,9 @@ def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no checkpoint {path}; train first, or name the folder of a run")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} is refused: it is damaged, or holds objects that would run code on loading; "
-            "use a checkpoint that crosschroma wrote"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged or no checkpoint: {error}") from error
+        state = read_content(path, mapped)
+    except UserError as error:
+        raise UserError(f"{error}; use a checkpoint that crosschroma wrote") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
     return state

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
 
 from ....datasets.base.adapter import Source
 from ....datasets.base.color import lightness_from_uint8
 from ....datasets.base.errors import DataError, UserError
 from ....losses.pretrained.published_weights import PublishedFile, published_state
+from ....losses.pretrained.tensor_file import read_named_tensors
 from ....losses.pretrained.torchvision_import import ensure_torchvision
 
 MASK_RCNN = PublishedFile("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", "73cbd019")
@@ -41,7 +40,7 @@ class ObjectDetector:
         _check_operators()
         from torchvision.models import detection
 
-        state = published_state(MASK_RCNN) if weights is None else _read(weights)
+        state = published_state(MASK_RCNN) if weights is None else read_named_tensors(weights)
         self.device = torch.device(device)
         self.network = detection.maskrcnn_resnet50_fpn_v2(
             weights=None, weights_backbone=None, box_score_thresh=min_score
@@ -99,10 +98,3 @@ def _check_operators() -> None:
             "find boxes on a machine where `torchvision.ops.nms` works (a CUDA build of torch) and "
             "bring the JSON file, or write one with any other detector (see datasets/base/boxes.py)"
         ) from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise UserError(f"cannot read the weights {path}: {error}") from error

@@ -41,7 +41,7 @@ def test_the_experiment_names_its_result(pix2pix: Experiment, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "damaged or no checkpoint"),
+        (b"", "damaged or holds no weights"),
         (b"not a checkpoint at all", "is refused: it is damaged"),
     ],
 )

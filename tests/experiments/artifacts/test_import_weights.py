@@ -11,7 +11,7 @@ import torch
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import import_weights, released_weights, weights_file
-from crosschroma.experiments.artifacts.import_weights import Release, read_state
+from crosschroma.experiments.artifacts.import_weights import Release
 from crosschroma.losses.pretrained.published_weights import PublishedFile, sha256
 from crosschroma.models.base.method import Method
 from crosschroma.models.color.ab_bins import ab_bins
@@ -19,7 +19,6 @@ from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.zhang16 import Zhang16
 from crosschroma.models.zhang17.method import Zhang17
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor
 
 State = dict[str, Tensor]
@@ -207,40 +206,6 @@ def test_three_files_of_a_folder_are_one_method(
     ]
     monkeypatch.setitem(import_weights.RELEASES, "instcolor", tuple(releases))
     assert import_weights.import_weights("instcolor", folder).experiment.name == "known"
-
-
-def test_whatever_holds_the_weights_is_read(tmp_path: Path) -> None:
-    state = {"a.weight": torch.ones(2), "a.bias": torch.zeros(1)}
-    forms = {
-        "basicsr.pth": {"params": state, "iter": 400_000},
-        "lightning.ckpt": {"state_dict": state, "epoch": 3},
-        "parallel.pth": {f"module.{name}": value for name, value in state.items()},
-    }
-    save_file(state, tmp_path / "plain.safetensors")
-    for name, content in forms.items():
-        torch.save(content, tmp_path / name)
-    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    for name in (*forms, "old.pth", "plain.safetensors"):
-        found = read_state(tmp_path / name)
-        assert found.keys() == state.keys(), name
-        assert torch.equal(found["a.weight"], state["a.weight"])
-
-
-def test_other_files_are_refused(tmp_path: Path) -> None:
-    torch.save({"a": torch.nn.Linear(1, 1)}, tmp_path / "code.pth")
-    torch.save({"a": torch.ones(1), "b": 3}, tmp_path / "mixed.pth")
-    torch.save([torch.ones(1)], tmp_path / "list.pth")
-    (tmp_path / "text.pth").write_text("<html>404</html>")
-    (tmp_path / "cut.safetensors").write_bytes(b"1234567")
-    for name, told in {
-        "code.pth": "would run code",
-        "mixed.pth": "holds no weights by name",
-        "list.pth": "holds no weights by name",
-        "text.pth": r"text\.pth is",
-        "cut.safetensors": "is damaged",
-    }.items():
-        with pytest.raises(UserError, match=told):
-            read_state(tmp_path / name)
 
 
 def test_settings_belong_to_their_method(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

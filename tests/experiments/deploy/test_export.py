@@ -219,7 +219,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert said[1:] == ["BatchNorm: 14 folded, 0 kept", str(out)]
     target = tmp_path / "colored.png"
     source = tmp_path / "pictures" / "a.png"
-    assert cli.run(["colorize", str(source), "--run", str(out), "--out", str(target)]) == 0
+    words = ["colorize", str(source), "--run", str(out), "--out", str(target)]
+    assert cli.run(words) == 1
+    assert cli.run([*words, "--trust-torchscript"]) == 0
     assert Image.open(target).size == (140, 120)
     assert cli.run(["export", str(tmp_path / "none")]) == 1
 
@@ -229,10 +231,10 @@ def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
         Colorizer.load(tmp_path / "none.ts")
     (tmp_path / "a.ts").write_bytes(b"junk")
     with pytest.raises(UserError, match=r"a\.ts is damaged"):
-        Colorizer.load(tmp_path / "a.ts")
+        Colorizer.load(tmp_path / "a.ts", trust=True)
     torch.jit.script(nn.Identity()).save(str(tmp_path / "foreign.ts"))
     with pytest.raises(UserError, match="was not written by"):
-        Colorizer.load(tmp_path / "foreign.ts")
+        Colorizer.load(tmp_path / "foreign.ts", trust=True)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crosschroma.datasets.base.errors import DataError, UserError
+from crosschroma.experiments.artifacts.checkpoint import load_trained
 from crosschroma.experiments.inference.color_network import Origin
-from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.hints_file import (
     Hints,
     hints_from_plain,
@@ -19,7 +19,6 @@ from crosschroma.experiments.inference.hints_file import (
 )
 from crosschroma.experiments.inference.palette import Palette
 from crosschroma.models.color.hint_points import HintPoint
-from crosschroma.models.unet import UNet
 from PIL import Image
 
 POINTS = (HintPoint(x=3, y=4.5, a=-20, b=35.25, size=9), HintPoint(x=0, y=0, a=0, b=0))
@@ -59,12 +58,22 @@ def test_hints_of_another_picture_or_of_other_weights_are_refused(tmp_path: Path
     Hints(picture=(30, 20)).check_picture(path)
     with pytest.raises(DataError, match=r"a\.png is 30 wide and 20 high.* of 20 and 30 \(b\.jpg\)"):
         Hints(picture=(20, 30), name="b.jpg").check_picture(path)
-    colorize = Colorizer(UNet.Config(domain="gray", width=4, levels=2).build(), None)
-    colorize.origin = replace(ORIGIN, run="elsewhere")
-    Hints().check_method(colorize)
-    Hints(method=ORIGIN).check_method(colorize)
-    with pytest.raises(UserError, match=r"/runs/one/best\.pt has been trained on since"):
-        Hints(method=replace(ORIGIN, weights_sha256="cd")).check_method(colorize)
+
+
+def test_hints_load_shipped_weights_and_files_with_their_hash_alone(hint_painter: Path) -> None:
+    path = hint_painter / "best.pt"
+    digest = load_trained(path).weights_sha256
+    origin = Origin(run=str(path), weights_sha256=digest, size=48)
+    colorizer = Hints(method=origin).colorizer("result", "cpu")
+    assert colorizer.origin == replace(origin, run=str(path.resolve()))
+    assert Hints(method=origin).colorizer("result", "cpu", size=40).size == 40
+    with pytest.raises(UserError, match=r"the hints name .*best\.pt, whose weights are not those"):
+        Hints(method=replace(origin, weights_sha256="cd")).colorizer("result", "cpu")
+    with pytest.raises(UserError, match="name no method"):
+        Hints().colorizer("result", "cpu")
+    shipped = Origin(run="ddcolor_photos", weights_sha256="")
+    with pytest.raises(UserError, match="ddcolor_photos, whose weights are not those"):
+        Hints(method=shipped).colorizer("result", "cpu")
 
 
 def test_colours_may_be_rgb_and_sizes_left_out() -> None:

@@ -149,7 +149,7 @@ def test_colorize_refuses_what_would_not_be_the_same(
     state["inference"]["generator"]["colors.bias"] += 1
     torch.save(state, hint_painter / "best.pt")
     assert cli.run(["colorize", str(tmp_path / "a.png"), *argv]) == 1
-    assert "has been trained on since" in capsys.readouterr().err
+    assert "whose weights are not those that the hints were saved with" in capsys.readouterr().err
     assert cli.run(["colorize", str(tmp_path / "a.png"), *argv, "--run", str(hint_painter)]) == 0
 
 
