@@ -48,6 +48,8 @@ def read_content(path: Path, mapped: bool = False) -> Any:
         raise
     except MemoryError as error:
         raise UserError(f"{path} needs more memory than there is") from error
+    except FileNotFoundError as error:
+        raise UserError(f"no file {path}") from error
     except Exception as error:  # a damaged file raises almost anything
         raise UserError(f"{path} is damaged or holds no weights{_reason(error)}") from error
 

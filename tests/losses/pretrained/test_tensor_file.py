@@ -93,5 +93,5 @@ def test_damaged_files_are_named(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(data)
     with pytest.raises(UserError, match=r"x\.pth is"):
         read_named_tensors(tmp_path / "x.pth")
-    with pytest.raises(UserError, match=r"none\.pth is damaged or holds no weights: No such file"):
+    with pytest.raises(UserError, match=r"no file .*none\.pth"):
         read_named_tensors(tmp_path / "none.pth")
