@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .base.adapter import Adapter, Planes, Source, SplitName
+from .base.bounds import NotNegative
 from .base.errors import DataError
 from .files.folder import Subset, drop_near_gray
 
@@ -44,7 +45,7 @@ class Cifar10(Adapter):
             0 keeps all.
     """
 
-    min_chroma: float = 0.0
+    min_chroma: NotNegative = 0.0
 
     name: ClassVar[str] = "cifar10"
     folder: ClassVar[str] = "cifar10"

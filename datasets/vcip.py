@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from .base import split_lists
 from .base.adapter import Record, Source, SplitName
+from .base.bounds import Natural
 from .base.errors import DataError, UserError, unknown
+from .base.typed_values import Bound
 from .files.adapter import FileAdapter
 
 Protocol = Literal["vcip-clean", "vcip-official"]
@@ -43,8 +45,8 @@ class Vcip(FileAdapter):
     """
 
     protocol_name: Protocol = "vcip-clean"
-    fold: int | Category | None = 0
-    folds: int = 5
+    fold: Natural | Category | None = 0
+    folds: Annotated[int, Bound(least=2)] = 5
 
     name: ClassVar[str] = "vcip"
     folder: ClassVar[str] = "vcip2020"

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
 from ..datasets.base.adapter import Adapter
-from ..datasets.base.errors import UserError
+from ..datasets.base.bounds import Checked, Count, Decay, Natural, Positive, Seed
 from ..datasets.loading.views import EvalView, TrainView
 from ..models.base.method import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(Checked):
     """How a method is trained.
 
     Attributes:
@@ -42,32 +42,25 @@ class Training:
         log_every: steps between TensorBoard scalars; ``grid``: validation images shown there.
     """
 
-    steps: int = 10_000
-    batch_size: int = 16
-    accumulate: int = 1
+    _prefix: ClassVar[str] = "training."
+
+    steps: Count = 10_000
+    batch_size: Count = 16
+    accumulate: Count = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     sync_batchnorm: bool = False
-    clip_norm: float | None = None
-    ema_decay: float | None = None
+    clip_norm: Positive | None = None
+    ema_decay: Decay | None = None
     schedule: Literal["constant", "cosine", "linear"] = "constant"
-    warmup: int = 0
-    validate_every: int = 500
-    checkpoint_every: int = 500
+    warmup: Natural = 0
+    validate_every: Natural = 500
+    checkpoint_every: Natural = 500
     monitor: str = "PSNR"
     result: Literal["best", "last"] = "best"
-    patience: int | None = None
+    patience: Count | None = None
     metrics: tuple[str, ...] = ("PSNR", "SSIM", "AE")
-    log_every: int = 20
-    grid: int = 4
-
-    def __post_init__(self) -> None:
-        """Check the counts."""
-        for name in ("steps", "batch_size", "accumulate", "log_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--training.{name.replace('_', '-')} must be at least 1")
-        for name in ("validate_every", "checkpoint_every", "warmup", "grid"):
-            if getattr(self, name) < 0:
-                raise UserError(f"--training.{name.replace('_', '-')} must not be negative")
+    log_every: Count = 20
+    grid: Natural = 4
 
     def rate_factor(self, step: int, part: range | None = None) -> float:
         """The factor on the learning rates in optimisation step ``step`` (from 0).
@@ -88,7 +81,7 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hardware:
+class Hardware(Checked):
     """Where a run computes; it does not change what is computed.
 
     Attributes:
@@ -99,15 +92,17 @@ class Hardware:
         cache: folder for memory-mapped decoded images; none decodes the files each time.
     """
 
+    _prefix: ClassVar[str] = "hardware."
+
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: int = 1
-    nodes: int = 1
-    workers: int = 2
+    devices: Count = 1
+    nodes: Count = 1
+    workers: Natural = 2
     cache: Annotated[Path | None, tyro.conf.arg(aliases=["--cache"], metavar="DIR")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Checked):
     """A method, the data it learns from, and how.
 
     Attributes:
@@ -126,7 +121,7 @@ class Experiment:
     train_view: TrainView = field(default_factory=TrainView)
     eval_view: EvalView = field(default_factory=EvalView)
     training: Training = field(default_factory=Training)
-    seed: int = 0
+    seed: Seed = 0
 
     def smoke(self) -> Experiment:
         """The same experiment, narrow, small and short: seconds on a CPU, not a result."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-import types
 import typing
 from collections.abc import Iterator
 from dataclasses import fields
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..datasets.base.errors import UserError
+from ..datasets.base.typed_values import MisfitError, shown
 
 PACKAGE = "crosschroma"
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def from_plain(data: Any, expected: type[T]) -> T:
+def from_plain(data: Any, expected: type[T], source: str = "") -> T:
     """Inverse of ``to_plain`` for a dataclass.
 
     A tag is looked up only among the classes that its place admits: ``expected``, what the fields
@@ -93,32 +93,42 @@ def from_plain(data: Any, expected: type[T]) -> T:
     Args:
         data: what ``to_plain`` made.
         expected: the class, or one that it is derived from.
+        source: what holds the data, for the error.
 
     Raises:
-        UserError: an unknown type, one that does not belong there, or a missing or unknown field.
+        UserError: an unknown type, one that does not belong there, a missing or unknown field, or a
+            value out of its bounds, with its place in the data.
     """
-    if not isinstance(data, dict):
-        raise UserError(f"settings of {expected.__qualname__} are {data!r}, not named values")
-    return _read(data, (expected,), expected.__qualname__)
+    try:
+        if not isinstance(data, dict):
+            text = f"settings of {expected.__qualname__} are {shown(data)}, not named values"
+            raise MisfitError((), text)
+        return _read(data, (expected,), expected.__qualname__)
+    except RecursionError as error:
+        raise UserError(f"{source or 'settings'}: nested too deeply") from error
+    except MisfitError as fault:
+        raise UserError(f"{source}: {fault}" if source else str(fault)) from fault
 
 
 def _read(data: dict[str, Any], expected: tuple[type, ...], place: str) -> Any:
     tag = data.get("type")
     cls = _find_class(tag)
     if not (isinstance(cls, type) and issubclass(cls, expected) and dataclasses.is_dataclass(cls)):
-        raise UserError(f"'{tag}' is not a settings type of {place}")
+        raise MisfitError((), f"{shown(tag)} is not a settings type of {place}")
     hints = typing.get_type_hints(cls)
     values = {key: value for key, value in data.items() if key != "type"}
-    surplus = sorted(values.keys() - {f.name for f in fields(cls)})
+    surplus = sorted(map(str, values.keys() - {f.name for f in fields(cls)}))
     if surplus:
-        raise UserError(
+        raise MisfitError(
+            (),
             f"{tag} has no setting {', '.join(surplus)}: the file was written by another "
-            "version of crosschroma"
+            "version of crosschroma",
         )
+    typed = {key: _typed(hints[key], value, key) for key, value in values.items()}
     try:
-        return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
-    except TypeError as error:
-        raise UserError(f"{tag}: {error}") from error
+        return cls(**typed)
+    except (UserError, TypeError) as error:  # TypeError: a missing field
+        raise MisfitError((), f"{tag}: {error}") from error
 
 
 def tag_of(cls: type) -> str:
@@ -142,33 +152,32 @@ def differences(one: Any, other: Any, prefix: str = "") -> list[str]:
 def _find_class(tag: Any) -> Any:
     module_name, _, qualname = _WRITTEN.get(str(tag), str(tag)).partition(":")
     if not _MODULE.fullmatch(module_name):
-        raise UserError(f"unknown settings type '{tag}'")
+        raise MisfitError((), f"unknown settings type {shown(tag)}")
     try:
         value: Any = importlib.import_module(f"{PACKAGE}.{module_name}")
         for part in qualname.split("."):
             value = getattr(value, part)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"unknown settings type '{tag}': {error}") from error
+        raise MisfitError((), f"unknown settings type {shown(tag)}: {error}") from error
     return value
 
 
-def _typed(hint: Any, value: Any) -> Any:
-    """A plain value as the type that a field is annotated with."""
-    if isinstance(value, list):
-        return tuple(_typed(hint, item) for item in value)
-    if isinstance(value, dict):
-        return _settings(hint, value)
+def _typed(hint: Any, value: Any, place: str | int) -> Any:
+    """A plain value as the type that a field is annotated with; ``place`` is its name."""
+    try:
+        if isinstance(value, list):
+            return tuple(_typed(hint, item, index) for index, item in enumerate(value))
+        if isinstance(value, dict):
+            return _read(value, tuple(_classes(hint)), "its place")
+    except MisfitError as fault:
+        raise MisfitError((place, *fault.place), fault.text) from fault
     if isinstance(value, str) and Path in _options(hint):
         return Path(value)
     return value
 
 
-def _settings(hint: Any, value: dict[str, Any]) -> Any:
-    return _read(value, tuple(_classes(hint)), "its place")
-
-
 def _options(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return typing.get_args(hint) or (hint,)
 
 
 def _classes(hint: Any) -> Iterator[type]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from ..datasets.base.batch import Batch
+from ..datasets.base.bounds import Dropout, Natural, NotNegative, Width
 from ..losses.pixel import pixel_loss
 from ..losses.pretrained.squeezenet import SQUEEZENET
 from ..losses.registration import best_shifted
@@ -141,20 +142,20 @@ class EncoderUNet(GeneratorMethod):
         domain: DomainName = "nir"
         encoder: str = SQUEEZENET
         encoder_weights: str = "imagenet"
-        width: int = 24
-        dropout: float = 0.0
+        width: Width = 24
+        dropout: Dropout = 0.0
         norm: Norm = "none"
-        weight_l1: float = 1.0
-        weight_mse: float = 4.0
-        weight_ssim: float = 0.1
-        weight_angle: float = 2.0
-        weight_chord: float = 0.0
+        weight_l1: NotNegative = 1.0
+        weight_mse: NotNegative = 4.0
+        weight_ssim: NotNegative = 0.1
+        weight_angle: NotNegative = 2.0
+        weight_chord: NotNegative = 0.0
         extra: ExtraLosses = field(default_factory=ExtraLosses)
-        shift: int = 0
+        shift: Natural = 0
         ensemble: SelfEnsemble = "scales"
-        lr: float = 1e-3
-        encoder_lr: float = 0.1
-        weight_decay: float = 1e-2
+        lr: NotNegative = 1e-3
+        encoder_lr: NotNegative = 0.1
+        weight_decay: NotNegative = 1e-2
 
         @property
         def learnt_from(self) -> str:

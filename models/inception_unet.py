@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.base.batch import Batch
+from ..datasets.base.bounds import NotNegative, Side, Width
 from ..datasets.base.errors import UserError
 from .base.adversarial import AdversarialMethod
 from .base.domain import OUT_CHANNELS, DomainName, network_input
@@ -101,13 +102,13 @@ class InceptionUNet(AdversarialMethod):
         """
 
         domain: DomainName = "gray"
-        weight_l1: float = 0.0
-        weight_adv: float = 0.0
+        weight_l1: NotNegative = 0.0
+        weight_adv: NotNegative = 0.0
         extra: ExtraLosses = field(default_factory=lambda: ExtraLosses(mse=1.0))
         encoder: str = "inception_resnet_v2"
         encoder_weights: str = "imagenet"
-        size: int = 400
-        widths: tuple[int, ...] = (512, 256, 128, 64, 32)
+        size: Side = 400
+        widths: tuple[Width, ...] = (512, 256, 128, 64, 32)
         skips: bool = False
         attention: bool = False
 

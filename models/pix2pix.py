@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from ..datasets.base.bounds import Dropout, Levels, Width
 from ..datasets.base.errors import UserError
 from .base.adversarial import AdversarialMethod
 from .base.domain import IN_CHANNELS, OUT_CHANNELS
@@ -86,9 +87,9 @@ class Pix2Pix(AdversarialMethod):
             dropout: probability while training.
         """
 
-        width: int = 64
-        levels: int = 8
-        dropout: float = 0.5
+        width: Width = 64
+        levels: Levels = 8
+        dropout: Dropout = 0.5
 
         def smoke(self) -> Pix2Pix.Config:
             return replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch.optim import Adam, Optimizer
 
 from ..datasets.base.batch import Batch
-from ..datasets.base.errors import UserError
+from ..datasets.base.bounds import Natural, NotNegative
 from .base.adversarial import AdversarialMethod
 from .base.domain import OUT_CHANNELS
 from .base.method import Step
@@ -46,15 +46,8 @@ class ResnetUNetGan(AdversarialMethod):
         first_conv: FirstConv = "summed"
         attention: bool = False
         blur: bool = False
-        pretrain_steps: int = 10_000
-        pretrain_lr: float = 1e-4
-
-        def __post_init__(self) -> None:
-            """Check the schedule."""
-            if self.pretrain_steps < 0:
-                raise UserError(
-                    f"--method.pretrain-steps {self.pretrain_steps}: must not be negative"
-                )
+        pretrain_steps: Natural = 10_000
+        pretrain_lr: NotNegative = 1e-4
 
         @property
         def learnt_from(self) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..datasets.base.batch import Batch
+from ..datasets.base.bounds import Positive, Share, Side
 from ..datasets.base.errors import UserError
 from ..losses.distillation import Axis, distillation_kl
 from ..losses.pixel import pixel_loss
@@ -65,14 +66,14 @@ class Student(GeneratorMethod):
         """
 
         student: Method.Config = field(default_factory=lambda: UNet.Config(width=16, levels=3))
-        scale: int = 1
+        scale: Side = 1
         teacher: Method.Config = field(default_factory=UNet.Config)
         teacher_weights: str = NONE
         start: str = NONE
         sparse: bool = False
         loss: Literal["l1", "kl"] = "l1"
-        alpha: float = 0.5
-        temperature: float = 1.0
+        alpha: Share = 0.5
+        temperature: Positive = 1.0
         axis: Axis = "channels"
 
         @property

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ..datasets.base.batch import Batch
+from ..datasets.base.bounds import Levels, NotNegative, Positive, Width
 from ..losses.pixel import PixelLoss, pixel_loss
 from ..losses.terms import Term, Terms
 from .base.domain import IN_CHANNELS, OUT_CHANNELS, DomainName, network_target
@@ -92,12 +93,12 @@ class UNet(GeneratorMethod):
 
         domain: DomainName = "nir"
         loss: PixelLoss = "l1"
-        huber_delta: float = 1 / 110
+        huber_delta: Positive = 1 / 110
         extra: ExtraLosses = field(default_factory=ExtraLosses)
-        width: int = 64
-        levels: int = 4
+        width: Width = 64
+        levels: Levels = 4
         norm: Norm = "batch"
-        lr: float = 1e-3
+        lr: NotNegative = 1e-3
 
         @property
         def learnt_from(self) -> str:

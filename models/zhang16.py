@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ..datasets.base.batch import Batch
+from ..datasets.base.bounds import Decay, NotNegative, Positive, Share, Width
 from ..datasets.base.color import AB_SCALE, rgb_to_lab
-from ..datasets.base.errors import UserError, unknown
+from ..datasets.base.typed_values import Bound
 from ..losses.pixel import pixel_loss
 from ..losses.rebalanced import rebalancing_weights, soft_cross_entropy
 from ..losses.terms import Term, Terms
@@ -125,32 +126,15 @@ class Zhang16(GeneratorMethod):
 
         loss: Loss = "rebalanced"
         prior: str = "imagenet-sample"
-        uniform: float = 0.5
-        neighbours: int = 5
-        sigma: float = 5.0
-        temperature: float = 0.38
-        width: int = 64
+        uniform: Share = 0.5
+        neighbours: Annotated[int, Bound(least=1, most=BINS)] = 5
+        sigma: Positive = 5.0
+        temperature: NotNegative = 0.38
+        width: Width = 64
         start: str = "none"
-        lr: float = 3.16e-5
-        beta2: float = 0.99
-        weight_decay: float = 1e-3
-
-        def __post_init__(self) -> None:
-            """Check the settings."""
-            if self.loss not in Loss.__args__:
-                raise UserError(unknown("loss of zhang16", self.loss, Loss.__args__))
-            if not 1 <= self.neighbours <= BINS:
-                raise UserError(
-                    f"--method.neighbours {self.neighbours}: must be 1 to {BINS}; 5 or 10 is usual"
-                )
-            if self.sigma <= 0:
-                raise UserError(f"--method.sigma {self.sigma}: must be positive; 5 is usual")
-            if not 0 <= self.uniform <= 1:
-                raise UserError(f"--method.uniform {self.uniform}: must be 0 to 1; 0.5 is usual")
-            if self.temperature < 0:
-                raise UserError(
-                    f"--method.temperature {self.temperature}: must be 0 (mode) to 1 (mean)"
-                )
+        lr: NotNegative = 3.16e-5
+        beta2: Decay = 0.99
+        weight_decay: NotNegative = 1e-3
 
         @property
         def learnt_from(self) -> str:

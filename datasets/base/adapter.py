@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, run
 
 import numpy as np
 
+from .bounds import Checked
 from .errors import DataError, UserError, unknown
 
 SplitName = Literal["train", "validation", "test"]
@@ -56,13 +57,15 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapter(ABC):
+class Adapter(Checked, ABC):
     """A dataset: finds files and splits, nothing else.
 
     Attributes:
         root: the dataset's folder; default ``$CROSSCHROMA_DATA/<folder>`` (``data/<folder>``
             under the working directory when the variable is not set).
     """
+
+    _prefix: ClassVar[str] = "data."
 
     root: Path | None = None
 

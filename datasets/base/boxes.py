@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from .atomic_write import write_text_atomic
+from .bounds import AnyNumber
 from .errors import DataError
 
-Box = tuple[float, float, float, float]
+Box = tuple[AnyNumber, AnyNumber, AnyNumber, AnyNumber]
 MIN_SCORE = 0.7  # of boxes that count, unless told: that of Su et al. 2020
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..base.adapter import Adapter, Record, Source, SplitName
+from ..base.bounds import NotNegative
 from ..base.errors import DataError
 from .folder import FileSource, chroma_text, drop_near_gray
 
@@ -73,7 +74,7 @@ class PhotoAdapter(FileAdapter):
             once at the start, which takes two hours for ImageNet.
     """
 
-    min_chroma: float = 0.0
+    min_chroma: NotNegative = 0.0
     chroma_cache: Path | None = None
 
     @property

@@ -17,6 +17,7 @@ from rich.progress import track
 
 from ..base.adapter import Adapter, Planes, Record, Source, SplitName
 from ..base.atomic_write import write_text_atomic
+from ..base.bounds import NotNegative, Share
 from ..base.color import lab_from_uint8
 from ..base.errors import DataError, UserError
 from ..loading.decode import read_plane, read_rgb
@@ -135,15 +136,15 @@ class _AnyFiles(Adapter):
         test: fraction for testing, when hashed.
     """
 
-    validation: float = 0.1
-    test: float = 0.1
+    validation: Share = 0.1
+    test: Share = 0.1
 
     def __post_init__(self) -> None:
-        """Check the fractions."""
-        if min(self.validation, self.test) < 0 or self.validation + self.test > 1:
+        """Check the sum."""
+        if self.validation + self.test > 1:
             raise UserError(
-                f"--data.validation {self.validation} and --data.test {self.test} must not be "
-                "negative and must add up to 1 at most"
+                f"--data.validation {self.validation} and --data.test {self.test} must add up to "
+                "1 at most"
             )
 
     @abstractmethod
@@ -204,7 +205,7 @@ class Folder(_AnyFiles):
             ``$CROSSCHROMA_DATA`` unless ``root`` says another.
     """
 
-    min_chroma: float = 0.0
+    min_chroma: NotNegative = 0.0
     collection: str = "pictures"
 
     name: ClassVar[str] = "folder"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import ClassVar, Literal, Protocol, cast
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..base.adapter import Planes
 from ..base.batch import Sample
+from ..base.bounds import Checked, NotNegative, Share, Side
 from ..base.boxes import cut_boxes
 from ..base.color import lightness_from_uint8
 from ..base.errors import UserError
@@ -30,7 +31,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainView:
+class TrainView(Checked):
     """A random square of each image, at one size, with flips and NIR-only jitter.
 
     Attributes:
@@ -44,24 +45,21 @@ class TrainView:
         nir_noise: standard deviation of Gaussian noise on NIR levels in [0,1].
     """
 
-    size: int = 256
-    crop_scale: tuple[float, float] = (1.0, 1.0)
+    _prefix: ClassVar[str] = "train-view."
+
+    size: Side = 256
+    crop_scale: tuple[Share, Share] = (1.0, 1.0)
     flip: bool = True
     rotate90: bool = False
-    nir_gain: float = 0.0
-    nir_gamma: float = 0.0
-    nir_noise: float = 0.0
+    nir_gain: NotNegative = 0.0
+    nir_gamma: NotNegative = 0.0
+    nir_noise: NotNegative = 0.0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the range."""
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise UserError(f"crop_scale ({low}, {high}): must be 0 < lowest <= highest <= 1")
-        if self.size < 1:
-            raise UserError(f"size {self.size}: must be at least 1")
-        for name in ("nir_gain", "nir_gamma", "nir_noise"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} {getattr(self, name)}: must not be negative")
 
     def __call__(self, planes: Planes, rng: np.random.Generator) -> Planes:
         """One random view; everything random comes from ``rng``."""
@@ -90,7 +88,7 @@ class TrainView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalView:
+class EvalView(Checked):
     """The fixed view for validation and test; nothing random.
 
     Attributes:
@@ -98,13 +96,10 @@ class EvalView:
         fit: ``stretch`` changes the aspect; ``center_crop`` takes the largest central square.
     """
 
-    size: int | None = 256
-    fit: Literal["stretch", "center_crop"] = "stretch"
+    _prefix: ClassVar[str] = "eval-view."
 
-    def __post_init__(self) -> None:
-        """Check the size."""
-        if self.size is not None and self.size < 1:
-            raise UserError(f"size {self.size}: must be at least 1, or None for native sizes")
+    size: Side | None = 256
+    fit: Literal["stretch", "center_crop"] = "stretch"
 
     @property
     def protocol(self) -> str:

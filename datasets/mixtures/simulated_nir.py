@@ -5,13 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 
 from ..base.adapter import Planes, Source, SplitName
+from ..base.bounds import Count
 from ..base.errors import DataError, UserError, unknown
+from ..base.typed_values import Bound
 from .pairs_and_photos import PairsAndPhotos
 
 Simulation = Literal["luminance", "response"]
@@ -152,16 +154,9 @@ class PairsAndSimulated(PairsAndPhotos):
         draws: NIR planes that a photograph has, in turn.
     """
 
-    share: float = 0.5
+    share: Annotated[float, Bound(above=0, below=1)] = 0.5
     simulation: Simulation = "luminance"
-    draws: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if not 0 < self.share < 1:
-            raise UserError(f"share {self.share}: must be more than 0 and less than 1")
-        if self.draws < 1:
-            raise UserError(f"draws {self.draws}: a photograph needs at least 1")
+    draws: Count = 1
 
     @property
     def train_data(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from ..base.adapter import Planes, Source, SplitName
-from ..base.errors import UserError
+from ..base.bounds import Count
 from ..epfl_extra import EpflExtra
 from ..vcip import Vcip
 from .union import ChainedSource
@@ -53,12 +53,7 @@ class VcipAndEpfl(Wrapper):
 
     pairs: Vcip = field(default_factory=Vcip)
     extra: EpflExtra = field(default_factory=EpflExtra)
-    times: int = 2
-
-    def __post_init__(self) -> None:
-        """Check the number."""
-        if self.times < 1:
-            raise UserError(f"times {self.times}: each photograph must count at least once")
+    times: Count = 2
 
     @property
     def train_data(self) -> str:

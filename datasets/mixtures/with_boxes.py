@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from ..base.adapter import Adapter, Planes, Source, SplitName
+from ..base.bounds import Share
 from ..base.boxes import MIN_SCORE, Box, cut_boxes, read_boxes
 from ..base.errors import DataError
 from ..imagenet import ImageNetSample
@@ -68,7 +69,7 @@ class WithBoxes(Wrapper):
 
     images: Adapter = field(default_factory=ImageNetSample)
     boxes: Path | None = None
-    min_score: float = MIN_SCORE
+    min_score: Share = MIN_SCORE
 
     @property
     def planes(self) -> frozenset[str]:

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 
 from ..base.adapter import Adapter, Planes, Source, SplitName
-from ..base.errors import UserError
+from ..base.bounds import Count, Natural
+from ..base.typed_values import Bound
 from .canvas import Canvas
 from .layouts import KINDS
 from .materials import draw_light, spread
@@ -149,11 +150,11 @@ class Scenes(Adapter):
         scene_seed: another seed, other scenes; at least 0.
     """
 
-    size: int = 256
-    count_train: int = 2000
-    count_validation: int = 64
-    count_test: int = 64
-    scene_seed: int = 0
+    size: Annotated[int, Bound(least=_SMALLEST, most=2**14)] = 256
+    count_train: Count = 2000
+    count_validation: Count = 64
+    count_test: Count = 64
+    scene_seed: Natural = 0
 
     name: ClassVar[str] = "scenes"
     folder: ClassVar[str] = "scenes"
@@ -170,15 +171,6 @@ class Scenes(Adapter):
         seed = "" if self.scene_seed == Scenes.scene_seed else f"-seed{self.scene_seed}"
         count = "" if self.count_test == Scenes.count_test else f"-n{self.count_test}"
         return PROTOCOL + size + seed + count
-
-    def __post_init__(self) -> None:
-        if self.size < _SMALLEST:
-            raise UserError(f"scenes: size {self.size} is below {_SMALLEST}; set a larger one")
-        if self.scene_seed < 0:
-            raise UserError(f"scenes: scene_seed {self.scene_seed} is negative; use 0 or more")
-        for name in _SPLITS:
-            if getattr(self, f"count_{name}") < 1:
-                raise UserError(f"scenes: count_{name} must be at least 1")
 
     def base(self) -> Path:
         """No folder is needed."""

@@ -8,14 +8,62 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from ...datasets.base.atomic_write import write_text_atomic
+from ...datasets.base.bounds import Natural
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import from_json, read_json
 
 Kind = Literal["ours", "peer", "baseline"]
 Status = Literal["ok", "failed", "diverged"]
 Summary = dict[str, dict[str, float | None]]
+Value = str | float | None
+_SCHEMA = 1
+
+
+class _Versioned(TypedDict):
+    schema: int
+
+
+class _Part(TypedDict, total=False):
+    part: str
+
+
+class TestList(_Part):
+    """The test images of a row."""
+
+    name: str
+    sha256: str
+    images: int
+
+
+class _Schedule(TypedDict, total=False):
+    steps: int
+    batch_size: int
+
+
+class PlainExperiment(TypedDict, total=False):
+    """An experiment as plain data: what tables take from it, and more; ``{}`` for peers."""
+
+    training: _Schedule
+    train_view: dict[str, Any]
+
+
+class ScoredWeights(TypedDict, total=False):
+    """The weights that were scored; ``{}`` for peers."""
+
+    file: str
+    step: int | None
+    sha256: str
+
+
+class PictureCost(TypedDict, total=False):
+    """What colouring one picture costs; see ``cost.Cost``."""
+
+    size: str
+    macs: int
+    ms: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +101,21 @@ class RunFile:
     domain: Literal["nir", "gray", "both"]
     dataset: str
     protocol: str
-    split: Mapping[str, Any]
+    split: TestList
     train_data: str
     metric_protocol: Mapping[str, str]
     summary: Summary
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Value]]
     recipe: str = ""
     status: Status = "ok"
     parameters: int | None = None
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: PlainExperiment = field(default_factory=PlainExperiment)
     config_sha256: str = ""
-    seed: int | None = None
+    seed: Natural | None = None
     steps: int | None = None
-    weights: Mapping[str, Any] = field(default_factory=dict)
-    trained: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    weights: ScoredWeights = field(default_factory=ScoredWeights)
+    trained: Sequence[dict[str, Any]] = field(default_factory=list)
     commit: str = ""
     dirty: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -75,9 +123,9 @@ class RunFile:
     command: str = ""
     created: str = ""
     wall_s: Mapping[str, float] = field(default_factory=dict)
-    cost: Mapping[str, Any] = field(default_factory=dict)
+    cost: PictureCost = field(default_factory=PictureCost)
     note: str = ""
-    schema: int = 1
+    schema: int = _SCHEMA
 
     def save(self, path: Path) -> None:
         """Write as JSON, one per-image row a line; atomic."""
@@ -93,17 +141,14 @@ def load_run_file(path: Path) -> RunFile:
     """Read one run file.
 
     Raises:
-        UserError: when the file is not JSON, has another schema, or lacks or adds a field.
+        UserError: when the file is not JSON, has another schema, lacks or adds a field, or holds
+            another kind of value, by its key.
     """
-    try:
-        data = json.loads(path.read_text())
-        if data.get("schema") != 1:
-            raise UserError(f"{path}: schema {data.get('schema')!r}; this version reads schema 1")
-        return RunFile(**data)
-    except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise UserError(
-            f"{path} is not a run file: {error}; write it again, or delete it"
-        ) from error
+    remedy = "it is no run file; write it again, or delete it"
+    data: _Versioned = read_json(path, _Versioned, remedy)
+    if data["schema"] != _SCHEMA:
+        raise UserError(f"{path}: schema {data['schema']}; this version reads schema {_SCHEMA}")
+    return from_json(data, RunFile, str(path), remedy)
 
 
 def load_run_files(folder: Path) -> dict[str, RunFile]:

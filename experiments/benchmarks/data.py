@@ -16,6 +16,7 @@ from rich.table import Table
 from torch import Tensor
 
 from ...datasets.base.adapter import Record, Source
+from ...datasets.base.bounds import Count
 from ...datasets.base.color import lab_from_uint8
 from ...datasets.base.errors import UserError
 from ...datasets.files.folder import FileSource, image_files
@@ -81,8 +82,8 @@ class DataBenchmark:
 def bench_data(
     out: Path = Path("results/benchmarks/data.json"),
     *,
-    images: int = 64,
-    repeats: int = 9,
+    images: Count = 64,
+    repeats: Count = 9,
 ) -> DataBenchmark:
     """Loading: file -> 256 x 256 -> Lab -> float32 tensor 3 x H x W, on one thread.
 

@@ -15,6 +15,7 @@ import tyro
 from rich.table import Table
 from torch import Tensor, nn
 
+from ...datasets.base.bounds import Count, Side
 from ...datasets.base.errors import UserError, unknown
 from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
@@ -95,9 +96,9 @@ def bench_export(
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
     method: Annotated[Method | None, tyro.conf.Suppress] = None,
     runtimes: Annotated[Sequence[str], tyro.conf.Suppress] = (FOLDED, ONNX, BF16, COMPILED),
-    size: int = 256,
-    threads: int = 1,
-    repeats: int = 9,
+    size: Side = 256,
+    threads: Count = 1,
+    repeats: Count = 9,
 ) -> ExportBenchmark:
     """One picture through a method: eager float32 beside folded, ONNX Runtime, bfloat16.
 

@@ -15,6 +15,7 @@ import tyro
 from rich.table import Table
 from torch import Tensor
 
+from ...datasets.base.bounds import Count, Side
 from ...models.colormamba import vss_block
 from ...models.colormamba.networks import ColorMambaGenerator, Design
 from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
@@ -65,9 +66,9 @@ def bench_network(
     *,
     device: Literal["cpu", "cuda"] = "cpu",
     design: Literal["released", "small"] = "released",
-    size: int = 256,
-    threads: int = 2,
-    repeats: int = 5,
+    size: Side = 256,
+    threads: Count = 2,
+    repeats: Count = 5,
     loop: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> NetworkBenchmark:
     """One image through ColorMamba's generator, forward and forward+backward, float32.

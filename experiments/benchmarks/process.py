@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 from rich.table import Table
 
+from ...datasets.base.bounds import Count, Natural
 from ...datasets.base.errors import UserError
 from ..evaluation.timing import Timing, machine, race, save_benchmark, versions
 from .process_child import DONE
@@ -68,10 +69,10 @@ def bench_process(
     *,
     recipe: str = "unet_scenes_nir",
     smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    busy: Sequence[int] = (0, 2),
-    threads: int = 0,
-    turn: int = 5,
-    repeats: int = 9,
+    busy: Sequence[Natural] = (0, 2),
+    threads: Natural = 0,
+    turn: Count = 5,
+    repeats: Count = 9,
 ) -> ProcessBenchmark:
     """Training steps in processes with and without what ``train`` sets, which take turns.
 

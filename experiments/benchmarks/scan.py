@@ -17,6 +17,7 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor
 
+from ...datasets.base.bounds import Count
 from ...datasets.base.errors import UserError, unknown
 from ...models.scan.selective_scan import available, selective_scan_2d
 from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
@@ -73,7 +74,7 @@ def bench_scan(
     ),
     device: Literal["cpu", "cuda"] = "cpu",
     shapes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = (),
-    repeats: int = 9,
+    repeats: Count = 9,
 ) -> ScanBenchmark:
     """Forward and forward+backward of every backend that runs here, in one process.
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ...datasets.base.batch import Batch, to_device
+from ...datasets.base.bounds import Count, Natural
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...datasets.loading.cache import cached
@@ -94,10 +95,10 @@ def bench_train(
     recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = RECIPES,
     smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: Literal["cpu", "cuda"] = "cpu",
-    threads: int = 1,
-    workers: int = 0,
-    turn: int = 5,
-    repeats: int = 9,
+    threads: Count = 1,
+    workers: Natural = 0,
+    turn: Count = 5,
+    repeats: Count = 9,
 ) -> TrainBenchmark:
     """A step of ``fit`` beside the same network, loss, optimiser, batch and precision in a loop.
 

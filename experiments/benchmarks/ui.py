@@ -17,6 +17,7 @@ import torch
 import tyro
 from rich.table import Table
 
+from ...datasets.base.bounds import Count, Side
 from ...datasets.scenes.adapter import Scenes
 from ...models.color.hint_points import points_to_hints
 from ...models.zhang17.method import Zhang17
@@ -78,9 +79,9 @@ def bench_ui(
     out: Path = Path("results/benchmarks/ui.json"),
     *,
     run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
-    size: int = 256,
-    threads: int = 2,
-    repeats: int = 9,
+    size: Side = 256,
+    threads: Count = 2,
+    repeats: Count = 9,
 ) -> UiBenchmark:
     """From a click on an open picture to the bytes that the page draws, over HTTP on this machine.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import rich
 import tyro
 
+from ...datasets.base.bounds import check_options
 from ...datasets.base.errors import unknown
 from .shared.usage import UsageError, usage
 
@@ -42,6 +43,7 @@ def bench(argv: list[str]) -> int:
 
     @functools.wraps(benchmark)
     def run(**options: Any) -> list[Path]:
+        check_options(options, get_type_hints(benchmark, include_extras=True))
         usable_device(options.get("device", "cpu"))
         rich.print(benchmark(**options))
         return [options[name] for name in ("out", "plot") if options.get(name)]

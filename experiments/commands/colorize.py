@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import Checked, Natural, Side, Strength
 from ..video.codecs import CodecName
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_photos"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColorizeOptions:
+class ColorizeOptions(Checked):
     """Colour a picture or a video, or all of them below a folder into the same tree.
 
     What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
@@ -75,12 +76,12 @@ class ColorizeOptions:
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     format: Literal["png", "jpg", "webp"] = "png"
-    strength: float | None = None
-    size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    strength: Strength | None = None
+    size: Annotated[Side | None, tyro.conf.arg(metavar="PIXELS")] = None
     hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     codec: CodecName | None = None
-    crf: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    crf: Annotated[Natural | None, tyro.conf.arg(metavar="INT")] = None
     flicker_reduction: bool = True
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False

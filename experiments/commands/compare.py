@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import Checked, Count
 from ...datasets.base.errors import UserError
+from ...datasets.base.typed_values import Bound
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions:
+class CompareOptions(Checked):
     """Write one HTML page that shows what runs make of the same pictures.
 
     It needs no network: zoom and slider move in all pictures together, error maps are drawn from
@@ -39,8 +41,8 @@ class CompareOptions:
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("compare.html")
-    count: int = 24
-    size: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 512
+    count: Count = 24
+    size: Annotated[int, Bound(least=32, most=2**16), tyro.conf.arg(metavar="PIXELS")] = 512
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     weights: Literal["result", "best", "last"] = "result"
@@ -53,9 +55,6 @@ def compare(argv: list[str]) -> int:
     options = tyro.cli(CompareOptions, prog="crosschroma compare", args=argv)
     if options.images is not None and (options.dataset or options.root):
         raise UserError("--images names pictures of their own; leave --dataset and --root out")
-    for name, least in (("count", 1), ("size", 32)):
-        if getattr(options, name) < least:
-            raise UserError(f"--{name} {getattr(options, name)}: must be at least {least}")
     from ..compare.compare import COMPARED, write_board
     from ..compare.compare import compare as compared
     from ..compare.page import write_page

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import Checked, Count, Natural
 from ...datasets.base.errors import UserError
 from .shared.print_scores import report_scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(Checked):
     """Score a trained run on its test images, or on another dataset's.
 
     Files under results/runs become rows of `crosschroma table`.
@@ -48,8 +49,8 @@ class EvaluateOptions:
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|DIR")] = None
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
-    batch_size: int = 8
-    workers: int = 0
+    batch_size: Count = 8
+    workers: Natural = 0
     device: str = "auto"
 
 

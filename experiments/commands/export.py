@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import Checked
+
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions:
+class ExportOptions(Checked):
     """Write a trained method for other programs, after comparing it with itself on pictures.
 
     The comparison is on the worst of several pictures of different sizes; a file that differs is

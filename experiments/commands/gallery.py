@@ -8,9 +8,11 @@ from typing import Annotated
 
 import tyro
 
+from ...datasets.base.bounds import Checked, Count
+
 
 @dataclass(frozen=True, kw_only=True)
-class GalleryOptions:
+class GalleryOptions(Checked):
     """Show test images of one dataset: input, every run's prediction, target, error maps.
 
     Attributes:
@@ -26,7 +28,7 @@ class GalleryOptions:
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
     out: Path = Path("gallery.png")
-    images: int = 4
+    images: Count = 4
     outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

@@ -13,9 +13,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from ..evaluation.hints_curve import HintsCurve
 
+from ...datasets.base.bounds import Checked, Count, Natural, Seed
+from ...datasets.base.typed_values import Bound
+
 
 @dataclass(frozen=True, kw_only=True)
-class HintsCurveOptions:
+class HintsCurveOptions(Checked):
     """PSNR of a trained run on its test images against the number of revealed points.
 
     Attributes:
@@ -39,11 +42,11 @@ class HintsCurveOptions:
     weights: Literal["result", "best", "last"] = "result"
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    counts: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N...")] = ()
-    square: int = 6
-    images: int = 0
-    seed: int = 0
-    batch_size: int = 8
+    counts: Annotated[tuple[Natural, ...], tyro.conf.arg(metavar="N...")] = ()
+    square: Annotated[int, Bound(least=1, most=9)] = 6
+    images: Natural = 0
+    seed: Seed = 0
+    batch_size: Count = 8
     device: str = "auto"
 
 

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import AnyNumber, Checked, NotNegative
 from ...datasets.base.errors import UserError
 
 _FOR = {"temperature": "zhang16", "mask_center": "zhang17"}  # option -> whose setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportOptions:
+class ImportOptions(Checked):
     """Turn a checkpoint that a method's authors released into a file of ours.
 
     The file goes wherever a run goes: colorize, evaluate, gallery, export. Its rows are those of a
@@ -42,8 +43,8 @@ class ImportOptions:
     file: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FILE]")] = None
     out: Path = Path("imported")
     train_data: str = ""
-    temperature: float | None = None
-    mask_center: float | None = None
+    temperature: NotNegative | None = None
+    mask_center: AnyNumber | None = None
 
 
 def import_weights(argv: list[str]) -> int:

@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Column, Table
 
+from ...datasets.base.bounds import Checked
 from ...models.base.shipped_weights import shipped_weights
 from .. import recipe_list
 from ..artifacts import run_file
@@ -21,7 +22,7 @@ _RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOptions:
+class ListOptions(Checked):
     """Name every recipe, what it is for, its PSNR in results/tables and its shipped weights.
 
     Attributes:

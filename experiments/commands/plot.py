@@ -8,9 +8,11 @@ from typing import Annotated
 
 import tyro
 
+from ...datasets.base.bounds import Checked
+
 
 @dataclass(frozen=True, kw_only=True)
-class PlotOptions:
+class PlotOptions(Checked):
     """Draw results/plots: the leak in VCIP, PSNR against angle, validation curves of runs.
 
     Attributes:

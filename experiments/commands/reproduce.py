@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ...datasets.base.adapter import Adapter
+from ...datasets.base.bounds import Checked, Seed
 from ...datasets.base.errors import UserError, unknown
 from ...datasets.mixtures.union import Union
 from ...losses.terms import DivergedError
@@ -37,7 +38,7 @@ _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceOptions:
+class ReproduceOptions(Checked):
     """Train and score a table's recipes, and print each row beside the committed one.
 
     Runs, rows and tables go into runs/reproduce/TABLE, and nothing is written elsewhere. With
@@ -68,7 +69,7 @@ class ReproduceOptions:
     budget: Literal["smoke", "full"] = "full"
     only: tuple[str, ...] = ()
     ablations: tyro.conf.FlagCreatePairsOff[bool] = False
-    seed: tuple[int, ...] = (0,)
+    seed: tuple[Seed, ...] = (0,)
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = RUNS
     results: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

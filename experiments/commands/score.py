@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
+from ...datasets.base.typed_values import Bound
 from ..artifacts.run_file import Kind, RunFile
 from .shared.print_scores import report_scores
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions:
+class ScoreOptions(Checked):
     """Score pictures that anything made, one for each test image of a dataset, found by name.
 
     Attributes:
@@ -45,7 +47,7 @@ class ScoreOptions:
     kind: Kind = "peer"
     train_data: str = "unknown"
     note: str = ""
-    size: int = 256
+    size: Annotated[int, Bound(least=0, most=2**16)] = 256
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
 
 

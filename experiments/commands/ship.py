@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import Checked
+
 
 @dataclass(frozen=True, kw_only=True)
-class ShipOptions:
+class ShipOptions(Checked):
     """Write a trained run's inference weights and settings into one small safetensors file.
 
     Attributes:

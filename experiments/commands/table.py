@@ -8,9 +8,11 @@ from typing import Annotated
 
 import tyro
 
+from ...datasets.base.bounds import Checked
+
 
 @dataclass(frozen=True, kw_only=True)
-class TableOptions:
+class TableOptions(Checked):
     """Write results/tables and the tables in README from the run files.
 
     Attributes:

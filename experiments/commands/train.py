@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
 from ...models.base.weights import LAST
 from .. import recipe_list
@@ -26,7 +27,7 @@ recipes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class TrainOptions(Checked):
     """Train a recipe; every setting of it can be overridden.
 
     Attributes:

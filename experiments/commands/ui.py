@@ -10,11 +10,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
+from ...datasets.base.typed_values import Bound
 
 
 @dataclass(frozen=True, kw_only=True)
-class UiOptions:
+class UiOptions(Checked):
     """Colour pictures in a browser, with hints where the method takes them.
 
     Serves a page to this machine only (127.0.0.1), until Ctrl-C. Nothing leaves the machine and
@@ -35,7 +37,7 @@ class UiOptions:
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")] = ()
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    port: int = 8717
+    port: Annotated[int, Bound(least=0, most=2**16 - 1)] = 8717
     open: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
     trust_torchscript: tyro.conf.FlagCreatePairsOff[bool] = False

@@ -13,6 +13,7 @@ import tyro
 
 from ...datasets.base.adapter import Source
 from ...datasets.base.atomic_write import write_atomic, write_text_atomic
+from ...datasets.base.bounds import Checked, Count, Natural, PositiveShare, Share, Side
 from ...datasets.base.errors import UserError
 from ...datasets.files.folder import Subset, evenly_spaced
 from ...datasets.loading.loader import Images
@@ -36,7 +37,7 @@ TEACHER = "teacher"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompressOptions:
+class CompressOptions(Checked):
     """How a method is made smaller, and on what it is measured.
 
     Attributes:
@@ -54,16 +55,16 @@ class CompressOptions:
     """
 
     students: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN...")] = ()
-    sparsity: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE...")] = (0.5, 0.8)
-    channels: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE...")] = (0.5,)
+    sparsity: Annotated[tuple[Share, ...], tyro.conf.arg(metavar="SHARE...")] = (0.5, 0.8)
+    channels: Annotated[tuple[PositiveShare, ...], tyro.conf.arg(metavar="SHARE...")] = (0.5,)
     int8: bool = True
-    finetune: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
-    batch_size: int = 8
-    calibration: int = 32
-    images: int = 0
-    size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
-    threads: int = 1
-    repeats: int = 9
+    finetune: Annotated[Natural, tyro.conf.arg(metavar="STEPS")] = 0
+    batch_size: Count = 8
+    calibration: Count = 32
+    images: Natural = 0
+    size: Annotated[Side | None, tyro.conf.arg(metavar="PIXELS")] = None
+    threads: Count = 1
+    repeats: Count = 9
 
 
 DEFAULTS = CompressOptions()

@@ -22,7 +22,7 @@ from ...datasets.loading.loader import Images, eval_loader
 from ...datasets.loading.views import EvalView
 from ...models.base.method import Method
 from ..artifacts.provenance import provenance
-from ..artifacts.run_file import Kind, RunFile, Summary
+from ..artifacts.run_file import Kind, RunFile, Summary, TestList
 from ..metrics.definitions import METRICS, Row, protocol_of
 from ..metrics.scorer import Processes, Scorer, summarize
 from .cost import Cost, cost
@@ -198,15 +198,17 @@ def evaluate_method(
     )
 
 
-def _split_record(adapter: Adapter, source: Source, split: Scored) -> dict[str, object]:
-    part = {"part": adapter.validation_part} if split == "validation" else {}
+def _split_record(adapter: Adapter, source: Source, split: Scored) -> TestList:
+    part = adapter.validation_part if split == "validation" else ""
     listed = "".join(f"{key}\n" for key in source.keys)
-    return {
-        "name": " ".join([adapter.protocol, part["part"]] if part else [adapter.name, split]),
-        "sha256": hashlib.sha256(listed.encode()).hexdigest(),
-        "images": len(source),
-        **part,
-    }
+    images = TestList(
+        name=f"{adapter.protocol} {part}" if part else f"{adapter.name} {split}",
+        sha256=hashlib.sha256(listed.encode()).hexdigest(),
+        images=len(source),
+    )
+    if part:
+        images["part"] = part
+    return images
 
 
 def _require_planes(method: Evaluable, adapter: Adapter) -> None:

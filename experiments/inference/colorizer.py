@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Strength, check_options
 from ...datasets.base.boxes import Box, cut_boxes
 from ...datasets.base.color import AB_SCALE, lab_to_rgb, rgb_to_lab
 from ...datasets.base.errors import UserError
@@ -43,7 +44,6 @@ from .prepared_picture import PreparedPicture, boxes_in
 from .tiles import tiled
 
 TILE = 1024  # for methods that say no size
-_MAX_STRENGTH = 3.0
 _BYTE = np.dtype(np.uint8)
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
@@ -334,10 +334,7 @@ class Colorizer:
         Raises:
             UserError: a strength out of range.
         """
-        if not 0 <= strength <= _MAX_STRENGTH:
-            raise UserError(
-                f"strength {strength}: must be 0 (gray) to {_MAX_STRENGTH:g}; 1 is usual"
-            )
+        check_options({"strength": strength}, {"strength": Strength})
         plane = prepared.plane
         out = np.empty((*plane.shape[-2:], 3), dtype)
         if self.domain == "gray":

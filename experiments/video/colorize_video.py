@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from ...datasets.base.bounds import Checked, Count, Natural, Strength
 from ...datasets.base.errors import DataError, UserError
 from ..artifacts.checkpoint import weights_sha256
 from ..inference.colorizer import Colorizer
@@ -29,7 +30,7 @@ _FLOAT = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoOptions:
+class VideoOptions(Checked):
     """How a video is coloured and written.
 
     Attributes:
@@ -42,12 +43,12 @@ class VideoOptions:
         overwrite: begin anew where parts of other settings lie.
     """
 
-    strength: float = 1.0
+    strength: Strength = 1.0
     palette: Palette | None = None
     reduce_flicker: bool = True
     codec: str | None = None
-    crf: int | None = None
-    part_frames: int = PART_FRAMES
+    crf: Natural | None = None
+    part_frames: Count = PART_FRAMES
     overwrite: bool = False
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Decay, NotNegative, Width
 from ...losses.adversarial import GanLoss, discriminator_loss, generator_loss
 from ...losses.pixel import pixel_loss
 from ...losses.terms import Term, Terms
@@ -48,13 +49,13 @@ class AdversarialMethod(GeneratorMethod):
 
         domain: DomainName = "nir"
         gan: GanLoss = "bce"
-        weight_l1: float = 100.0
-        weight_adv: float = 1.0
+        weight_l1: NotNegative = 100.0
+        weight_adv: NotNegative = 1.0
         extra: ExtraLosses = field(default_factory=ExtraLosses)
         discriminator: Literal["patch70", "patch94"] = "patch70"
-        discriminator_width: int = 64
-        lr: float = 2e-4
-        beta1: float = 0.5
+        discriminator_width: Width = 64
+        lr: NotNegative = 2e-4
+        beta1: Decay = 0.5
 
         @property
         def learnt_from(self) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ...datasets.base.batch import Batch
-from ...datasets.base.errors import UserError
+from ...datasets.base.bounds import Checked, NotNegative, Positive
 from ...losses.colorfulness import colorfulness_loss
 from ...losses.lpips import LpipsLoss
 from ...losses.perceptual import Distance, PerceptualLoss
@@ -23,7 +24,7 @@ _OF_ONE = {"total_variation": total_variation, "colorfulness": colorfulness_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtraLosses:
+class ExtraLosses(Checked):
     """Weights of further terms; 0 leaves one out.
 
     Attributes:
@@ -43,20 +44,22 @@ class ExtraLosses:
         distance: of features.
     """
 
-    mse: float = 0.0
-    huber: float = 0.0
-    huber_delta: float = 1 / 110
-    ssim: float = 0.0
-    ms_ssim: float = 0.0
-    angle: float = 0.0
-    total_variation: float = 0.0
-    colorfulness: float = 0.0
-    lpips: float = 0.0
+    _prefix: ClassVar[str] = "method.extra."
+
+    mse: NotNegative = 0.0
+    huber: NotNegative = 0.0
+    huber_delta: Positive = 1 / 110
+    ssim: NotNegative = 0.0
+    ms_ssim: NotNegative = 0.0
+    angle: NotNegative = 0.0
+    total_variation: NotNegative = 0.0
+    colorfulness: NotNegative = 0.0
+    lpips: NotNegative = 0.0
     lpips_net: str = "vgg"
-    perceptual: float = 0.0
+    perceptual: NotNegative = 0.0
     backbone: str = "vgg16"
     backbone_weights: str = "imagenet"
-    layers: tuple[tuple[str, float], ...] = ()
+    layers: tuple[tuple[str, NotNegative], ...] = ()
     distance: Distance = "l1"
 
     def smoke(self) -> ExtraLosses:
@@ -78,16 +81,11 @@ class ExtraTerms(nn.Module):
     """The terms of ``ExtraLosses`` on a generator's output.
 
     Raises:
-        UserError: a negative weight; and as ``PerceptualLoss``.
+        UserError: as ``PerceptualLoss``.
     """
 
     def __init__(self, weights: ExtraLosses) -> None:
         super().__init__()
-        for field in fields(weights):
-            value = getattr(weights, field.name)
-            if isinstance(value, float) and value < 0:
-                option = field.name.replace("_", "-")
-                raise UserError(f"--method.extra.{option} {value}: must not be negative")
         self.weights = weights
         self.trained = nn.ModuleDict()
         if weights.lpips:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
 from ...losses.terms import Terms
 from ...losses.trained import TrainedLoss
@@ -46,8 +47,10 @@ class Method(nn.Module, ABC):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Checked):
         """Everything that decides what the method computes; defaults are the paper's."""
+
+        _prefix: ClassVar[str] = "method."
 
         method_class: ClassVar[type[Method]]
 

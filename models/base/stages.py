@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
+from ...datasets.base.bounds import Checked, Count, Positive
 from ...datasets.base.errors import UserError, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(Checked):
     """A part of a training.
 
     Attributes:
@@ -20,13 +21,10 @@ class Stage:
         steps: its optimisation steps.
     """
 
-    name: str
-    steps: int
+    _prefix: ClassVar[str] = "method.stages."
 
-    def __post_init__(self) -> None:
-        """Check the count."""
-        if self.steps < 1:
-            raise UserError(f"stage {self.name}: {self.steps} steps; it needs at least 1")
+    name: str
+    steps: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +35,7 @@ class RatedStage(Stage):
         lr: the rate.
     """
 
-    lr: float
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        super().__post_init__()
-        if self.lr <= 0:
-            raise UserError(f"stage {self.name}: learning rate {self.lr}: must be positive")
+    lr: Positive
 
 
 S = TypeVar("S", bound=Stage)

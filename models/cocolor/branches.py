@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...datasets.base.bounds import Checked
 from ..base.domain import DomainName
 from ..base.method import Method
 from ..base.weights import NONE, run_name
@@ -21,7 +22,7 @@ GIVEN: dict[CoDomain, tuple[DomainName, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branches:
+class Branches(Checked):
     """What colours NIR and what gray, and what either gives the other.
 
     Attributes:

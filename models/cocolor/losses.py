@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Checked, NotNegative
 from ...datasets.base.errors import UserError
 from ...losses.pixel import pixel_loss
 from ...losses.structural import angular_loss, channel_cosine_loss, chord_loss, ssim_loss
@@ -22,7 +23,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeights:
+class LossWeights(Checked):
     """Weights of terms on images in [0,1]; 0 leaves a term out.
 
     Attributes:
@@ -38,15 +39,15 @@ class LossWeights:
         weight_translation_ssim: of 1 - SSIM of the same.
     """
 
-    weight_l1: float = 1.0
-    weight_mse: float = 4.0
-    weight_ssim: float = 0.1
-    weight_angle: float = 2.0
-    weight_chord: float = 0.0
-    weight_pixel_consistency: float = 0.1
-    weight_feature_consistency: float = 0.1
-    weight_translation: float = 1.0
-    weight_translation_ssim: float = 0.1
+    weight_l1: NotNegative = 1.0
+    weight_mse: NotNegative = 4.0
+    weight_ssim: NotNegative = 0.1
+    weight_angle: NotNegative = 2.0
+    weight_chord: NotNegative = 0.0
+    weight_pixel_consistency: NotNegative = 0.1
+    weight_feature_consistency: NotNegative = 0.1
+    weight_translation: NotNegative = 1.0
+    weight_translation_ssim: NotNegative = 0.1
 
     def __post_init__(self) -> None:
         """Check that something is learnt from the truth."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Natural, NotNegative, Width
 from ...datasets.base.color import Gamut
 from ...datasets.base.errors import UserError, unknown
 from ...losses.terms import Terms
@@ -89,12 +90,12 @@ class CoColor(Staged[Stage], Method):
             Stage(name="joint", steps=4000),
             Stage(name="fuse", steps=1000),
         )
-        translator_width: int = 64
-        translator_blocks: int = 9
-        fusion_width: int = 32
+        translator_width: Width = 64
+        translator_blocks: Natural = 9
+        fusion_width: Width = 32
         ensemble: SelfEnsemble = "scales"
-        translator_lr: float = 1e-3
-        fusion_lr: float = 1e-3
+        translator_lr: NotNegative = 1e-3
+        fusion_lr: NotNegative = 1e-3
 
         def __post_init__(self) -> None:
             """Check the stages."""

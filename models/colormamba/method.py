@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Decay, NotNegative, Width
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...losses.adversarial import discriminator_loss, generator_loss
 from ...losses.features import feature_loss
@@ -58,10 +59,10 @@ class ColorMambaMethod(Method):
 
         domain: DomainName = "nir"
         design: Design = field(default_factory=Design)
-        weight_adv: float = 1.0
-        critic_width: int = 64
-        lr: float = 1e-4
-        beta1: float = 0.5
+        weight_adv: NotNegative = 1.0
+        critic_width: Width = 64
+        lr: NotNegative = 1e-4
+        beta1: Decay = 0.5
 
         def smoke(self) -> Self:
             return replace(self, design=replace(self.design, **_SMOKE), critic_width=8, lr=2e-3)
@@ -164,15 +165,15 @@ class ColorMamba(ColorMambaMethod):
             weight_hsv: of the absolute error of (s cos h, s sin h, v).
         """
 
-        weight_l1: float = 1.0
-        weight_mse: float = 2.0
-        weight_angle: float = 5.0
-        weight_ms_ssim: float = 0.3
-        weight_feature: float = 0.5
-        weight_hsv: float = 0.3
-        weight_adv: float = 0.001
-        lr: float = 3e-4
-        beta1: float = 0.9
+        weight_l1: NotNegative = 1.0
+        weight_mse: NotNegative = 2.0
+        weight_angle: NotNegative = 5.0
+        weight_ms_ssim: NotNegative = 0.3
+        weight_feature: NotNegative = 0.5
+        weight_hsv: NotNegative = 0.3
+        weight_adv: NotNegative = 0.001
+        lr: NotNegative = 3e-4
+        beta1: Decay = 0.9
 
     config: Config
 
@@ -228,8 +229,8 @@ class ColorMambaReleased(ColorMambaMethod):
         """
 
         design: Design = field(default_factory=Design.released)
-        weight_rgb: float = 2000.0
-        weight_hsv: float = 100.0
+        weight_rgb: NotNegative = 2000.0
+        weight_hsv: NotNegative = 100.0
 
     config: Config
 

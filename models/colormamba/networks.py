@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...datasets.base.errors import UserError
+from ...datasets.base.bounds import Checked, Side, Width
+from ...datasets.base.typed_values import Bound
 from ...losses.hsv import STRETCH_FLOOR, stretched
 from ..scan.selective_scan import DIRECTIONS, Backend, Direction
 from .criss_cross_attention import CrissCrossFusion
@@ -23,7 +24,7 @@ _MAMBA_LEVELS = 3  # resolutions 1/2, 1/4, 1/8, in either network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class Design(Checked):
     """What the generator is made of; the defaults are the paper's sizes with its defects mended.
 
     Attributes:
@@ -49,20 +50,22 @@ class Design:
         scan: backend of the scans.
     """
 
-    width: int = 64
-    cap: int = 8
-    levels: int = 8
-    hsv_width: int = 32
-    hsv_cap: int = 16
-    spade_width: int = 128
-    d_state: int = 16
+    _prefix: ClassVar[str] = "method.design."
+
+    width: Width = 64
+    cap: Width = 8
+    levels: Annotated[int, Bound(least=6, most=12)] = 8
+    hsv_width: Width = 32
+    hsv_cap: Width = 16
+    spade_width: Width = 128
+    d_state: Width = 16
     directions: tuple[Direction, ...] = DIRECTIONS
     padding: Padding = "token"
     local_conv: bool = True
     agent: Agent = "grid"
-    heads: int = 8
+    heads: Width = 8
     hsv_branch: bool = True
-    size: int = 256
+    size: Side = 256
     as_released: bool = False
     scan: Backend = "auto"
 
@@ -145,8 +148,6 @@ class RGBNetwork(nn.Module):
 
     def __init__(self, design: Design) -> None:
         super().__init__()
-        if design.levels < _MAMBA_LEVELS + 3:
-            raise UserError(f"ColorMamba: levels {design.levels}; the RGB network needs at least 6")
         widths = design.widths
         guides = design.hsv_widths[1:] if design.hsv_branch else [0] * 4
         self.encoder = nn.ModuleList(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Natural, NotNegative, Width
 from ...datasets.base.color import AB_SCALE
 from ...losses.adversarial import GanLoss, discriminator_loss, generator_loss
 from ...losses.colorfulness import colorfulness_loss
@@ -74,26 +75,26 @@ class DDColor(GeneratorMethod):
         domain: DomainName = "gray"
         encoder: str = "convnext_tiny.fb_in22k"
         encoder_weights: str = "imagenet"
-        width: int = 512
-        queries: int = 100
-        query_width: int = 256
-        heads: int = 8
-        feedforward: int = 2048
-        layers: int = 9
-        critic_width: int = 64
-        critic_blocks: int = 3
+        width: Width = 512
+        queries: Width = 100
+        query_width: Width = 256
+        heads: Width = 8
+        feedforward: Width = 2048
+        layers: Width = 9
+        critic_width: Width = 64
+        critic_blocks: Natural = 3
         gan: GanLoss = "bce"
-        weight_l1: float = 0.1
-        weight_perceptual: float = 5.0
-        weight_adv: float = 1.0
-        weight_colorfulness: float = 0.5
+        weight_l1: NotNegative = 0.1
+        weight_perceptual: NotNegative = 5.0
+        weight_adv: NotNegative = 1.0
+        weight_colorfulness: NotNegative = 0.5
         perceptual: str = "vgg16_bn"
         perceptual_weights: str = "imagenet"
-        color_enhance: float = 1.2
-        lr: float = 1e-4
-        critic_lr: float = 1e-4
-        weight_decay: float = 1e-2
-        halvings: tuple[int, ...] = tuple(range(80_000, 400_000, 40_000))
+        color_enhance: NotNegative = 1.2
+        lr: NotNegative = 1e-4
+        critic_lr: NotNegative = 1e-4
+        weight_decay: NotNegative = 1e-2
+        halvings: tuple[Natural, ...] = tuple(range(80_000, 400_000, 40_000))
 
         @property
         def learnt_from(self) -> str:

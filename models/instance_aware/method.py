@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import AnyNumber, Natural, NotNegative, Side, Width
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...losses.pixel import pixel_loss
@@ -72,11 +73,11 @@ class InstanceAware(Staged[RatedStage], GeneratorMethod):
             RatedStage(name="fusion", steps=221_800, lr=5e-5),
         )
         start: str = NONE
-        max_boxes: int = 8
-        crop_size: int = 256
-        weight_huber: float = 1 / 11
-        mask_center: float = 0.5
-        width: int = 64
+        max_boxes: Natural = 8
+        crop_size: Side = 256
+        weight_huber: NotNegative = 1 / 11
+        mask_center: AnyNumber = 0.5
+        width: Width = 64
 
         def __post_init__(self) -> None:
             """Check the settings."""
@@ -87,12 +88,10 @@ class InstanceAware(Staged[RatedStage], GeneratorMethod):
                     "instance_aware: each stage builds on those before it; their order is "
                     f"{', '.join(_STAGES)}"
                 )
-            if self.crop_size < _STRIDE or self.crop_size % _STRIDE:
+            if self.crop_size % _STRIDE:
                 raise UserError(
                     f"--method.crop-size {self.crop_size}: must be a multiple of {_STRIDE}"
                 )
-            if self.max_boxes < 0:
-                raise UserError(f"--method.max-boxes {self.max_boxes}: must not be negative")
 
         @property
         def learnt_from(self) -> str:

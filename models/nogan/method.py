@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 import torch.distributed
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Dropout, NotNegative, Side, Width
 from ...datasets.base.color import rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...losses.adversarial import discriminator_loss, generator_loss
@@ -41,11 +42,12 @@ class Phase(RatedStage):
         size: short side to which the view's pictures are shrunk, in pixels.
     """
 
-    size: int
+    _prefix: ClassVar[str] = "method.phases."
+
+    size: Side
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        super().__post_init__()
         least = 1 if self.name == "generator" else MIN_SIDE
         if self.size < least:
             raise UserError(f"phase {self.name}: {self.size} pixels; it needs at least {least}")
@@ -110,23 +112,23 @@ class NoGan(Staged[Phase], GeneratorMethod):
         )
         encoder: str = "resnet101"
         encoder_weights: str = "imagenet"
-        encoder_lr: float = 1 / 30
+        encoder_lr: NotNegative = 1 / 30
         first_conv: FirstConv = "summed"
         attention: bool = True
         blur: bool = True
-        weight_l1: float = 1.0
+        weight_l1: NotNegative = 1.0
         extra: ExtraLosses = field(
             default_factory=lambda: ExtraLosses(
                 perceptual=1.0, backbone="vgg16_bn", layers=_FEATURES
             )
         )
-        weight_content: float = 1.5
-        weight_adv: float = 1.0
-        threshold: float = 0.65
-        critic_lr: float = 5.0
-        critic_width: int = 256
-        dropout: float = 0.15
-        weight_decay: float = 1e-3
+        weight_content: NotNegative = 1.5
+        weight_adv: NotNegative = 1.0
+        threshold: NotNegative = 0.65
+        critic_lr: NotNegative = 5.0
+        critic_width: Width = 256
+        dropout: Dropout = 0.15
+        weight_decay: NotNegative = 1e-3
 
         def __post_init__(self) -> None:
             """Check the phases."""

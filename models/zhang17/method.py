@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import AnyNumber, NotNegative, PositiveShare, Share, Width
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...losses.pixel import pixel_loss
@@ -94,17 +95,17 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
             HintStage(name="regress", steps=256_200, lr=1e-6, hints=True),
         )
         global_hints: bool = False
-        reveal_stop: float = 1 / 8
-        reveal_all: float = 0.01
-        drop_global: float = 0.5
+        reveal_stop: PositiveShare = 1 / 8
+        reveal_all: Share = 0.01
+        drop_global: Share = 0.5
         loss: Literal["huber", "l1"] = "huber"
-        weight_colors: float = 1 / 11
-        weight_classes: float = 1.0
-        mask_center: float = 0.5
-        width: int = 64
+        weight_colors: NotNegative = 1 / 11
+        weight_classes: NotNegative = 1.0
+        mask_center: AnyNumber = 0.5
+        width: Width = 64
         encoder: str = "none"
         encoder_weights: str = "imagenet"
-        encoder_lr: float = 0.1
+        encoder_lr: NotNegative = 0.1
 
         @property
         def learnt_from(self) -> str:
@@ -113,16 +114,8 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
             return encoder_learnt_from(self.encoder, self.encoder_weights)
 
         def __post_init__(self) -> None:
-            """Check the settings."""
+            """Check the stages."""
             check_names(self.stages, tuple(_DETACHED))
-            if not 0 < self.reveal_stop <= 1:
-                raise UserError(
-                    f"--method.reveal-stop {self.reveal_stop}: must be above 0 and at most 1"
-                )
-            for name in ("reveal_all", "drop_global"):
-                if not 0 <= getattr(self, name) <= 1:
-                    option = name.replace("_", "-")
-                    raise UserError(f"--method.{option} {getattr(self, name)}: must be 0 to 1")
 
         def smoke(self) -> Zhang17.Config:
             stages = (

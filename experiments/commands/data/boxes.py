@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....datasets.base.adapter import Adapter, SplitName
+from ....datasets.base.bounds import Share
 from ....datasets.base.boxes import write_boxes
 from ..shared.dataset_options import Option, colour_dataset_options
 
@@ -22,7 +23,7 @@ _OPTIONS = (
         None,
         "Checkpoint of torchvision's maskrcnn_resnet50_fpn_v2; default its download.",
     ),
-    Option("min_score", float, 0.5, "Boxes with a lower score are left out."),
+    Option("min_score", Share, 0.5, "Boxes with a lower score are left out."),
     Option("device", str, "auto", "auto (a GPU where there is one), cpu, cuda, ..."),
 )
 

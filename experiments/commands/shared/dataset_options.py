@@ -11,6 +11,7 @@ import tyro
 
 from ....datasets import registry
 from ....datasets.base.adapter import Adapter
+from ....datasets.base.bounds import Checked
 from ....datasets.base.errors import UserError
 
 
@@ -40,7 +41,10 @@ def colour_dataset_options(
         for o in options
     ]
     joined = make_dataclass(
-        "Options", [("data", adapter, field(default_factory=adapter)), *fields], kw_only=True
+        "Options",
+        [("data", adapter, field(default_factory=adapter)), *fields],
+        kw_only=True,
+        bases=(Checked,),
     )
     found: Any = tyro.cli(
         joined,

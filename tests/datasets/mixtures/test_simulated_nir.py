@@ -108,12 +108,12 @@ def test_only_training_sees_photographs() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_share_of_nothing_is_refused(share: float) -> None:
-    with pytest.raises(UserError, match="more than 0 and less than 1"):
+    with pytest.raises(UserError, match="above 0 and below 1"):
         PairsAndSimulated(share=share)
 
 
 def test_no_draws_are_refused() -> None:
-    with pytest.raises(UserError, match="draws 0"):
+    with pytest.raises(UserError, match=r"--data\.draws 0: must be at least 1"):
         PairsAndSimulated(draws=0)
 
 

@@ -112,4 +112,4 @@ def terms_of(method, batch: Batch):
 
 def test_a_negative_weight_is_named() -> None:
     with pytest.raises(UserError, match=r"--method.extra.total-variation -1.0: must not"):
-        ExtraTerms(ExtraLosses(total_variation=-1.0))
+        ExtraLosses(total_variation=-1.0)

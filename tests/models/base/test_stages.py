@@ -53,11 +53,11 @@ def test_a_system_in_stages_answers_by_its_schedule() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(UserError, match="stage a: 0 steps"):
+    with pytest.raises(UserError, match=r"--method\.stages\.steps 0: must be at least 1"):
         Stage(name="a", steps=0)
-    with pytest.raises(UserError, match="stage a: 0 steps"):
+    with pytest.raises(UserError, match=r"--method\.stages\.steps 0: must be at least 1"):
         RatedStage(name="a", steps=0, lr=1e-3)
-    with pytest.raises(UserError, match="stage a: learning rate 0"):
+    with pytest.raises(UserError, match=r"--method\.stages\.lr 0: must be positive"):
         RatedStage(name="a", steps=1, lr=0)
     with pytest.raises(UserError, match="no stage trains anything"):
         Schedule([])

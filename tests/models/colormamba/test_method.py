@@ -129,7 +129,7 @@ def test_parameters(design: Design, rgb: int, hsv: int) -> None:
 
 
 def test_too_few_levels_are_refused() -> None:
-    with pytest.raises(UserError, match="levels 5; the RGB network needs at least 6"):
+    with pytest.raises(UserError, match="levels 5: must be 6 to 12"):
         ColorMambaGenerator(replace(Design.small(), levels=5))
 
 

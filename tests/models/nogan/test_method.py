@@ -268,8 +268,8 @@ def test_defaults_are_deoldifys() -> None:
     ("make", "text"),
     [
         (lambda: Phase(name="critic", steps=1, lr=1e-3, size=63), "critic: 63 pixels; .* 64"),
-        (lambda: Phase(name="generator", steps=1, lr=1e-3, size=0), "generator: 0 pixels"),
-        (lambda: Phase(name="gan", steps=0, lr=1e-3, size=64), "gan: 0 steps"),
+        (lambda: Phase(name="generator", steps=1, lr=1e-3, size=0), "size 0: must be 1 to"),
+        (lambda: Phase(name="gan", steps=0, lr=1e-3, size=64), "steps 0: must be at least 1"),
         (lambda: NoGan(replace(SMALL, phases=())), "no stage trains anything"),
     ],
 )

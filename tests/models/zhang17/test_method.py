@@ -296,8 +296,14 @@ def test_suggestions_outside_the_picture_are_refused() -> None:
         (lambda: Zhang17.Config(reveal_stop=0.0), "reveal-stop 0.0"),
         (lambda: Zhang17.Config(reveal_all=1.5), "reveal-all 1.5"),
         (lambda: Zhang17.Config(drop_global=-1), "drop-global -1"),
-        (lambda: HintStage(name="classify", steps=0, lr=1e-3, hints=False), "0 steps"),
-        (lambda: HintStage(name="classify", steps=1, lr=0.0, hints=False), "learning rate 0"),
+        (
+            lambda: HintStage(name="classify", steps=0, lr=1e-3, hints=False),
+            "steps 0: must be",
+        ),
+        (
+            lambda: HintStage(name="classify", steps=1, lr=0.0, hints=False),
+            "lr 0.0: must be",
+        ),
     ],
 )
 def test_settings_are_checked(make, text: str) -> None:
