@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ...datasets.base.atomic_write import write_atomic
+from ...models.base.hub_weights import cached_address
 from ...models.base.method import Method
 from ...models.base.weights import (
     BEST,
@@ -51,6 +52,16 @@ class Trained:
     weights_sha256: str
     path: Path
     output: str = ""
+
+    @property
+    def address(self) -> str:
+        """What finds the weights again: ``hf://user/name@commit``, or else their file."""
+        return str(cached_address(self.path) or self.path.resolve())
+
+    @property
+    def file(self) -> str:
+        """The weights' file for committed files: without its folder, or as ``address``."""
+        return str(cached_address(self.path) or self.path.name)
 
     def with_output(self, output: str) -> Trained:
         """The same weights, put to another use; the experiment's name tells which.

@@ -11,6 +11,7 @@ from safetensors.torch import save as to_bytes
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError
+from ...models.base.hub_weights import is_hub_address
 from ...models.base.shipped_weights import SUFFIX, shipped_weights
 from ...models.base.weights import load_strictly, read_shipped, weights_path
 from ..experiment import Experiment
@@ -91,10 +92,10 @@ def load_weights_file(path: Path) -> Trained:
 
 
 def load_any(run: Path | str, which: str = "result", output: str | None = None) -> Trained:
-    """From a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights.
+    """From a run's folder, a checkpoint, a file of ``ship``, a shipped name, or the Hub.
 
     Args:
-        run: the folder, file or name.
+        run: as ``weights_path``'s.
         which: as ``load_trained``'s.
         output: one of the method's outputs; default what it was trained to return.
 
@@ -102,7 +103,8 @@ def load_any(run: Path | str, which: str = "result", output: str | None = None) 
         UserError: as ``load_trained`` and ``load_weights_file``; an output that the method does not
             have.
     """
-    path = Path(run) if Path(run).suffix == SUFFIX else weights_path(run, which)
+    is_file = Path(run).suffix == SUFFIX and not is_hub_address(run)
+    path = Path(run) if is_file else weights_path(run, which)
     trained = load_weights_file(path) if path.suffix == SUFFIX else load_trained(path, which)
     return trained if output is None else trained.with_output(output)
 

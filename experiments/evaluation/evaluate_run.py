@@ -10,6 +10,7 @@ from ...datasets.base.adapter import Adapter
 from ...datasets.base.errors import UserError
 from ...datasets.loading.views import EvalView
 from ...datasets.unknown_data import UnknownData
+from ...models.base.hub_weights import cached_address
 from ..artifacts.checkpoint import BEST, LAST, Trained
 from ..artifacts.provenance import portable_settings, provenance
 from ..artifacts.run_file import RunFile, Status, canonical_sha256
@@ -55,7 +56,7 @@ def evaluate_run(
         **origin(experiment),
         steps=trained.steps,
         weights={
-            "file": trained.path.name,
+            "file": trained.file,
             "step": trained.step,
             "sha256": trained.weights_sha256,
         },
@@ -80,13 +81,14 @@ def _require_own_validation(experiment: Experiment, adapter: Adapter) -> None:
 
 
 def row_name(trained: Trained, run: RunFile) -> str:
-    """Name of a run file: the run's folder or weights file, its output, what it was tested on.
+    """Name of a run file: the run's folder, weights file or repository, its output, the test.
 
     ``encoder_unet_vcip_s1``, ``encoder_unet_vcip_s1_fold0``, ``encoder_unet_nir_on_scenes``,
     ``encoder_unet_nir_on_rgb-nir-scene-all``.
     """
-    path = trained.path.resolve()
-    parts = [path.parent.name if path.name in (BEST, LAST) else path.stem, trained.output]
+    hub, path = cached_address(trained.path), trained.path.resolve()
+    name = path.parent.name if path.name in (BEST, LAST) else path.stem
+    parts = [hub.repo.replace("/", "_") if hub else name, trained.output]
     if run.dataset != trained.experiment.data.name:
         parts.append(f"on_{run.protocol.replace(' ', '_')}")
     parts.append(run.split.get("part", "").partition(" of ")[0].replace(" ", ""))

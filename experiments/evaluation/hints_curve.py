@@ -212,7 +212,7 @@ def _about(trained: Trained, adapter: Adapter, view: EvalView, device: str) -> d
         "protocol": adapter.protocol,
         "metric_protocol": {"view": view.protocol, **protocol_of(("PSNR",))},
         "weights": {
-            "file": trained.path.name,
+            "file": trained.file,
             "step": trained.step,
             "sha256": trained.weights_sha256,
         },

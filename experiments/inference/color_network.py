@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -12,6 +12,16 @@ from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...models.base.generator import GeneratorMethod
 from ...models.base.method import Method
+from ...models.zhang17.suggestions import Suggestion
+
+
+@runtime_checkable
+class Suggesting(Protocol):
+    """A method that knows which colours are likely."""
+
+    def suggest(self, batch: Batch, x: int, y: int, count: int = 5) -> list[Suggestion]:
+        """See ``Zhang17.suggest``."""
+        ...
 
 
 class MethodColors(nn.Module):

@@ -6,26 +6,26 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar, overload, runtime_checkable
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ...datasets.base.batch import Batch
 from ...datasets.base.bounds import Strength, check_options
 from ...datasets.base.boxes import Box, cut_boxes
 from ...datasets.base.color import AB_SCALE, lab_to_rgb, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...datasets.loading.decode import MIN_SIDE
+from ...models.base.hub_weights import SCHEME, HubAddress, is_hub_address
 from ...models.base.method import Method
 from ...models.color.hint_points import HintPoint, points_to_hints
-from ...models.layers.guided_upsample import RGB_EPS, guided_upsample, resized
+from ...models.layers.guided_upsample import RGB_EPS, guided_upsample
 from ...models.zhang17.suggestions import Suggestion
 from ..artifacts.checkpoint import Trained
 from ..artifacts.weights_file import load_any
-from .color_network import MethodColors, Origin
+from .color_network import MethodColors, Origin, Suggesting
 from .exported_file import ExportedColors, is_exported, load_exported
 from .palette import Palette, Recolor
 from .picture_file import from_pil, read_picture, to_pil
@@ -40,22 +40,13 @@ from .pixels import (
     write_rows,
 )
 from .precision import Bfloat16Colors, Precision
-from .prepared_picture import PreparedPicture, boxes_in
+from .prepared_picture import PreparedPicture, boxes_in, short_side
 from .tiles import tiled
 
 TILE = 1024  # for methods that say no size
 _BYTE = np.dtype(np.uint8)
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
-
-
-@runtime_checkable
-class Suggesting(Protocol):
-    """A method that knows which colours are likely."""
-
-    def suggest(self, batch: Batch, x: int, y: int, count: int = 5) -> list[Suggestion]:
-        """See ``Zhang17.suggest``."""
-        ...
 
 
 class Colorizer:
@@ -106,15 +97,16 @@ class Colorizer:
         size: int | None = None,
         trust: bool = False,
     ) -> Colorizer:
-        """From a run's folder, a checkpoint, a file of ``ship`` or ``export``, or a shipped name.
+        """From a run's folder, a checkpoint, a file of ``ship`` or ``export``, a name or the Hub.
 
+        The name is one of shipped weights, the Hub's address is ``hf://user/name[@revision]``.
         A method sees pictures at the size that it was evaluated at, or with their short side at
         ``size``; what is four times as large as the former, in tiles.
-        ``output`` and errors are those of ``shipped.load_any``, ``trust`` is ``load_exported``'s.
+        ``output`` and errors are those of ``load_any``, ``trust`` is ``load_exported``'s.
         """
         if size is not None and size < MIN_SIDE:
             raise UserError(f"size {size}: must be {MIN_SIDE} pixels or more")
-        if is_exported(Path(run)):
+        if is_exported(Path(run)) and not is_hub_address(run):
             method = load_exported(Path(run), trust)
             colorizer = cls._seeing(method, method.size, device, size)
             colorizer.origin = Origin(
@@ -124,9 +116,25 @@ class Colorizer:
             )
             return colorizer
         colorizer = cls.of(load_any(run, which, output), device, size)
-        if colorizer.origin and not Path(run).exists():  # a name of shipped weights, good anywhere
+        if colorizer.origin and not Path(run).exists() and not is_hub_address(run):
+            # a name of shipped weights, good anywhere
             colorizer.origin = replace(colorizer.origin, run=str(run))
         return colorizer
+
+    @classmethod
+    def from_pretrained(
+        cls, repo: str, revision: str = "", *, device: str = "cpu", size: int | None = None
+    ) -> Colorizer:
+        """From the Hugging Face Hub: ``Colorizer.from_pretrained("user/name")``.
+
+        Args:
+            repo: user and name of the repository, which ``crosschroma ship RUN --push`` wrote.
+            revision: a branch, tag or commit; default the main branch.
+            device: where to compute.
+            size: as ``load``'s; errors are ``load``'s, too.
+        """
+        address = str(HubAddress(repo.removeprefix(SCHEME), revision))
+        return cls.load(address, device=device, size=size)
 
     @classmethod
     def of(cls, trained: Trained, device: str = "cpu", size: int | None = None) -> Colorizer:
@@ -134,7 +142,7 @@ class Colorizer:
         known = trained.experiment.eval_view.size
         colorizer = cls._seeing(trained.method, known, device, size)
         colorizer.origin = Origin(
-            run=str(trained.path.resolve()),
+            run=trained.address,
             weights_sha256=trained.weights_sha256,
             output=trained.output or None,
             size=colorizer.size,
@@ -272,7 +280,7 @@ class Colorizer:
         levels = checked(levels)
         single = lightness_of(levels) if self.domain == "gray" else nir_of(levels)
         plane = torch.from_numpy(single)[None, None].to(self.device)
-        small = self._shrunk(plane)
+        small = short_side(plane, self.size)
         return PreparedPicture(plane, single.shape, small, boxes_in(small, boxes, single.shape))
 
     @torch.no_grad()
@@ -432,10 +440,3 @@ class Colorizer:
         if palette is None or not self.colors.takes_global_hints:
             return None
         return palette.global_hints().to(self.device)
-
-    def _shrunk(self, plane: Tensor) -> Tensor:
-        height, width = plane.shape[-2:]
-        if self.size is None or min(height, width) <= self.size:
-            return plane
-        scale = self.size / min(height, width)
-        return resized(plane, (round(height * scale), round(width * scale))).clamp(0, 1)

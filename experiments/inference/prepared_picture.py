@@ -47,3 +47,12 @@ def boxes_in(
         return None
     scale = [new / old for new, old in zip(small.shape[-2:], size, strict=True)]
     return np.array(boxes, np.float32).reshape(-1, 4) * np.array(scale[::-1] * 2, np.float32)
+
+
+def short_side(plane: Tensor, size: int | None) -> Tensor:
+    """11HW in [0,1] with its short side at ``size``, unless it is shorter or that is ``None``."""
+    height, width = plane.shape[-2:]
+    if size is None or min(height, width) <= size:
+        return plane
+    scale = size / min(height, width)
+    return resized(plane, (round(height * scale), round(width * scale))).clamp(0, 1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
 from ...losses.pretrained.tensor_file import read_content
+from .hub_weights import hub_file, is_hub_address
 from .shipped_weights import SUFFIX, shipped_weights
 
 NONE = "none"  # in settings, instead of a run
@@ -24,14 +25,17 @@ def weights_path(run: Path | str, which: str = "result") -> Path:
     """The file of a run's weights, the same for evaluation, inference, teachers and starts.
 
     Args:
-        run: a run's folder, a checkpoint, a file of ``ship``, or the name of shipped weights; a
-            file is itself.
+        run: a run's folder, a checkpoint, a file of ``ship``, the name of shipped weights, or
+            ``hf://user/name[@revision]``; a file is itself.
         which: of a folder: ``best`` by the validation metric (the last where none was run),
             ``last``, or ``result``: that of the two which the run's settings name.
 
     Raises:
-        UserError: no such run, a folder without a checkpoint, or a damaged best checkpoint.
+        UserError: no such run, a folder without a checkpoint, or a damaged best checkpoint; of
+            the Hub as ``hub_file``.
     """
+    if is_hub_address(run):
+        return hub_file(run)
     path = Path(run)
     if not path.exists():
         path = shipped_weights().get(str(run), path)
