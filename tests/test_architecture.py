@@ -14,6 +14,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("datasets", "losses", "models", "experiments")
 FILES = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
 PACKAGE = REPOSITORY / "experiments" / "package"  # installed as `crosschroma`, above all folders
+# copied into another program: names this one absolutely, and has the __init__.py that one asks for
+PLUGIN = REPOSITORY / "experiments" / "integrations" / "comfyui"
 # package, or module of experiments/, -> what it may import besides itself; every other pair fails
 _DATA = {"datasets", "datasets.base", "datasets.files", "datasets.loading"}
 _METHODS = {
@@ -77,6 +79,9 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.video": {"datasets.base", "datasets.loading", "experiments.artifacts"}
     | {"experiments.inference"},
     "experiments.ui": {"datasets.base", "experiments.inference"},
+    "experiments.integrations.comfyui": {"datasets.base", "models.color"}
+    | {f"experiments.{room}" for room in ("artifacts", "inference", "package")}
+    | {f"experiments.{room}" for room in ("training", "video")},
     "experiments.deploy": {*_DATA, "datasets.scenes", *_ARTIFACTS, "losses", *_METHODS}
     | {f"experiments.{room}" for room in ("evaluation", "inference", "metrics", "tables")}
     | {"experiments.training"},
@@ -108,8 +113,10 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name, from the root, of every module that a file imports relatively."""
+    """Line and dotted name, from the root, of every module of ours that a file imports."""
     package = () if path.parent == PACKAGE else path.relative_to(REPOSITORY).parent.parts
+    if path.parent == PLUGIN:
+        yield from plugin_imports(path)
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
@@ -117,6 +124,15 @@ def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
             inside = (REPOSITORY / dotted.replace(".", "/")).is_dir()
             for alias in node.names:
                 yield node.lineno, f"{dotted}.{alias.name}" if inside else dotted
+
+
+def plugin_imports(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(parsed(path)):
+        name = (node.module or "") if isinstance(node, ast.ImportFrom) and not node.level else ""
+        if name == "crosschroma":
+            yield node.lineno, "experiments.package.__init__"
+        elif name.startswith("crosschroma."):
+            yield node.lineno, name.removeprefix("crosschroma.")
 
 
 def package_of(module: str) -> str:
@@ -143,6 +159,8 @@ def test_the_walk_sees_the_imports() -> None:
     } <= found
     found = {name for _, name in imported_modules(REPOSITORY / "experiments/recipes/unet_vcip.py")}
     assert found >= {"datasets.vcip", "models.unet", "experiments.experiment"}
+    found = {name for _, name in imported_modules(PLUGIN / "nodes.py")}
+    assert found >= {"experiments.package.__init__", "experiments.video.colorize_video"}
     assert len(FILES) > 50
 
 
@@ -194,6 +212,7 @@ def test_own_modules_are_imported_relatively() -> None:
     absolute = [
         f"{path}:{node.lineno}: {name}"
         for path in FILES
+        if path.parent != PLUGIN
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0)
         for name in (
@@ -208,7 +227,7 @@ def test_no_folder_is_a_package_of_its_own() -> None:
     """A top-level package ``datasets`` would take Hugging Face's place."""
     folders = (*FOLDERS, "tests")
     files = [path for folder in folders for path in (REPOSITORY / folder).rglob("__init__.py")]
-    assert files == [PACKAGE / "__init__.py"]
+    assert sorted(files) == [PLUGIN / "__init__.py", PACKAGE / "__init__.py"]
 
 
 def test_files_and_functions_are_short() -> None:

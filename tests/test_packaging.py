@@ -17,7 +17,13 @@ from crosschroma.experiments import recipe_list
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("datasets", "losses", "models", "experiments")
-MODULES = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
+PLUGIN = REPOSITORY / "experiments" / "integrations"  # copied from the checkout, never imported
+MODULES = sorted(
+    path
+    for folder in FOLDERS
+    for path in (REPOSITORY / folder).rglob("*.py")
+    if PLUGIN not in path.parents
+)
 WEIGHTS = REPOSITORY / "results" / "weights"
 PACKAGE = REPOSITORY / "experiments" / "package"  # what `crosschroma` itself is
 FOREIGN = "__version__ = 'not ours'\n"

@@ -14,6 +14,7 @@ import tyro
 
 from ...datasets.base.bounds import Checked, Natural, Side, Strength
 from ..video.codecs import CodecName
+from .shared.usage import UsageError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
 # of results/weights: what colours NIR pictures unless told, and what photographs should have
 NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_photos"
 
+_STDIN = Path("-")
+# options that a stream of --y4m has no use for
+_OF_FILES = ("out", "format", "hints", "boxes", "codec", "crf", "before_after", "overwrite")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions(Checked):
     """Colour a picture or a video, or all of them below a folder into the same tree.
+
+    `colorize - --y4m` colours a stream of YUV4MPEG2 from the standard input to the standard output.
 
     What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
     keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep frames and
@@ -38,7 +45,7 @@ class ColorizeOptions(Checked):
     A picture is read as gray levels for a gray method, as NIR for a NIR method.
 
     Attributes:
-        source: a picture, a video or a folder.
+        source: a picture, a video or a folder; - with --y4m.
         run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
             weights; by default that of --hints, else the shipped weights for NIR pictures. Those
             for photographs are ``ddcolor_photos``.
@@ -64,6 +71,7 @@ class ColorizeOptions(Checked):
         overwrite: colour again what is there.
         trust_torchscript: run a file of TorchScript that --run names: a program, of a maker you
             trust.
+        y4m: read YUV4MPEG2 from the standard input and write it to the standard output.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
         precision: of the network; bfloat16 is several times as fast on CPUs that multiply it, and
             compiled twice as fast again, for videos and pictures of one size: each of the first
@@ -87,6 +95,7 @@ class ColorizeOptions(Checked):
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     trust_torchscript: tyro.conf.FlagCreatePairsOff[bool] = False
+    y4m: tyro.conf.FlagCreatePairsOff[bool] = False
     device: str = "auto"
     precision: Literal["float32", "bfloat16", "bfloat16-compiled"] = "float32"
 
@@ -94,6 +103,8 @@ class ColorizeOptions(Checked):
 def colorize(argv: list[str]) -> int:
     """``crosschroma colorize SOURCE``."""
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
+    if options.y4m or options.source == _STDIN:
+        return _colorize_pipe(options)
     from ...datasets.base.boxes import MIN_SCORE, read_boxes
     from ..inference.hints_file import Hints, read_hints
     from ..training.devices import usable_device
@@ -135,6 +146,38 @@ def colorize(argv: list[str]) -> int:
     if report.failed:
         print(f"error: {len(report.failed)} could not be coloured", file=sys.stderr)
     return 1 if report.failed else 0
+
+
+def _colorize_pipe(options: ColorizeOptions) -> int:
+    """``crosschroma colorize - --y4m``: nothing but the stream goes to the standard output."""
+    if not (options.y4m and options.source == _STDIN):
+        raise UsageError("the standard streams are YUV4MPEG2: write colorize - --y4m")
+    for name in _OF_FILES:
+        if getattr(options, name) != getattr(ColorizeOptions, name):
+            raise UsageError(f"--{name.replace('_', '-')} is for files, not for a stream of --y4m")
+    if sys.stdin.isatty() or sys.stdout.isatty():
+        raise UsageError("--y4m reads and writes streams; connect it to other programs by pipes")
+    from ...datasets.base.atomic_write import write_text_atomic
+    from ..inference.hints_file import Hints
+    from ..training.devices import usable_device
+    from ..video.colorize_pipe import colorize_pipe
+    from ..video.colorize_video import FrameColorizer
+
+    colorizer = _colorizer(options, Hints(), usable_device(options.device))
+    if options.precision != "float32":
+        colorizer = colorizer.at(options.precision, _note)
+    frames = FrameColorizer(
+        colorizer,
+        strength=1.0 if options.strength is None else options.strength,
+        reduce_flicker=options.flicker_reduction,
+        measure=options.report is not None,
+    )
+    count = colorize_pipe(frames, sys.stdin.buffer, sys.stdout.buffer)
+    if options.report is not None:
+        report = {"frames": count, **frames.flicker()}
+        write_text_atomic(options.report, json.dumps(report, indent=2) + "\n")
+    _note(f"{count} frames coloured")
+    return 0
 
 
 def _named(pictures: Sequence[Path]) -> str:

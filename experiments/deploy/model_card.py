@@ -48,21 +48,15 @@ def model_card(
         scores: run files by name.
         terms: a licence's identifier on the Hub; ``other`` where none is stated.
     """
-    from huggingface_hub import ModelCardData
-
     experiment, method = trained.experiment, trained.method
-    data = ModelCardData(
-        library_name="crosschroma",
-        license=terms,
-        pipeline_tag="image-to-image",
-        tags=["image-colorization", "crosschroma", method.domain],
-        model_name=experiment.name,
-        eval_results=_metadata(scores) or None,
-    )
     repo = address.removeprefix("hf://")
     million = sum(method.parameter_counts()[name] for name in method.networks_used) / 1e6
     learnt_from = filter(None, (experiment.data.train_data, experiment.method.learnt_from))
-    text = f"""# {experiment.name}
+    return f"""---
+{_metadata(trained, scores, terms)}
+---
+
+# {experiment.name}
 
 Colours {_INPUT[method.domain]}; method `{method.name}` of crosschroma, {million:.2f} M parameters.
 
@@ -99,7 +93,6 @@ The images that they were learnt from have terms of their own.
 `model.safetensors` holds tensors only (SHA-256 `{sha256}`),
 `config.json` the settings and this hash.
 """
-    return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
 
 def _scores(run: RunFile, trained: Trained) -> bool:
@@ -112,10 +105,11 @@ def _scores(run: RunFile, trained: Trained) -> bool:
     )
 
 
-def _metadata(scores: Mapping[str, RunFile]) -> list:
-    from huggingface_hub import EvalResult
+def _metadata(trained: Trained, scores: Mapping[str, RunFile], terms: str) -> str:
+    """What the Hub reads, as YAML."""
+    from huggingface_hub import EvalResult, ModelCardData
 
-    return [
+    results = [
         EvalResult(
             task_type="image-to-image",
             task_name="Image colorization",
@@ -129,6 +123,14 @@ def _metadata(scores: Mapping[str, RunFile]) -> list:
         for name in _METRICS
         if (value := run.summary[_SUBSET].get(name)) is not None
     ]
+    return ModelCardData(
+        library_name="crosschroma",
+        license=terms,
+        pipeline_tag="image-to-image",
+        tags=["image-colorization", "crosschroma", trained.method.domain],
+        model_name=trained.experiment.name,
+        eval_results=results or None,
+    ).to_yaml()
 
 
 def _scores_text(scores: Mapping[str, RunFile]) -> str:
