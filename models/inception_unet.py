@@ -16,7 +16,7 @@ from .base.adversarial import AdversarialMethod
 from .base.domain import OUT_CHANNELS, DomainName, network_input
 from .base.extra_losses import ExtraLosses
 from .layers.encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
-from .layers.guided_upsample import resized
+from .layers.guided_upsample import resized, resized_by_matrices
 from .layers.self_attention import SelfAttention
 
 
@@ -145,5 +145,6 @@ class InceptionUNet(AdversarialMethod):
 
     def predict(self, batch: Batch) -> Tensor:
         plane = network_input(self.domain, batch)
-        square = resized(plane, (self.config.size, self.config.size))
-        return resized(self.generator(square), plane.shape[-2:])
+        resize = resized_by_matrices if torch.jit.is_tracing() else resized  # pyright: ignore
+        square = resize(plane, (self.config.size, self.config.size))
+        return resize(self.generator(square), plane.shape[-2:])

@@ -101,8 +101,8 @@ def export(
     planes = sample_planes(colors.domain, images, size)
     expected = [colors(plane) for plane in planes]
     network = folded(colors, planes[0]) if to != "safetensors" else colors
-    data, loaded = _WRITERS[to](network, planes[0], trained)
-    worst_db = parity(colors.domain, expected, [loaded(plane) for plane in planes])
+    data, predictions = _written(to, network, planes, trained)
+    worst_db = parity(colors.domain, expected, predictions)
     if not worst_db >= REQUIRED_DB:
         alone = parity(colors.domain, expected, [network(plane) for plane in planes])
         raise UserError(
@@ -120,6 +120,20 @@ def export(
         folded=norms(colors) - norms(network),
         kept=norms(network),
     )
+
+
+def _written(
+    to: ExportFormat, network: nn.Module, planes: list[Tensor], trained: Trained
+) -> tuple[bytes, list[Tensor]]:
+    """The file's bytes, and what it makes of the planes."""
+    try:
+        data, loaded = _WRITERS[to](network, planes[0], trained)
+        return data, [loaded(plane) for plane in planes]
+    except UserError:
+        raise
+    except Exception as error:  # ONNX Runtime and torch raise kinds of their own
+        reason = f"the file does not run on pictures of every size: {error}"
+        raise _no_export(about_of(trained), to, reason) from error
 
 
 def inference_colors(method: Method) -> MethodColors:
@@ -147,7 +161,7 @@ def to_onnx(network: nn.Module, plane: Tensor, about: About) -> bytes:
     axes = {0: "batch", 2: "height", 3: "width"}
     try:
         with _quiet():
-            # dynamo=False: the other exporter takes 20 times as long for the same graph
+            # dynamo=False: the other exporter takes minutes, and fixes DDColor's batch size
             torch.onnx.export(
                 network,
                 (plane,),
@@ -258,7 +272,15 @@ def _no_export(about: About, format: str, reason: str) -> UserError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Tracing warns of every size that Python sees; the comparison says whether that matters."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Tracing warns of every size that Python sees; the comparison says whether that matters.
+
+    A failing exporter prints its whole graph, also with its log switched off (torch 2.13).
+    """
+    library: Any = torch._C
+    print_graph, library._jit_onnx_log = library._jit_onnx_log, lambda *texts: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        library._jit_onnx_log = print_graph

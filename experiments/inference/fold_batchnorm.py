@@ -1,4 +1,4 @@
-"""BatchNorm folded into the convolution before it: the same network, one pass less."""
+"""Spectral norm as plain weights, and BatchNorm folded into the convolution before it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
@@ -22,7 +23,8 @@ def folded(network: nn.Module, *inputs: Tensor | None) -> nn.Module:
     channels, which are dimension 0 of a convolution and dimension 1 (within each group) of a
     transposed one; the bias becomes (bias - running_mean) s + norm's bias. Which convolution a
     norm follows is seen from one pass. A pair stays as it is where the convolution's output is
-    used elsewhere, too, or where one of the two also runs without the other.
+    used elsewhere, too, or where one of the two also runs without the other. Weights that spectral
+    norm computes at each pass are constants in eval mode, and become plain weights first.
 
     Args:
         network: any module; it is left as it is.
@@ -32,10 +34,23 @@ def folded(network: nn.Module, *inputs: Tensor | None) -> nn.Module:
         The copy, whose parameters need no gradients.
     """
     copied = copy.deepcopy(network).eval().requires_grad_(False)
+    for module in list(copied.modules()):
+        if parametrize.is_parametrized(module):
+            _make_plain(module)
     for convolution, norm in _pairs(copied, inputs):
         _fold(convolution, norm)
         _replace(copied, norm, _rest(norm))
     return copied
+
+
+def _make_plain(module: nn.Module) -> None:
+    """Parametrised weights as parameters; torch's own removal breaks the network copied from."""
+    names = list(cast(nn.ModuleDict, module.parametrizations))
+    weights = {name: getattr(module, name).detach().clone() for name in names}
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, weight in weights.items():
+        module.register_parameter(name, nn.Parameter(weight, requires_grad=False))
 
 
 def norms(network: nn.Module) -> int:
@@ -113,7 +128,7 @@ def _hooks(network: nn.Module, before: Any, after: Any) -> Iterator[None]:
 
 
 def _is_convolution(module: nn.Module) -> bool:
-    """Plain ones only: spectral norm and the like make a weight anew at each pass."""
+    """Plain ones only, whose weight is a parameter."""
     return type(module) in (nn.Conv2d, nn.ConvTranspose2d)
 
 

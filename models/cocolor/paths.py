@@ -146,7 +146,7 @@ def paint(
             stack.enter_context(frozen(colorizer))
             stack.enter_context(averages_at_rest(colorizer))
         output, feature = colorizer(torch.cat(list(planes.values())))
-    counts = [len(plane) for plane in planes.values()]
+    counts = [plane.shape[0] for plane in planes.values()]
     outputs = output.split(counts)
     features = [None] * len(counts) if feature is None else feature.split(counts)
     return {

@@ -183,7 +183,7 @@ class _ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of BCHW."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
+        return super().forward(input.movedim(1, 3)).movedim(3, 1)
 
 
 def _conv(in_channels: int, out_channels: int, side: int, stride: int = 1) -> nn.Module:

@@ -247,7 +247,7 @@ class InstanceAware(Staged[RatedStage], GeneratorMethod):
 
     def _given(self, gray: Tensor) -> Tensor:
         """B4HW: L* and, where Zhang17 has hints, none."""
-        none = gray.new_zeros(len(gray), 2, *gray.shape[-2:])
+        none = gray.new_zeros(gray.shape[0], 2, *gray.shape[-2:])
         return torch.cat([gray - 0.5, none, none[:, :1] - self.config.mask_center], dim=1)
 
     def _hand_on(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,12 +18,21 @@ def resized(plane: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(plane.shape[-2:]) == tuple(size):
         return plane
     shrinks = size[0] < plane.shape[-2] or size[1] < plane.shape[-1]
-    if not shrinks:  # ONNX of our version knows no antialiasing
+    if not shrinks:
         return F.interpolate(plane, size=list(size), mode="bilinear", align_corners=False)
     # float32: a CPU has no antialiasing of bfloat16
     return F.interpolate(
         plane.float(), size=list(size), mode="bilinear", align_corners=False, antialias=True
     ).to(plane.dtype)
+
+
+def resized_by_matrices(plane: Tensor, size: Sequence[int]) -> Tensor:
+    """``resized`` as two matrix products, for tracing: one graph for smaller and larger pictures.
+
+    ONNX below opset 18 has no antialiasing, and ``resized`` would choose by the traced picture.
+    """
+    rows, columns = (_triangles(plane, axis, size[axis]) for axis in (-2, -1))
+    return rows @ plane @ columns.transpose(0, 1)
 
 
 def guided_upsample(
@@ -53,6 +64,17 @@ def guided_upsample(
     covariance = _mean(plane * color) - mean_plane * mean_color
     slope = _mean(covariance / (variance + eps))
     return resized(color, size) + resized(slope, size) * (full_plane - resized(plane, size))
+
+
+def _triangles(plane: Tensor, axis: int, after: int | Tensor) -> Tensor:
+    """Each row the weights of one pixel after resizing; in a trace, sizes are tensors."""
+    sides = (plane.shape[axis], after)
+    pixels, targets = (torch.arange(cast(int, side), device=plane.device) for side in sides)
+    before, after = (torch.as_tensor(side, device=plane.device) for side in sides)
+    centres = (targets + 0.5) * (before / after) - 0.5
+    reach = (before / after).clamp(min=1)
+    weights = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)
+    return (weights / weights.sum(1, keepdim=True)).to(plane)
 
 
 def _mean(plane: Tensor) -> Tensor:

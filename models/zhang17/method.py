@@ -252,7 +252,7 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         gray = batch["gray"]
         hints = batch.get("hints")
         if hints is None:
-            hints = gray.new_zeros(len(gray), 3, *gray.shape[-2:])
+            hints = gray.new_zeros(gray.shape[0], 3, *gray.shape[-2:])
         return torch.cat([gray - 0.5, hints[:, :2], hints[:, 2:] - self._mask_center], dim=1)
 
     def _whole_cells(self, plane: Tensor) -> Tensor:
@@ -266,7 +266,7 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
             return None
         hints = batch.get("global_hints")
         if hints is None:
-            hints = batch["gray"].new_zeros(len(batch["gray"]), GLOBAL_HINTS)
+            hints = batch["gray"].new_zeros(batch["gray"].shape[0], GLOBAL_HINTS)
         return cast(Tensor, self.global_network(hints))
 
 

@@ -15,6 +15,7 @@ from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import from_plain, to_plain
 from crosschroma.losses.terms import Terms, total
 from crosschroma.models.base.method import Method
+from networks import different_networks
 
 RECIPES = {name: recipe_list.load_recipe(name) for name in recipe_list.recipe_names()}
 
@@ -95,15 +96,7 @@ def experiment(request: pytest.FixtureRequest) -> Experiment:
     return RECIPES[request.param]
 
 
-def _different_networks() -> list[str]:
-    """The first recipe of each narrow method: what another makes the same is tested once."""
-    kinds: dict[str, str] = {}
-    for name in recipe_list.recipe_names():
-        kinds.setdefault(json.dumps(to_plain(RECIPES[name].method.smoke())), name)
-    return sorted(kinds.values())
-
-
-@pytest.fixture(params=_different_networks())
+@pytest.fixture(params=different_networks())
 def small(request: pytest.FixtureRequest) -> Method:
     torch.manual_seed(0)
     return RECIPES[request.param].method.smoke().build()

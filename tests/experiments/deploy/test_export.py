@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from crosschroma.experiments.inference.parity import parity
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet, UNetGenerator
+from networks import different_networks
 from pictures import smooth_picture
 from PIL import Image
 from torch import nn
@@ -179,12 +181,57 @@ def test_an_operation_of_our_own_is_named(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("to", ["onnx", "torchscript"])
-def test_the_scan_cannot_leave_the_package(tmp_path: Path, to) -> None:
-    config = recipe_list.load_recipe("colormamba_small_vcip").method.smoke()
-    with pytest.raises(UserError, match=r"colormamba cannot be written as .*crosschroma::scan"):
-        export.export(ship(tmp_path, config), to, tmp_path / "out")
+def _every_network() -> list[Any]:
+    """The first of each method quickly; cocolor, which has four networks, and the rest slowly."""
+    seen, cases = {"cocolor", "colormamba_released"}, []
+    for name in different_networks():
+        method = recipe_list.load_recipe(name).method.method_class.name
+        cases.append(pytest.param(name, marks=[pytest.mark.slow] * (method in seen)))
+        seen.add(method)
+    return cases
+
+
+@pytest.mark.parametrize("recipe", _every_network())
+def test_every_network_becomes_onnx_or_says_why_not(recipe: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    path = ship(tmp_path, recipe_list.load_recipe(recipe).method.smoke())
+    if "colormamba" in recipe:
+        with pytest.raises(
+            UserError, match=r"colormamba\w* cannot be .*crosschroma::scan"
+        ) as error:
+            export.export(path, "onnx", tmp_path / "out")
+        assert "\n" not in str(error.value)
+        return
+    assert export.export(path, "onnx", tmp_path / "out").parity_db >= export.REQUIRED_DB
+
+
+def test_the_graph_of_a_failed_export_is_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    forward = UNetGenerator.forward
+
+    def scaled(self, image):
+        return forward(self, image) * torch.vdot(image[0, 0, 0], image[0, 0, 0])
+
+    monkeypatch.setattr(UNetGenerator, "forward", scaled)
+    with pytest.raises(UserError, match=r"unet cannot be written as ONNX: .*aten::vdot") as error:
+        export.export(ship(tmp_path, CONFIGS["unet"]), "onnx", tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_a_fixed_batch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = UNetGenerator.forward
+
+    def fixed(self, image):
+        return forward(
+            self, torch.cat([image, image.new_zeros(len(image), 1, *image.shape[2:])], 1)[:, :1]
+        )
+
+    monkeypatch.setattr(UNetGenerator, "forward", fixed)
+    with pytest.raises(UserError, match=r"unet cannot .* does not run on pictures of every size"):
+        export.export(ship(tmp_path, CONFIGS["unet"]), "onnx", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("domain", ["gray", "nir"])

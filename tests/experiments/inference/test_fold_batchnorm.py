@@ -14,6 +14,7 @@ from crosschroma.models.layers.norms import init_normal
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 
 def lively(network: nn.Module) -> nn.Module:
@@ -60,6 +61,19 @@ def test_one_pair(make: Callable[[bool], nn.Module], bias: bool) -> None:
     assert norms(made) == 0
     assert norms(network) == 1
     assert difference(network, made, image) < 1e-6
+
+
+def test_spectral_norm_becomes_a_plain_weight() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(spectral_norm(nn.Conv2d(1, 3, 3)), nn.BatchNorm2d(3))
+    image = torch.randn(2, 1, 8, 8)
+    network.train()(image)
+    lively(network)
+    made = folded(network, image)
+    assert norms(made) == 0
+    assert set(made.state_dict()) == {"0.weight", "0.bias"}
+    assert difference(network, made, image) < 1e-6
+    assert "0.parametrizations.weight.original" in network.state_dict()
 
 
 def test_a_norm_without_affine_part() -> None:

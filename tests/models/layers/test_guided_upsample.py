@@ -6,12 +6,25 @@ import pytest
 import torch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.scenes.adapter import Scenes
-from crosschroma.models.layers.guided_upsample import RGB_EPS, guided_upsample, resized
+from crosschroma.models.layers.guided_upsample import (
+    RGB_EPS,
+    guided_upsample,
+    resized,
+    resized_by_matrices,
+)
 
 
 def test_the_same_size_is_the_same_colour() -> None:
     ab, gray = torch.randn(2, 2, 20, 24), torch.rand(2, 1, 20, 24)
     assert torch.equal(guided_upsample(ab, gray, gray), ab)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((96, 80), (64, 64)), ((40, 33), (64, 64)), ((64, 64), (37, 150))]
+)
+def test_matrices_resize_alike_in_both_directions(before: tuple, after: tuple) -> None:
+    plane = torch.rand(2, 3, *before)
+    assert (resized(plane, after) - resized_by_matrices(plane, after)).abs().max() < 1e-6
 
 
 def test_flat_luminance_is_plain_resizing() -> None:
