@@ -1,7 +1,8 @@
 """The recipes: Python files with one ``Experiment`` each, found by their file names.
 
-A file of ``recipes/ablations`` has the changes to the recipe whose name it bears: a dict
-``experiments`` of names, each with its change in words and the ``Experiment``.
+Two kinds of files have several recipes, a dict ``experiments`` of names, each with some words and
+the ``Experiment``: a file of ``recipes/ablations`` has the changes to the recipe whose name it
+bears, and ``recipes/_budget.py`` the recipes of the equal budget.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .experiment import Experiment
 
 FOLDER = Path(__file__).parent / "recipes"
+_BUDGET = "_budget"
 
 
 def recipe_names() -> list[str]:
@@ -29,18 +31,20 @@ def recipe_names() -> list[str]:
 
 def ablations() -> list[str]:
     """The recipes that ``reproduce`` runs only when asked to."""
-    return sorted(_ablations())
+    return sorted(name for name, several in _several().items() if several.module != _BUDGET)
 
 
 def budget() -> list[str]:
     """The recipes of the equal budget, which have a table of their own."""
-    return _in(FOLDER / "budget")
+    return sorted(name for name, several in _several().items() if several.module == _BUDGET)
 
 
 def purpose(name: str) -> str:
     """What a shipped recipe is for: its file's first line, read without running the file."""
-    if ablation := _ablations().get(name):
-        return f"Ablation of {ablation.base}: {ablation.change}."
+    if recipe := _several().get(name):
+        base = recipe.module.rpartition(".")[2]
+        kind = "Equal budget" if recipe.module == _BUDGET else f"Ablation of {base}"
+        return f"{kind}: {recipe.words}."
     docstring = ast.get_docstring(ast.parse(_path(name).read_text())) or ""
     return docstring.partition("\n")[0].replace("``", "")
 
@@ -56,14 +60,13 @@ def load_recipe(name: str) -> Experiment:
     """
     from .experiment import Experiment  # loads torch, which `names` and `purpose` do without
 
-    if ablation := _ablations().get(name):
-        module = importlib.import_module(f".recipes.ablations.{ablation.base}", __package__)
+    if recipe := _several().get(name):
+        module = importlib.import_module(f".recipes.{recipe.module}", __package__)
         return replace(module.experiments[name][1], name=name)
     if name.endswith(".py"):
         module = _load_file(Path(name))
     else:
-        place = _path(name).relative_to(FOLDER).with_suffix("")
-        module = importlib.import_module(".".join(["", "recipes", *place.parts]), __package__)
+        module = importlib.import_module(f".recipes.{_path(name).stem}", __package__)
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"recipe {name} does not set `experiment` to an Experiment")
@@ -71,9 +74,8 @@ def load_recipe(name: str) -> Experiment:
 
 
 def _path(name: str) -> Path:
-    for folder in (FOLDER, FOLDER / "budget"):
-        if name in _in(folder):
-            return folder / f"{name}.py"
+    if name in _in(FOLDER):
+        return FOLDER / f"{name}.py"
     raise UserError(unknown("recipe", name, recipe_names()))
 
 
@@ -81,23 +83,23 @@ def _in(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("[!_]*.py"))
 
 
-class _Ablation(NamedTuple):
-    base: str  # the recipe that it changes, and its file's name
-    change: str
+class _OneOfSeveral(NamedTuple):
+    module: str  # below recipes
+    words: str  # what it changes, or what it is
 
 
-def _ablations() -> dict[str, _Ablation]:
-    """By name, read without running the files."""
-    ablations = {}
-    for path in (FOLDER / "ablations").glob("*.py"):
+def _several() -> dict[str, _OneOfSeveral]:
+    """The recipes that share a file, by name, read without running the files."""
+    recipes = {}
+    for module in (*(f"ablations.{name}" for name in _in(FOLDER / "ablations")), _BUDGET):
+        path = FOLDER.joinpath(*module.split(".")).with_suffix(".py")
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
                 for key, value in zip(node.value.keys, node.value.values, strict=True):
                     assert isinstance(key, ast.Constant)
                     assert isinstance(value, ast.Tuple)
-                    change = ast.literal_eval(value.elts[0])
-                    ablations[key.value] = _Ablation(path.stem, change)
-    return ablations
+                    recipes[key.value] = _OneOfSeveral(module, ast.literal_eval(value.elts[0]))
+    return recipes
 
 
 def _load_file(path: Path) -> ModuleType:

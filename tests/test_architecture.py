@@ -59,8 +59,6 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiments.experiment"},
     "experiments.recipes.ablations": {"datasets.mixtures", "experiments.recipes"}
     | {"experiments.experiment"},
-    "experiments.recipes.budget": {*_DATA, "datasets.mixtures", *_METHODS}
-    | {"experiments.experiment", "experiments.recipes"},
     "experiments.artifacts": {*_ARTIFACTS, "datasets", "datasets.base", "losses.pretrained"}
     | _METHODS,
     "experiments.metrics": {"datasets.base", "losses", "losses.pretrained", "models.color"},

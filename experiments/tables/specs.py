@@ -45,7 +45,7 @@ MAIN_SUBSET_OF = {"vcip": "scene_disjoint"}
 # Test lists of papers that have a table of their own, beside that of the whole dataset.
 PAPER_LISTS = frozenset({"imagenet-ctest10k", "imagenet-val5k", "imagenet-val50k"})
 
-# Recipes of `recipes/budget`, which are compared in a table of their own, on all their test sets.
+# Recipes of `recipes/_budget.py`: they have a table of their own, on all their test sets.
 BUDGET = "budget"
 BUDGET_RECIPES = "budget_"
 

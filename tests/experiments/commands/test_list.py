@@ -31,9 +31,9 @@ def listed(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, tuple
 def test_every_recipe_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     rows = listed(capsys)
     assert list(rows) == recipe_list.recipe_names()
-    for name in set(rows) - set(recipe_list.ablations()):
+    for name in set(rows) - {*recipe_list.ablations(), *recipe_list.budget()}:
         purpose = rows[name][1]
-        module = importlib.import_module(module_of(name))
+        module = importlib.import_module(f"crosschroma.experiments.recipes.{name}")
         expected = (module.__doc__ or "").strip().splitlines()[0].replace("``", "")
         assert purpose == f"  {expected}"
 
@@ -43,13 +43,8 @@ def test_an_ablation_names_its_recipe_and_its_change(capsys: pytest.CaptureFixtu
     expected = "  Ablation of encoder_unet_vcip: a loss that lets a pair be off by up to two pixels"
     assert rows["encoder_unet_vcip_shift_2"][1] == f"{expected} either way."
     assert all(rows[name][1].startswith("  Ablation of ") for name in recipe_list.ablations())
-
-
-def module_of(name: str) -> str:
-    folders = (recipe_list.FOLDER, recipe_list.FOLDER / "budget")
-    (path,) = (path for folder in folders for path in folder.glob(f"{name}.py"))
-    place = path.relative_to(recipe_list.FOLDER).with_suffix("")
-    return ".".join(["crosschroma.experiments.recipes", *place.parts])
+    assert rows["budget_unet"][1] == "  Equal budget: U-Net, L1 of ab."
+    assert all(rows[name][1].startswith("  Equal budget: ") for name in recipe_list.budget())
 
 
 def test_scores_are_those_of_the_tables(capsys: pytest.CaptureFixture[str]) -> None:

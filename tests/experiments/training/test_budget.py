@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from crosschroma.experiments import recipe_list
-from crosschroma.experiments.recipes.budget._budget import (
+from crosschroma.experiments.recipes._budget import (
     TRAINING,
     VIEW,
     budget_experiment,
@@ -18,8 +20,7 @@ RECIPES = {name: recipe_list.load_recipe(name) for name in recipe_list.budget()}
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipes_differ_by_the_method_alone(recipe: str) -> None:
     experiment = RECIPES[recipe]
-    same = budget_experiment(recipe, experiment.method)
-    assert experiment == same
+    assert experiment == replace(budget_experiment(experiment.method), name=recipe)
     assert recipe.startswith("budget_")
     assert experiment.training.result == "last"  # none is chosen by its validation
 
