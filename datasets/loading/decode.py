@@ -1,126 +1,229 @@
 """Image files -> uint8 planes; whatever cannot be decoded completely is an error, never a guess.
 
-8-bit JPEG goes through OpenCV, TIFF and 16-bit PNG too (Pillow drops the low byte of 16-bit RGB
-and knows no float RGB); everything else through Pillow. EXIF orientation is applied. Alpha is
-dropped: the stored colours stay, nothing is composited. 16-bit levels become round(x / 257), float
-levels (which must lie in [0,1]) round(255 x).
+The first bytes say which reader a file gets (``open_picture``): OpenCV decodes JPEG, tifffile TIFF,
+Pillow all others but those of more than 8 bits. What levels are is read from the file's tags, not
+left to a decoder. EXIF orientation is applied. Alpha is dropped: the stored colours stay, nothing
+is composited. Colours become sRGB by the file's profile (ICC; PNG's cICP, gAMA and cHRM). 16-bit
+levels become round(x / 257), float levels (which must lie in [0,1]) round(255 x).
 """
 
 from __future__ import annotations
 
-import io
-import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ..base.errors import DataError
+from ..base.errors import DataError, UserError
+from .icc import managed
+from .jpeg_file import JpegFile
+from .netpbm_file import NetpbmFile
+from .pillow_file import PillowFile
+from .png_file import SIGNATURE as PNG
+from .png_file import PngFile
+from .raster import PictureFile
+from .tiff_file import SIGNATURES as TIFF
+from .tiff_file import TiffFile
 
-DECODE_VERSION = 2  # raised whenever the same file decodes to other pixels; caches hold it
+DECODE_VERSION = 3  # raised whenever the same file decodes to other pixels; caches hold it
 MAX_PIXELS = 178_956_970  # where Pillow refuses too; a larger picture is an attack or a mosaic
 MIN_SIDE = 8  # below it neither SSIM's 7 x 7 window nor any network has something to see
-
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_PNG = b"\x89PNG\r\n\x1a\n"
-_END = b"\xff\xd9"
+WIDE = (10, 12, 14)  # bits of cameras whose levels lie in 16 unscaled
+_BLANK = 256  # a picture of 16 bits below it is dark, not of 8 bits
 
 
-def read_rgb(path: Path | str) -> np.ndarray:
+class NotedPlane(NamedTuple):
+    """A decoded picture, and what of its file is not in it, in words."""
+
+    levels: np.ndarray
+    notes: tuple[str, ...]
+
+
+def read_rgb(path: Path | str, white_level: int | None = None) -> np.ndarray:
     """An image file as H x W x 3 uint8 sRGB; one-channel pictures as R = G = B.
+
+    Of several pages or moments the first counts.
+
+    Args:
+        path: the file.
+        white_level: see ``read_levels``.
 
     Raises:
         DataError: when the file is missing, empty, truncated, no image, not finite, smaller than
             8 x 8 or larger than 179 million pixels; the text names it.
     """
-    path = Path(path)
-    image = _to_uint8(_decode(path), path)
-    if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    return image
+    return noted_rgb(path, white_level).levels
 
 
-def read_plane(path: Path | str) -> np.ndarray:
+def read_plane(path: Path | str, white_level: int | None = None) -> np.ndarray:
     """An image file as one H x W uint8 plane, such as NIR.
 
     Three equal channels give the first of them, three unequal ones their rounded mean. Levels are
-    as stored: no colour curve is undone. Raises as ``read_rgb``.
+    as stored: no colour curve is undone. Arguments and errors are those of ``read_rgb``.
     """
-    path = Path(path)
-    image = _to_uint8(_decode(path), path)
+    return noted_plane(path, white_level).levels
+
+
+def noted_rgb(path: Path | str, white_level: int | None = None) -> NotedPlane:
+    """As ``read_rgb``, with what of the file is left out."""
+    image, notes = _first(path, white_level, colors=True)
+    image = _to_uint8(image)
     if image.ndim == 2:
-        return image
+        image = np.repeat(image[..., None], 3, axis=2)
+    return NotedPlane(image, notes)
+
+
+def noted_plane(path: Path | str, white_level: int | None = None) -> NotedPlane:
+    """As ``read_plane``, with what of the file is left out."""
+    image, notes = _first(path, white_level, colors=False)
+    image = _to_uint8(image)
+    if image.ndim == 2:
+        return NotedPlane(image, notes)
     first = image[..., 0]
     if (image == first[..., None]).all():
-        return np.ascontiguousarray(first)
-    return np.rint(image.mean(axis=2)).astype(np.uint8)
+        return NotedPlane(np.ascontiguousarray(first), notes)
+    return NotedPlane(np.rint(image.mean(axis=2)).astype(np.uint8), notes)
 
 
-def read_levels(path: Path | str) -> np.ndarray:
+def read_levels(path: Path | str, white_level: int | None = None) -> np.ndarray:
     """An image file at its own depth: H x W or H x W x 3, upright, without alpha.
 
-    Levels are as stored: uint8, uint16, or float32 in [0,1]. Raises as ``read_rgb``.
+    Levels are as stored: uint8, uint16, or float32 in [0,1].
+
+    Args:
+        path: the file.
+        white_level: of 16-bit pictures the level that is white, 65535 by default; cameras of 12
+            bits write 0 to 4095 into 16.
+
+    Raises:
+        DataError: as ``read_rgb``.
     """
-    path = Path(path)
-    image = _checked(_decode(path), path)
-    return image.astype(np.float32) if image.dtype.kind == "f" else image
+    return _first(path, white_level, colors=False)[0]
 
 
 def read_size(path: Path | str) -> tuple[int, int]:
-    """(height, width) after EXIF orientation, from the header alone but for TIFF.
+    """(height, width) after EXIF orientation, from the header alone.
+
+    Raises:
+        DataError: as ``read_rgb``, but pixels that are missing or broken go unnoticed.
+    """
+    file = open_picture(path)
+    height, width = file.stored_size or next(file.rasters()).levels.shape[:2]
+    return (width, height) if file.orientation in (5, 6, 7, 8) else (height, width)
+
+
+def open_picture(path: Path | str) -> PictureFile:
+    """An image file by its first bytes, its size checked and its pixels not decoded yet.
 
     Raises:
         DataError: as ``read_rgb``, but pixels that are missing or broken go unnoticed.
     """
     path = Path(path)
-    header = _header(path)
-    if header is None:
-        height, width = _decode(path).shape[:2]
-        return height, width
-    height, width, orientation = header
-    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
-
-
-def _decode(path: Path) -> np.ndarray:
     data = _read(path)
-    if data.startswith(b"\xff\xd8"):
-        return _decode_jpeg(data, path)
-    _header(path)
-    deep_png = data.startswith(_PNG) and data[24:25] == b"\x10"
-    # OpenCV multiplies the colours of a TIFF by its alpha
-    if deep_png or (data.startswith(_TIFF) and not _has_alpha(path)):
-        image = _decode_opencv(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR, path)
-        _check_size(image.shape[0], image.shape[1], path)
-        return image
-    return _decode_pillow(path)
-
-
-def _header(path: Path) -> tuple[int, int, int] | None:
-    """Stored (height, width), checked, and EXIF orientation; None for TIFF."""
     try:
-        with Image.open(path) as image:
-            _check_size(image.height, image.width, path)
-            if image.format == "TIFF":  # some versions of Pillow turn its size, some do not
-                return None
-            return image.height, image.width, image.getexif().get(0x0112, 1)
-    except DataError:
-        raise
+        file = _reader(data)(path, data)
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
-    except Exception as error:  # a broken file makes Pillow raise nearly anything
-        if _read(path).startswith(_TIFF):  # float RGB, for one
-            return None
-        raise _broken(path, "no known image format, or a damaged header") from error
+    if size := file.stored_size:
+        check_size(*size, path)
+    return file
 
 
-def _has_alpha(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            return image.mode in ("LA", "PA", "RGBA")
-    except OSError:  # a kind of TIFF that Pillow does not know
-        return False
+def checked_levels(levels: np.ndarray, path: Path, white_level: int | None = None) -> np.ndarray:
+    """Levels of a raster as uint8, uint16 or float32 in [0,1].
+
+    Raises:
+        DataError: others, or a size out of bounds.
+    """
+    check_size(levels.shape[0], levels.shape[1], path)
+    if levels.dtype == np.uint16 and white_level is not None:
+        scaled = levels.astype(np.float32) * (65535 / white_level)
+        return np.rint(np.minimum(scaled, 65535)).astype(np.uint16)
+    if levels.dtype in (np.uint8, np.uint16):
+        return levels
+    if levels.dtype.kind != "f":
+        raise DataError(f"{path} has {levels.dtype} levels; save it with 8, 16 or float ones")
+    if not np.isfinite(levels).all():
+        raise DataError(f"{path} holds NaN or infinite levels; repair it or take it off the list")
+    low, high = float(levels.min()), float(levels.max())
+    if low < 0 or high > 1:
+        raise DataError(f"{path} has float levels in [{low:g}, {high:g}]; scale them to [0, 1]")
+    return levels.astype(np.float32)
+
+
+def parse_white_level(value: int | None) -> int | None:
+    """The level of ``read_levels``: a level, or 10 to 16 for the number of bits.
+
+    Raises:
+        UserError: neither.
+    """
+    if value is None or 255 <= value <= 65535:
+        return value
+    if 10 <= value <= 16:
+        return 2**value - 1
+    raise UserError(f"white level {value}: must be a level, 255 to 65535, or 10 to 16 bits")
+
+
+def unused_bits(levels: np.ndarray) -> str:
+    """What 16-bit levels that stay within 10, 12 or 14 bits may mean; empty for others."""
+    if levels.dtype != np.uint16:
+        return ""
+    top = int(levels.max())
+    bits = next((bits for bits in WIDE if top < 2**bits), None)
+    if bits is None or top < _BLANK:
+        return ""
+    return (
+        f"no level above {top} of 65535: where {bits} bits lie in its 16, "
+        f"a white level of {2**bits - 1} makes them bright"
+    )
+
+
+def frames_note(file: PictureFile) -> str:
+    """What is left out when only the first picture of a file counts; empty where it has one."""
+    if file.count < 2:
+        return ""
+    return f"first of {file.count} {'frames' if file.animation else 'pages'}"
+
+
+def check_size(height: int, width: int, path: Path) -> None:
+    """Refuse a picture by its size.
+
+    Raises:
+        DataError: too small or too large.
+    """
+    if min(height, width) < MIN_SIDE:
+        raise DataError(
+            f"{path} is {width}x{height} pixels; each side must have {MIN_SIDE} or more: take it "
+            "off the list"
+        )
+    if height * width > MAX_PIXELS:
+        raise _too_large(path)
+
+
+def _first(
+    path: Path | str, white_level: int | None, colors: bool
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    file = open_picture(path)
+    raster = next(file.rasters())
+    levels = checked_levels(raster.levels, file.path, white_level)
+    notes = [frames_note(file), *file.notes]
+    if white_level is None:
+        notes.append(unused_bits(levels))
+    if colors:
+        levels = managed(levels, file.profile(), file.icc, raster.ink)
+    return levels, tuple(note for note in notes if note)
+
+
+def _reader(data: bytes) -> Callable[[Path, bytes], PictureFile]:
+    if data.startswith(b"\xff\xd8"):
+        return JpegFile
+    if data.startswith(PNG):
+        return PngFile
+    if data.startswith(TIFF):
+        return TiffFile
+    return NetpbmFile if NetpbmFile.fits(data) else PillowFile
 
 
 def _read(path: Path) -> bytes:
@@ -135,127 +238,13 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _decode_jpeg(data: bytes, path: Path) -> np.ndarray:
-    """OpenCV only warns about a JPEG that ends early and fills the rest with gray."""
-    scan, frame = _jpeg_header(data)
-    # within the scans FFD9 cannot occur but as the end; before them a thumbnail may have its own
-    end = data.rfind(_END)
-    if scan < 0 or end < scan:
-        raise _truncated(path)
-    height, width = struct.unpack(">HH", data[frame + 5 : frame + 9])
-    if height:  # 0 when a later marker tells it
-        _check_size(height, width, path)
-    image = _decode_opencv(data, cv2.IMREAD_COLOR, path)
-    _check_size(image.shape[0], image.shape[1], path)
-    if _corner_is_gray(image):
-        progressive = data[frame + 1] == 0xC2
-        # the gray of a progressive picture comes from a first scan that ends early
-        whole = b"\xff\xda" in data[scan + 2 : end] if progressive else _is_whole(data[:end])
-        if not whole:
-            raise _truncated(path)
-    return image
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int]:
-    """Where the first scan's and the frame's marker are; (-1, -1) when the header ends early."""
-    position, frame = 2, -1
-    while position + 9 < len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
-        if marker == 0xFF:  # padding
-            position += 1
-            continue
-        if marker == 0xDA:
-            return (position, frame) if frame >= 0 else (-1, -1)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame = position
-        position += 2 + length
-    return -1, -1
-
-
-def _corner_is_gray(image: np.ndarray) -> bool:
-    """Whether any corner ends in 8 pixels of 128, as blocks do that were never decoded."""
-    # any corner: EXIF orientation moves the last block
-    return any(
-        bool((image[row, columns] == 128).all())
-        for row in (0, -1)
-        for columns in (slice(None, 8), slice(-8, None))
-    )
-
-
-def _is_whole(data: bytes) -> bool:
-    """Whether a baseline JPEG without its end marker holds every block; as slow as a decoding.
-
-    Stuffed ones in place of the end marker pad the last byte of a whole picture. To a picture
-    that lacks blocks they are a few more codes, and then Pillow finds the data to end too early.
-    """
-    try:
-        with Image.open(io.BytesIO(data + b"\xff\x00" * 16)) as image:
-            image.load()
-    except OSError:
-        return False
-    return True
-
-
-def _decode_opencv(data: bytes, flags: int, path: Path) -> np.ndarray:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise _broken(path, error.err) from error
-    if image is None:
-        raise _broken(path, "truncated or damaged")
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-
-
-def _decode_pillow(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            if not mode.startswith(("I", "F")):
-                upright = ImageOps.exif_transpose(image)
-                return np.array(upright.convert("L" if mode in ("1", "L", "LA") else "RGB"))
-    except Exception as error:
-        raise _broken(path, str(error)) from error
-    raise DataError(f"{path} has levels of more than 8 bits; save it as PNG or TIFF")
-
-
-def _to_uint8(image: np.ndarray, path: Path) -> np.ndarray:
+def _to_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
         return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.rint(_checked(image, path) * 255).astype(np.uint8)
-
-
-def _checked(image: np.ndarray, path: Path) -> np.ndarray:
-    if image.dtype in (np.uint8, np.uint16):
-        return image
-    if image.dtype.kind != "f":
-        raise DataError(f"{path} has {image.dtype} levels; save it with 8, 16 or float ones")
-    if not np.isfinite(image).all():
-        raise DataError(f"{path} holds NaN or infinite levels; repair it or take it off the list")
-    low, high = float(image.min()), float(image.max())
-    if low < 0 or high > 1:
-        raise DataError(f"{path} has float levels in [{low:g}, {high:g}]; scale them to [0, 1]")
-    return image
-
-
-def _check_size(height: int, width: int, path: Path) -> None:
-    if min(height, width) < MIN_SIDE:
-        raise DataError(
-            f"{path} is {width}x{height} pixels; each side must have {MIN_SIDE} or more: take it "
-            "off the list"
-        )
-    if height * width > MAX_PIXELS:
-        raise _too_large(path)
+    return np.rint(image * 255).astype(np.uint8)
 
 
 def _too_large(path: Path) -> DataError:
     return DataError(f"{path} has more than {MAX_PIXELS / 1e6:.0f} million pixels; make it smaller")
-
-
-def _truncated(path: Path) -> DataError:
-    return DataError(f"{path} is truncated: its pixels end early; copy or download it again")
-
-
-def _broken(path: Path, reason: Any) -> DataError:
-    return DataError(f"cannot decode {path}: {reason}; copy it again or take it off the list")
