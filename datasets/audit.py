@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 import cv2
@@ -46,6 +47,7 @@ class SplitCheck:
         unreadable: image key and reason, where decoding failed.
         sizes: number of images of each (height, width).
         problem: why the split could not be listed at all.
+        remarks: what files hold that is left out, such as further pages.
     """
 
     name: str
@@ -54,6 +56,7 @@ class SplitCheck:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     problem: str | None = None
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -68,6 +71,7 @@ class SplitCheck:
         lines = [f"{self.name}: {self.images} images{gone}{_sizes(self.sizes)}"]
         lines += _first(f"  missing {path}" for path in self.missing)
         lines += _first(f"  unreadable {key}: {reason}" for key, reason in self.unreadable)
+        lines += _first(f"  note: {remark}" for remark in self.remarks)
         return "\n".join(lines)
 
 
@@ -101,9 +105,7 @@ def check_dataset(adapter: Adapter, *, quick: bool = False) -> CheckReport:
     names = SPLITS if adapter.has_validation or isinstance(adapter, FileAdapter) else _NO_VALIDATION
     splits = [_check_split(adapter, name, quick) for name in names]
     try:
-        root, notes = str(adapter.base()), []
-        if isinstance(adapter, FileAdapter):
-            notes = adapter.notes()
+        root, notes = str(adapter.base()), adapter.notes()
     except UserError as error:
         root, notes = str(adapter.root or adapter.folder), [str(error)]
     return CheckReport(adapter.name, root, splits, notes)
@@ -117,7 +119,7 @@ def _check_split(adapter: Adapter, name: SplitName, quick: bool) -> SplitCheck:
         else:
             source = adapter.split(name)
             report.images = len(source)
-            _look_at_all(source.keys, lambda index: _shape(source.load(index)), report)
+            _look_at_all(source.keys, partial(_size_and_notes, source), report)
     except UserError as error:
         report.problem = str(error)
     return report
@@ -132,19 +134,21 @@ def _check_records(records: Sequence[Record], quick: bool, report: SplitCheck) -
     there = [record for record in records if gone.isdisjoint(record.files())]
     source = FileSource(there)
 
-    def size(index: int) -> tuple[int, int]:
+    def size(index: int) -> tuple[tuple[int, int], list[str]]:
         if not quick:
-            return _shape(source.load(index))
+            return _size_and_notes(source, index)
         sizes = [read_size(path) for path in there[index].files()]
-        return sizes[0]
+        return sizes[0], []
 
     _look_at_all([record.key for record in there], size, report)
 
 
 def _look_at_all(
-    keys: Sequence[str], size_of: Callable[[int], tuple[int, int]], report: SplitCheck
+    keys: Sequence[str],
+    size_of: Callable[[int], tuple[tuple[int, int], list[str]]],
+    report: SplitCheck,
 ) -> None:
-    def look(index: int) -> tuple[int, int] | str:
+    def look(index: int) -> tuple[tuple[int, int], list[str]] | str:
         try:
             return size_of(index)
         except UserError as error:
@@ -154,7 +158,14 @@ def _look_at_all(
         if isinstance(result, str):
             report.unreadable.append((key, result))
         else:
-            report.sizes[result] += 1
+            size, notes = result
+            report.sizes[size] += 1
+            report.remarks += notes
+
+
+def _size_and_notes(source: Source, index: int) -> tuple[tuple[int, int], list[str]]:
+    planes, notes = source.noted(index) if isinstance(source, FileSource) else (None, [])
+    return _shape(planes or source.load(index)), notes
 
 
 class Shared(NamedTuple):

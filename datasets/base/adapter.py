@@ -120,6 +120,10 @@ class Adapter(Checked, ABC):
         """Named subsets of the test keys that results report beside ``all``."""
         return {}
 
+    def notes(self) -> list[str]:
+        """Remarks for ``check``: what is absent without being an error, what is not used."""
+        return []
+
     def rootless(self) -> Self:
         """The same without the folder, which differs between machines."""
         return replace(self, root=None)

@@ -29,6 +29,7 @@ Decay = Annotated[float, Bound(least=0, below=1)]  # of running averages: moment
 Positive = Annotated[float, Bound(above=0)]
 NotNegative = Annotated[float, Bound(least=0)]  # weights of losses, weight decay
 Strength = Annotated[float, Bound(least=0, most=3)]  # of colours: 0 is gray
+WhiteLevel = Annotated[int, Bound(least=10, most=65535)]  # of 16 bits; up to 16: how many bits
 AnyNumber = Annotated[float, Bound()]
 
 

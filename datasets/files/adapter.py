@@ -42,10 +42,6 @@ class FileAdapter(Adapter):
         """The published splits."""
         return {name: self.source(self.published(name), name) for name in SPLITS}
 
-    def notes(self) -> list[str]:
-        """Remarks for ``check``: what is absent without being an error, what is not used."""
-        return []
-
     def source(self, records: Sequence[Record], what: str) -> FileSource:
         """The records as a source, their files checked to exist; ``what`` names them in errors."""
         if not records:

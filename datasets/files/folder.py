@@ -17,13 +17,15 @@ from rich.progress import track
 
 from ..base.adapter import Adapter, Planes, Record, Source, SplitName
 from ..base.atomic_write import write_text_atomic
-from ..base.bounds import NotNegative, Share
+from ..base.bounds import NotNegative, Share, WhiteLevel
 from ..base.color import lab_from_uint8
 from ..base.errors import DataError, UserError
-from ..loading.decode import read_plane, read_rgb
+from ..loading.decode import noted_plane, noted_rgb, parse_white_level
+from .walk import walk
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"}
+    | {".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 _SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
@@ -39,22 +41,35 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         DataError: when ``folder`` is not a folder.
     """
-    if not folder.is_dir():
-        raise DataError(f"no folder {folder}; name an existing folder of pictures")
-    pictures = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    visible = [
-        path
-        for path in pictures
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    return sorted(path for path in visible if path.is_file())
+    return [path for path in walk(folder).files if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's suffix is that of a picture."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def skipped_text(folder: Path) -> list[str]:
+    """What below a folder of pictures is none and so not used, in at most a sentence each."""
+    content = walk(folder)
+    others = [path.relative_to(folder).as_posix() for path in content.files if not is_image(path)]
+    texts = [f"not used, no pictures by their suffix: {first_names(others)}"] if others else []
+    texts += [f"not read: {path} ({reason})" for path, reason in content.unread.items()]
+    return texts
+
+
+def first_names(names: Sequence[str], count: int = 3) -> str:
+    """The first of many names and the number of the others."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
 
 
 class FileSource:
     """Images decoded from files, one or two files each."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Record], white_level: int | None = None) -> None:
         self.records = records
+        self.white_level = white_level
         self.keys: Sequence[str] = [record.key for record in records]
 
     def __len__(self) -> int:
@@ -66,16 +81,23 @@ class FileSource:
         Raises:
             DataError: when a file cannot be decoded, or NIR and RGB differ in size.
         """
+        return self.noted(index)[0]
+
+    def noted(self, index: int) -> tuple[Planes, list[str]]:
+        """Image ``index``, and what of its files is left out; errors are those of ``load``."""
         record = self.records[index]
         planes: Planes = {}
+        notes: list[str] = []
         if record.rgb is not None:
-            planes["rgb"] = read_rgb(record.rgb)
+            planes["rgb"], more = noted_rgb(record.rgb, self.white_level)
+            notes += [f"{record.rgb.name}: {note}" for note in more]
         if record.nir is not None:
-            planes["nir"] = read_plane(record.nir)
+            planes["nir"], more = noted_plane(record.nir, self.white_level)
+            notes += [f"{record.nir.name}: {note}" for note in more]
         if record.boxes is not None:
             planes["boxes"] = np.array(record.boxes, np.float32).reshape(-1, 4)
         _check_pair(record, planes)
-        return planes
+        return planes, notes
 
     def stamp(self, index: int) -> str:
         """Size and modification time of the files (and the boxes, which come from elsewhere)."""
@@ -87,6 +109,8 @@ class FileSource:
             except OSError as error:
                 raise DataError(f"{path}: {error.strerror}; restore it or relist") from error
             parts.append(f"{status.st_size}:{status.st_mtime_ns}")
+        if self.white_level is not None:
+            parts.append(f"white {self.white_level}")
         if record.boxes is not None:
             parts.append(hashlib.sha256(repr(record.boxes).encode()).hexdigest()[:16])
         return " ".join(parts)
@@ -134,13 +158,17 @@ class _AnyFiles(Adapter):
     Attributes:
         validation: fraction of the images for validation, when hashed.
         test: fraction for testing, when hashed.
+        white_level: of 16-bit pictures the level that is white, 255 to 65535, or the bits that a
+            camera fills, 10 to 16; default 65535.
     """
 
     validation: Share = 0.1
     test: Share = 0.1
+    white_level: WhiteLevel | None = None
 
     def __post_init__(self) -> None:
-        """Check the sum."""
+        """Check the sum and the level."""
+        parse_white_level(self.white_level)
         if self.validation + self.test > 1:
             raise UserError(
                 f"--data.validation {self.validation} and --data.test {self.test} must add up to "
@@ -171,7 +199,11 @@ class _AnyFiles(Adapter):
                 f"{self.base()}: none of its {len(records)} images is in the split {name}; "
                 f"expected {self.layout}, or a larger --data.validation / --data.test"
             )
-        return FileSource(chosen)
+        return FileSource(chosen, parse_white_level(self.white_level))
+
+    def notes(self) -> list[str]:
+        """Files below the folder that are no pictures."""
+        return skipped_text(self.base())
 
     def _splits(self, records: Sequence[Record]) -> list[SplitName]:
         foldered: list[SplitName | None] = [
