@@ -30,8 +30,7 @@ from .tiff_file import TiffFile
 DECODE_VERSION = 3  # raised whenever the same file decodes to other pixels; caches hold it
 MAX_PIXELS = 178_956_970  # where Pillow refuses too; a larger picture is an attack or a mosaic
 MIN_SIDE = 8  # below it neither SSIM's 7 x 7 window nor any network has something to see
-WIDE = (10, 12, 14)  # bits of cameras whose levels lie in 16 unscaled
-_BLANK = 256  # a picture of 16 bits below it is dark, not of 8 bits
+_BITS = (8, 10, 12, 14)  # of cameras whose levels lie in 16 unscaled
 
 
 class NotedPlane(NamedTuple):
@@ -128,6 +127,8 @@ def open_picture(path: Path | str) -> PictureFile:
         raise _too_large(path) from error
     if size := file.stored_size:
         check_size(*size, path)
+    if file.most_pixels > MAX_PIXELS:
+        raise _too_large(path)
     return file
 
 
@@ -167,12 +168,12 @@ def parse_white_level(value: int | None) -> int | None:
 
 
 def unused_bits(levels: np.ndarray) -> str:
-    """What 16-bit levels that stay within 10, 12 or 14 bits may mean; empty for others."""
+    """What 16-bit levels that stay within 8 to 14 bits may mean; empty for others."""
     if levels.dtype != np.uint16:
         return ""
     top = int(levels.max())
-    bits = next((bits for bits in WIDE if top < 2**bits), None)
-    if bits is None or top < _BLANK:
+    bits = next((bits for bits in _BITS if top < 2**bits), None)
+    if bits is None or not top:
         return ""
     return (
         f"no level above {top} of 65535: where {bits} bits lie in its 16, "

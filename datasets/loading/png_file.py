@@ -23,6 +23,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _MOST = 2**25  # bytes of a profile or a packet, unpacked
+_LONG = 2**20  # bytes of a text, unpacked, that other readers refuse
 _OLD_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")
 _OLD = b"Raw profile type "  # of ImageMagick, before PNG had chunks of its own for them
 _HDR = {16: "PQ", 18: "HLG"}
@@ -71,7 +72,14 @@ class PngFile(PillowFile):
                 xmp = _international(content)
             elif name in _TEXT and not keyword.startswith(_OLD):
                 text.append((name, content))
-        return Metadata(exif=plain.exif, xmp=upright_xmp(xmp), dpi=plain.dpi, text=tuple(text))
+        kept = tuple(chunk for chunk in text if _length(*chunk) < _LONG)
+        return Metadata(
+            exif=plain.exif,
+            xmp=upright_xmp(xmp),
+            dpi=plain.dpi,
+            text=kept,
+            lost=("long text",) if len(kept) < len(text) else (),
+        )
 
     def profile(self) -> Profile | None:
         """By cICP, the ICC profile, sRGB, or gAMA and cHRM: the first that is there."""
@@ -143,6 +151,15 @@ def _international(content: bytes) -> bytes:
     _, _, rest = content.partition(b"\0")
     packed, body = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
     return _unpacked(body) if packed else body
+
+
+def _length(name: bytes, content: bytes) -> int:
+    """Bytes of a text, unpacked; ``_LONG`` for one that is damaged."""
+    if name == b"tEXt":
+        return len(content)
+    if name == b"iTXt":
+        return len(_international(content))
+    return len(_unpacked(content.partition(b"\0")[2][1:])) or _LONG
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -92,6 +92,12 @@ class PictureFile(ABC):
         """(height, width) as stored, of the first picture; ``None`` where the header is silent."""
 
     @property
+    def most_pixels(self) -> int:
+        """Of its largest picture, 0 where the header is silent."""
+        height, width = self.stored_size or (0, 0)
+        return height * width
+
+    @property
     @abstractmethod
     def orientation(self) -> int:
         """EXIF's number, 1 for upright."""

@@ -64,10 +64,13 @@ class TiffFile(PictureFile):
 
     @property
     def stored_size(self) -> tuple[int, int] | None:
-        """The largest of its pages, which all are decoded."""
-        pages = [(page.imagelength, page.imagewidth) for page in self._pages]
-        low = min(pages, key=min)
-        return low if min(low) < 8 else max(pages, key=lambda size: size[0] * size[1])
+        """Of its first page."""
+        return self._pages[0].imagelength, self._pages[0].imagewidth
+
+    @property
+    def most_pixels(self) -> int:
+        """Of its largest page."""
+        return max(page.imagelength * page.imagewidth for page in self._pages)
 
     @property
     def orientation(self) -> int:
@@ -204,6 +207,15 @@ class TiffFile(PictureFile):
     def _tag(self, code: int) -> Any:
         tag = self._pages[0].tags.get(code)
         return None if tag is None else tag.value
+
+
+def count_pages(path: Path) -> int:
+    """Pages of a TIFF by its directories alone; 1 where it cannot be read."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            return sum(_whole(page) is not None for page in file.pages)
+    except Exception:  # reading it will say why
+        return 1
 
 
 def _whole(page: Any) -> tifffile.TiffPage | None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from ...datasets.base.bounds import Checked, Natural, Side, Strength
+from ...datasets.base.bounds import Checked, Natural, Side, Strength, WhiteLevel
 from ..video.codecs import CodecName
+from .shared.not_done import not_done
 from .shared.usage import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_photos"
 
 _STDIN = Path("-")
 # options that a stream of --y4m has no use for
-_OF_FILES = ("out", "format", "hints", "boxes", "codec", "crf", "before_after", "overwrite")
+_OF_FILES = ("out", "format", "hints", "boxes", "codec", "crf", "white_level", "before_after")
+_OF_FILES += ("overwrite",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class ColorizeOptions(Checked):
     `colorize - --y4m` colours a stream of YUV4MPEG2 from the standard input to the standard output.
 
     What is there already is skipped; after a broken one the others go on (exit code 1). Pictures
-    keep size, alpha, EXIF, ICC profile and, as PNG, 16 bits. Videos keep frames and
+    keep size, alpha, EXIF, XMP, resolution, ICC profile and, as PNG, 16 bits; animations their
+    frames, TIFF its pages. A line at the end says what was left out. Videos keep frames and
     their times, size (an odd side may gain a pixel), sound, subtitles and tags; one that was
     interrupted goes on where it was when the same command is given again.
 
@@ -67,6 +70,8 @@ class ColorizeOptions(Checked):
         boxes: JSON file of the objects in the pictures, for instance_aware, by their paths below
             SOURCE; see ``crosschroma data boxes``. A picture that it does not name is coloured as a
             whole.
+        white_level: of 16-bit pictures the level that is white, 255 to 65535, or the bits that a
+            camera fills, 10, 12 or 14; default 65535.
         before_after: also write the input and the result side by side, of pictures.
         overwrite: colour again what is there.
         trust_torchscript: run a file of TorchScript that --run names: a program, of a maker you
@@ -92,6 +97,7 @@ class ColorizeOptions(Checked):
     crf: Annotated[Natural | None, tyro.conf.arg(metavar="INT")] = None
     flicker_reduction: bool = True
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    white_level: Annotated[WhiteLevel | None, tyro.conf.arg(metavar="LEVEL")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     trust_torchscript: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -106,6 +112,7 @@ def colorize(argv: list[str]) -> int:
     if options.y4m or options.source == _STDIN:
         return _colorize_pipe(options)
     from ...datasets.base.boxes import MIN_SCORE, read_boxes
+    from ...datasets.loading.decode import parse_white_level
     from ..inference.hints_file import Hints, read_hints
     from ..training.devices import usable_device
     from .colorize_files import FileOptions, colorize_files
@@ -121,6 +128,7 @@ def colorize(argv: list[str]) -> int:
         palette=hints.palette,
         boxes=read_boxes(options.boxes, MIN_SCORE) if options.boxes else None,
         before_after=options.before_after,
+        white_level=parse_white_level(options.white_level),
         overwrite=options.overwrite,
         codec=options.codec,
         crf=options.crf,
@@ -141,6 +149,10 @@ def colorize(argv: list[str]) -> int:
             f"taken for NIR, though in colour: {_named(report.colored)}; for photographs take a "
             f"gray method, such as --run {GRAY_WEIGHTS}"
         )
+    if report.in_full:
+        _note(f"two of one name; their results keep the suffix: {_named(report.in_full)}")
+    if line := _not_done(report):
+        _note(line)
     for reason in report.failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if report.failed:
@@ -178,6 +190,15 @@ def _colorize_pipe(options: ColorizeOptions) -> int:
         write_text_atomic(options.report, json.dumps(report, indent=2) + "\n")
     _note(f"{count} frames coloured")
     return 0
+
+
+def _not_done(report: FolderReport) -> str:
+    """What of the source is in no result, in one line."""
+    skipped: dict[str, list[str]] = {}
+    for path, reason in report.unused.items():
+        skipped.setdefault(reason, []).append(path.name)
+    left_out = {what: [path.name for path in paths] for what, paths in report.left_out.items()}
+    return not_done(skipped, left_out)
 
 
 def _named(pictures: Sequence[Path]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +13,24 @@ import torch
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.boxes import Box
-from ...datasets.base.errors import DataError, UserError
-from ...datasets.files.folder import image_files
+from ...datasets.base.errors import UserError
+from ...datasets.loading.decode import frames_note, open_picture
 from ...models.color.hint_points import HintPoint
 from ..inference.colorizer import Colorizer
-from ..inference.picture_file import Picture, PictureFormat, encode, quantised, read_picture
+from ..inference.picture_file import (
+    Picture,
+    PictureFormat,
+    encode,
+    left_out,
+    quantised,
+    read_pictures,
+)
+from ..inference.picture_sequence import encode_frames, encode_pages, holds
 from ..inference.pixels import is_colored
-from ..video.codecs import WRITABLE, container
-from ..video.colorize_video import VideoOptions, VideoReport, colorize_video
-from ..video.reader import VIDEO_SUFFIXES, is_video, video_files
+from ..video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
+from ..video.reader import is_video
+from .colorize_targets import SUFFIXES, beside, find_targets
 
-BEFORE_AFTER = "_before_after"
-_SUFFIXES: dict[str, PictureFormat] = {
-    ".png": "png",
-    ".jpg": "jpg",
-    ".jpeg": "jpg",
-    ".webp": "webp",
-}
 _GAP = 8  # white pixels between before and after
 
 
@@ -45,12 +47,14 @@ class FileOptions(VideoOptions):
             is coloured as a whole.
         before_after: beside each picture's result write the input and the result, side by side, as
             ``NAME_before_after.png``.
+        white_level: of 16-bit pictures; see ``decode.read_levels``.
     """
 
     format: PictureFormat = "png"
     hints: Sequence[HintPoint] = ()
     boxes: Mapping[str, Sequence[Box]] | None = None
     before_after: bool = False
+    white_level: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class FolderReport:
 
     ``boxless`` are those that were coloured without the boxes that others have, ``colored`` the
     pictures whose colours a NIR method did not use; ``videos`` says more of the videos among
-    the written, by result.
+    the written, by result; ``unused`` are files that are no pictures, with the reason, ``left_out``
+    what of pictures is not in their results, and ``in_full`` is that of ``Targets``.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -68,6 +73,9 @@ class FolderReport:
     boxless: list[Path] = field(default_factory=list)
     colored: list[Path] = field(default_factory=list)
     videos: dict[Path, VideoReport] = field(default_factory=dict)
+    unused: dict[Path, str] = field(default_factory=dict)
+    left_out: dict[str, list[Path]] = field(default_factory=dict)
+    in_full: list[Path] = field(default_factory=list)
 
 
 def colorize_files(
@@ -104,10 +112,12 @@ def colorize_files(
     if options.boxes is not None:
         colorizer.check_takes_boxes()
     report = FolderReport()
-    for picture, target in _jobs(source, out, options).items():
-        beside = target.with_name(f"{target.stem}{BEFORE_AFTER}.png")
+    targets = find_targets(source, out, options.format, options.codec, options.before_after)
+    report.unused.update(targets.skipped)
+    report.in_full.extend(targets.in_full)
+    for picture, target in targets.jobs.items():
         video = is_video(picture)
-        results = [target, beside] if options.before_after and not video else [target]
+        results = [target, beside(target)] if options.before_after and not video else [target]
         if all(path.exists() for path in results) and not options.overwrite:
             report.skipped.append(target)
             continue
@@ -117,7 +127,7 @@ def colorize_files(
                 step = partial(progress, picture)
                 report.videos[target] = colorize_video(colorizer, picture, target, options, step)
             else:
-                _colorize_file(colorizer, picture, target, beside, options, boxes, report)
+                _colorize_file(colorizer, picture, target, options, boxes, report)
         except UserError as error:
             report.failed[picture] = _naming(picture, str(error))
         except (MemoryError, torch.OutOfMemoryError):
@@ -145,28 +155,65 @@ def _colorize_file(
     colorizer: Colorizer,
     path: Path,
     target: Path,
-    beside: Path,
     options: FileOptions,
     boxes: Sequence[Box] | None,
     report: FolderReport,
 ) -> None:
-    picture = read_picture(path, colorizer.managed)
-    rgb = colorizer(
-        picture.levels,
+    file, format = open_picture(path), SUFFIXES[target.suffix.lower()]
+    pictures = read_pictures(file, colorizer.managed, options.white_level)
+    first = next(pictures)
+    several = file.count > 1 and holds(format, file)
+    notes = {} if several else {frames_note(file): None}  # in order, each once
+
+    def results() -> Iterator[tuple[Picture, np.ndarray]]:
+        paint = _painter(colorizer, options, boxes, file.animation is not None and several)
+        for picture in chain([first], pictures if several else ()):
+            notes.update(dict.fromkeys(picture.notes))
+            notes.update((f"{what} not kept", None) for what in left_out(picture, format))
+            yield picture, paint(picture.levels)
+
+    shown: np.ndarray | None = None
+    if not several:
+        [(_, shown)] = results()
+        data = encode(first, shown, format)
+    elif format == "tif":
+        data = encode_pages(results())
+    else:
+        assert file.animation is not None
+        data = encode_frames(results(), file.animation, format)
+    if options.before_after:
+        # first: where the result is there, all is there
+        if shown is None:
+            shown = _painter(colorizer, options, boxes, False)(first.levels)
+        both = _side_by_side(colorizer.shown_input(first.levels), shown)
+        picture = encode(Picture(levels=both), both)
+        write_atomic(beside(target), lambda file: file.write(picture))
+    write_atomic(target, lambda file: file.write(data))
+    for note in filter(None, notes):
+        report.left_out.setdefault(note, []).append(path)
+    if colorizer.domain == "nir" and is_colored(first.levels):
+        report.colored.append(path)
+
+
+def _painter(
+    colorizer: Colorizer, options: FileOptions, boxes: Sequence[Box] | None, moving: bool
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of one picture's levels; of an animation's, in their order, without flicker."""
+    if moving and not options.hints and boxes is None:
+        return FrameColorizer(
+            colorizer,
+            strength=options.strength,
+            palette=options.palette,
+            reduce_flicker=options.reduce_flicker,
+            measure=False,
+        )
+    return partial(
+        colorizer,
         strength=options.strength,
         hints=options.hints,
         palette=options.palette,
         boxes=boxes,
     )
-    data = encode(picture, rgb, _format(target))
-    if options.before_after:
-        # first: where the result is there, all is there
-        both = _side_by_side(colorizer.shown_input(picture.levels), rgb)
-        shown = encode(Picture(levels=both), both)
-        write_atomic(beside, lambda file: file.write(shown))
-    write_atomic(target, lambda file: file.write(data))
-    if colorizer.domain == "nir" and is_colored(picture.levels):
-        report.colored.append(path)
 
 
 def _side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -176,51 +223,3 @@ def _side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def _naming(picture: Path, text: str) -> str:
     return text if str(picture) in text else f"{picture}: {text}"
-
-
-def _format(target: Path) -> PictureFormat:
-    return _SUFFIXES[target.suffix.lower()]
-
-
-def _jobs(source: Path, out: Path, options: FileOptions) -> dict[Path, Path]:
-    if source.is_file():
-        suffixes = WRITABLE if is_video(source) else _SUFFIXES.keys()
-        single = out.suffix.lower() in suffixes and not out.is_dir()
-        if (
-            not single
-            and not out.is_dir()
-            and out.suffix.lower() in VIDEO_SUFFIXES | _SUFFIXES.keys()
-        ):
-            kinds = ", ".join(sorted(suffixes))
-            raise UserError(f"{source} cannot become {out}; name a folder or a file of {kinds}")
-        jobs = {source: out if single else out / (source.stem + _suffix_for(source, options))}
-    elif source.is_dir():
-        jobs = {
-            path: (out / path.relative_to(source)).with_suffix(_suffix_for(path, options))
-            for path in sorted([*image_files(source), *video_files(source)])
-            if out == source or out not in path.parents
-        }
-        if not jobs:
-            raise DataError(f"no pictures or videos in {source}")
-    else:
-        raise DataError(f"no picture, video or folder {source}")
-    _check_targets(jobs)
-    return jobs
-
-
-def _suffix_for(path: Path, options: FileOptions) -> str:
-    if not is_video(path):
-        return f".{options.format}"
-    return container(options.codec, path.suffix.lower())
-
-
-def _check_targets(jobs: dict[Path, Path]) -> None:
-    sources: dict[Path, Path] = {}
-    for picture, target in jobs.items():
-        if target in sources:
-            raise DataError(
-                f"{sources[target]} and {picture} would both become {target}; rename one"
-            )
-        if target.resolve() == picture.resolve():
-            raise DataError(f"{target} would take the place of its own picture; give another --out")
-        sources[target] = picture

@@ -18,7 +18,8 @@ from ...datasets.base.errors import DataError
 from ...datasets.loading.decode import MAX_PIXELS, MIN_SIDE
 
 VIDEO_SUFFIXES = frozenset(
-    {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"}
+    {".3g2", ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    | {".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
 )
 PARTS = ".parts"  # ends the name of a folder with the finished parts of a result
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -29,18 +30,12 @@ _UNSPECIFIED = 2  # of a matrix, in ITU-T H.273
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's suffix is that of a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def video_files(folder: Path) -> list[Path]:
-    """The videos at any depth below ``folder``, known by suffix, sorted; nothing hidden."""
-
-    def visible(path: Path) -> bool:
-        parts = path.relative_to(folder).parts
-        return not any(part.startswith(".") or part.endswith(PARTS) for part in parts)
-
-    return sorted(p for p in folder.rglob("*") if is_video(p) and visible(p) and p.is_file())
+    """Whether a file's suffix is that of a video; ``.ts`` is that of TypeScript, too."""
+    suffix = path.suffix.lower()
+    if suffix != ".ts" or not path.is_file():
+        return suffix in VIDEO_SUFFIXES
+    with path.open("rb") as file:
+        return file.read(1) == b"\x47"  # each packet of a transport stream begins with it
 
 
 class Video:

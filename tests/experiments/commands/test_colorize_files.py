@@ -37,6 +37,17 @@ def names(folder: Path) -> set[str]:
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    fit(
+        load_recipe("unet_scenes_gray").smoke(),
+        folder / "run",
+        Hardware(accelerator="cpu", workers=0),
+    )
+    return weights_file.ship(folder / "run", folder)
+
+
 def test_folder_keeps_its_tree_and_survives_a_broken_picture(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     save(source / "a.png")
@@ -132,11 +143,110 @@ def test_a_picture_is_never_overwritten_by_its_result(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
-    save(tmp_path / "a.png")
-    save(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"would both become .*a\.png"):
-        colorize_files(colorizer(), tmp_path, tmp_path / "out")
+def test_two_pictures_of_one_name_keep_their_suffixes(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg", "b.png"):
+        save(tmp_path / "in" / name)
+    for count in (3, 0):
+        report = colorize_files(colorizer(), tmp_path / "in", tmp_path / "out")
+        assert len(report.written) == count
+        assert [path.name for path in report.in_full] == ["a.jpg", "a.png"]
+    assert names(tmp_path / "out") == {"a.jpg.png", "a.png.png", "b.png"}
+
+
+def test_a_result_and_a_comparison_of_one_name_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "a_before_after.png")
+    both = FileOptions(before_after=True)
+    with pytest.raises(DataError, match=r"would both become .*a_before_after\.png"):
+        colorize_files(colorizer(), tmp_path / "in", tmp_path / "out", both)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("spelling", ["relative", "link", "dots"])
+def test_results_below_the_source_are_no_pictures_however_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    source = tmp_path / "in"
+    save(source / "a.jpg")
+    (source / "colored").mkdir()
+    monkeypatch.chdir(source)
+    (tmp_path / "link").symlink_to(source / "colored")
+    dots = source / ".." / "in" / "colored"
+    out = {"relative": Path("colored"), "link": tmp_path / "link", "dots": dots}
+    for _ in range(2):
+        colorize_files(colorizer(), source, out[spelling])
+        (source / "latest.png").unlink(missing_ok=True)
+        (source / "latest.png").symlink_to(source / "colored" / "a.png")
+    assert names(source) == {"a.jpg", "colored/a.png", "latest.png"}
+
+
+def test_what_is_no_picture_is_named(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linked = tmp_path / "elsewhere"
+    for path in (tmp_path / "in" / "a.png", linked / "d.jpg"):
+        save(path)
+    for name in ("b.tga", "c.gif"):
+        Image.open(linked / "d.jpg").save(tmp_path / "in" / name)
+    (linked / "d.jpg").rename(linked / "d.jfif")
+    (tmp_path / "in" / "linked").symlink_to(linked)
+    (tmp_path / "in" / "notes.txt").touch()
+    (tmp_path / "in" / "code.ts").write_text("let a = 1")
+    out = tmp_path / "out"
+    words = ["colorize", str(tmp_path / "in"), "--run", str(weights), "--out", str(out)]
+    assert cli.run([*words, "--size", "32"]) == 0
+    assert names(out) == {"a.png", "b.png", "c.png", "linked/d.png"}
+    line = "note: not done: 2 files skipped, no picture or video: code.ts, notes.txt\n"
+    assert line in capsys.readouterr().err
+
+
+def animation(path: Path, count: int = 4) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    levels = [np.full((24, 32, 3), 40 + 40 * index, np.uint8) for index in range(count)]
+    frames = [Image.fromarray(plane) for plane in levels]
+    options = {} if path.suffix == ".tif" else {"duration": 70, "loop": 0}
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [("a.gif", "a.png"), ("a.png", "a.png"), ("a.webp", "a.webp"), ("a.gif", "a.gif"),
+     ("a.tif", "a.tif")],
+)  # fmt: skip
+def test_every_frame_and_page_is_coloured(tmp_path: Path, name: str, result: str) -> None:
+    path, out = animation(tmp_path / "in" / name), tmp_path / "out" / result
+    target = out if name != "a.tif" else tmp_path / "out"
+    report = colorize_files(colorizer(), path, target, FileOptions(strength=0))
+    assert report.left_out == {}
+    with Image.open(path) as before, Image.open(out) as after:
+        assert after.n_frames == 4
+        for index in range(4):
+            before.seek(index)
+            after.seek(index)
+            levels = [np.asarray(image.convert("RGB")).astype(int) for image in (before, after)]
+            assert np.abs(levels[0] - levels[1]).max() <= 3  # lossy WebP
+            assert after.info.get("duration", 70) == 70
+
+
+def test_the_first_frame_alone_is_said(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.gif")
+    report = colorize_files(colorizer(), path, tmp_path / "a.jpg")
+    assert report.left_out == {"first of 4 frames": [path]}
+
+
+def test_levels_of_a_camera_are_said_and_scaled(tmp_path: Path) -> None:
+    levels = np.linspace(0, 4095, 40 * 50).reshape(40, 50).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), levels)
+    brightest = []
+    for white_level in (None, 4095):
+        options = FileOptions(strength=0, white_level=white_level, overwrite=True)
+        report = colorize_files(colorizer(), tmp_path / "a.png", tmp_path / "out", options)
+        assert (len(report.left_out) == 1) == (white_level is None)
+        result = cv2.imread(str(tmp_path / "out" / "a.png"), cv2.IMREAD_UNCHANGED)
+        brightest.append(int(result.max()))
+    assert brightest[0] < 4200
+    assert brightest[1] > 65000
 
 
 def test_nothing_to_colour(tmp_path: Path) -> None:
@@ -185,17 +295,6 @@ def test_boxes_are_found_by_the_path_below_the_folder(tmp_path: Path) -> None:
         assert calls == [expected]
     plain = colorize_files(noted(calls), tmp_path / "in", tmp_path / "plain")
     assert plain.boxless == []
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    fit(
-        load_recipe("unet_scenes_gray").smoke(),
-        folder / "run",
-        Hardware(accelerator="cpu", workers=0),
-    )
-    return weights_file.ship(folder / "run", folder)
 
 
 def test_the_command(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from clips import NTSC, pictures, write_clip
 from crosschroma.datasets.base.errors import DataError
-from crosschroma.experiments.video.reader import Video, video_files
+from crosschroma.experiments.video.reader import Video, is_video
 
 KNOWN = {"red": (200, 40, 40), "green": (40, 160, 60), "blue": (50, 60, 190), "gray": (128,) * 3}
 
@@ -145,11 +145,8 @@ def test_a_damaged_packet_costs_no_more_than_itself(tmp_path: Path) -> None:
         assert video.damaged == 1
 
 
-def test_videos_of_a_folder(tmp_path: Path) -> None:
-    for name in ("b.MP4", "a/c.webm", ".hidden.mp4", "x.mp4.parts/000000.mkv", "a.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    assert [p.relative_to(tmp_path).as_posix() for p in video_files(tmp_path)] == [
-        "a/c.webm",
-        "b.MP4",
-    ]
+def test_a_transport_stream_is_known_by_its_first_byte(tmp_path: Path) -> None:
+    (tmp_path / "code.ts").write_text("let a = 1")
+    (tmp_path / "video.ts").write_bytes(b"\x47" + bytes(187))
+    assert [is_video(tmp_path / name) for name in ("code.ts", "video.ts")] == [False, True]
+    assert is_video(tmp_path / "b.MP4")
