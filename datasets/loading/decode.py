@@ -19,13 +19,14 @@ from PIL import Image
 from ..base.errors import DataError, UserError
 from .icc import managed
 from .jpeg_file import JpegFile
+from .metadata import exif_of
 from .netpbm_file import NetpbmFile
 from .pillow_file import PillowFile
 from .png_file import SIGNATURE as PNG
 from .png_file import PngFile
 from .raster import PictureFile
 from .tiff_file import SIGNATURES as TIFF
-from .tiff_file import TiffFile
+from .tiff_file import TiffFile, header_of_tiff
 
 DECODE_VERSION = 3  # raised whenever the same file decodes to other pixels; caches hold it
 MAX_PIXELS = 178_956_970  # where Pillow refuses too; a larger picture is an attack or a mosaic
@@ -108,9 +109,21 @@ def read_size(path: Path | str) -> tuple[int, int]:
     Raises:
         DataError: as ``read_rgb``, but pixels that are missing or broken go unnoticed.
     """
-    file = open_picture(path)
-    height, width = file.stored_size or next(file.rasters()).levels.shape[:2]
-    return (width, height) if file.orientation in (5, 6, 7, 8) else (height, width)
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            pages = image.format == "TIFF"  # some versions of Pillow turn its size, some do not
+            header = image.height, image.width, exif_of(image).get(0x0112, 1)
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except Exception:  # a broken file makes Pillow raise nearly anything, and some it does not know
+        file = open_picture(path)
+        header = *(file.stored_size or next(file.rasters()).levels.shape[:2]), file.orientation
+    else:
+        header = header_of_tiff(path) if pages else header
+    height, width, orientation = header
+    check_size(height, width, path)
+    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
 
 
 def open_picture(path: Path | str) -> PictureFile:

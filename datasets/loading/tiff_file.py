@@ -209,6 +209,20 @@ class TiffFile(PictureFile):
         return None if tag is None else tag.value
 
 
+def header_of_tiff(path: Path) -> tuple[int, int, int]:
+    """Height and width as stored, and orientation, of the first page, by its directory alone.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = next(page for page in map(_whole, file.pages) if page is not None)
+            return page.imagelength, page.imagewidth, _orientation(page)
+    except Exception as error:  # a damaged directory raises nearly anything
+        raise broken(path, error) from error
+
+
 def count_pages(path: Path) -> int:
     """Pages of a TIFF by its directories alone; 1 where it cannot be read."""
     try:

@@ -18,6 +18,7 @@ from crosschroma.datasets.files.folder import (
     drop_near_gray,
     image_files,
 )
+from crosschroma.datasets.loading.decode import NotedPlane
 from PIL import Image
 
 
@@ -148,13 +149,13 @@ def test_near_gray_verdicts_are_kept(
     cache = tmp_path / "cache" / "gray.json"
     drop_near_gray(grayish, 5, cache)
     decoded: list[Path] = []
-    read = module.read_rgb
+    read = module.noted_rgb
 
-    def counting(path: Path) -> np.ndarray:
+    def counting(path: Path, white_level: int | None) -> NotedPlane:
         decoded.append(path)
-        return read(path)
+        return read(path, white_level)
 
-    monkeypatch.setattr(module, "read_rgb", counting)
+    monkeypatch.setattr(module, "noted_rgb", counting)
     assert drop_near_gray(grayish, 10, cache).keys == ["color"]
     assert decoded == []
     path = grayish.records[1].rgb
