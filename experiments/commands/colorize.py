@@ -140,19 +140,7 @@ def colorize(argv: list[str]) -> int:
     with _progress() as step:
         report = colorize_files(colorizer, options.source, options.out, file_options, print, step)
     _print_videos(report, options.report)
-    if report.skipped:
-        print(f"{len(report.skipped)} there already (--overwrite colours them again)")
-    if report.boxless:
-        print(f"{options.boxes} has no entry for {_named(report.boxless)}: coloured as a whole")
-    if report.colored:
-        _note(
-            f"taken for NIR, though in colour: {_named(report.colored)}; for photographs take a "
-            f"gray method, such as --run {GRAY_WEIGHTS}"
-        )
-    if report.in_full:
-        _note(f"two of one name; their results keep the suffix: {_named(report.in_full)}")
-    if line := _not_done(report):
-        _note(line)
+    _print_notes(report, options.boxes)
     for reason in report.failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if report.failed:
@@ -190,6 +178,22 @@ def _colorize_pipe(options: ColorizeOptions) -> int:
         write_text_atomic(options.report, json.dumps(report, indent=2) + "\n")
     _note(f"{count} frames coloured")
     return 0
+
+
+def _print_notes(report: FolderReport, boxes: Path | None) -> None:
+    if report.skipped:
+        print(f"{len(report.skipped)} there already (--overwrite colours them again)")
+    if report.boxless:
+        print(f"{boxes} has no entry for {_named(report.boxless)}: coloured as a whole")
+    if report.colored:
+        _note(
+            f"taken for NIR, though in colour: {_named(report.colored)}; for photographs take a "
+            f"gray method, such as --run {GRAY_WEIGHTS}"
+        )
+    if report.in_full:
+        _note(f"two of one name; their results keep the suffix: {_named(report.in_full)}")
+    if line := _not_done(report):
+        _note(line)
 
 
 def _not_done(report: FolderReport) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ...datasets.base.atomic_write import write_atomic
+from ...datasets.base.bounds import WhiteLevel
 from ...datasets.base.boxes import Box
 from ...datasets.base.errors import UserError
 from ...datasets.loading.decode import frames_note, open_picture
@@ -54,7 +55,7 @@ class FileOptions(VideoOptions):
     hints: Sequence[HintPoint] = ()
     boxes: Mapping[str, Sequence[Box]] | None = None
     before_after: bool = False
-    white_level: int | None = None
+    white_level: WhiteLevel | None = None
 
 
 @dataclass(frozen=True)
