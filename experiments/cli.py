@@ -6,9 +6,13 @@ import importlib
 import os
 import re
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 
-from ..datasets.base.errors import UserError, unknown
+from ..datasets.base.errors import Note, UserError, unknown
 from .commands.shared.usage import FAILED, USAGE_ERROR, UsageError, usage
 from .process_settings import keep_memory, wait_passively
 
@@ -54,7 +58,8 @@ def main() -> None:
 def run(argv: list[str]) -> int:
     """Run one command; returns the exit code. Errors that a user can mend print as one line."""
     try:
-        return _run(argv)
+        with _notes():
+            return _run(argv)
     except UserError as error:
         text = re.sub(r"\s*\n\s*", " ", str(error))
         print(f"error: {text}", file=sys.stderr)
@@ -64,6 +69,24 @@ def run(argv: list[str]) -> int:
         return FAILED
     except SystemExit as end:  # the parser's way out, after --help as after a usage error
         return end.code if isinstance(end.code, int) else FAILED
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Within it a ``Note`` is one line on standard error, without the place in the code."""
+    show = warnings.showwarning
+
+    def show_note(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, Note):
+            print(f"note: {message}", file=sys.stderr)
+        else:
+            show(message, category, *place)
+
+    warnings.showwarning = show_note
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _run(argv: list[str]) -> int:

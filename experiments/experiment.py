@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -11,8 +12,11 @@ import tyro
 
 from ..datasets.base.adapter import Adapter
 from ..datasets.base.bounds import Checked, Count, Decay, Natural, Positive, Seed
+from ..datasets.base.errors import UserError
 from ..datasets.loading.views import EvalView, TrainView
 from ..models.base.method import Method
+
+_NAME = re.compile(r"[^\W_][^/\\\x00-\x1f\x7f]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,13 @@ class Experiment(Checked):
     eval_view: EvalView = field(default_factory=EvalView)
     training: Training = field(default_factory=Training)
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(
+                f"{self.name!r} cannot be an experiment's name, which becomes that of files: it "
+                "begins with a letter or digit and has no / or \\"
+            )
 
     def smoke(self) -> Experiment:
         """The same experiment, narrow, small and short: seconds on a CPU, not a result."""

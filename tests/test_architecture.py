@@ -64,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.metrics": {"datasets.base", "losses", "losses.pretrained", "models.color"},
     "experiments.tables": {"datasets.base", "experiments.artifacts", "experiments.metrics"},
     "experiments.inference": {"datasets.base", "datasets.loading", "experiments.artifacts"}
-    | {"models.base", "models.color", "models.layers", "models.zhang17"},
+    | {"losses.pretrained", "models.base", "models.color", "models.layers", "models.zhang17"},
     "experiments.evaluation": {*_DATA, *_ARTIFACTS, "experiments.metrics"}
     | {"models.base", "models.color"},
     "experiments.training": {"datasets.base", "datasets.loading", *_ARTIFACTS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,13 @@ from typing import BinaryIO
 from .errors import UserError
 
 
-def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomic(path: Path, write: Callable[[BinaryIO], object], keep: Path | None = None) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk, then rename it.
+
+    Args:
+        path: the file.
+        write: fills it.
+        keep: where the old file stays, in the same folder; it takes the place of what is there.
 
     Raises:
         UserError: when the folder is read-only or the disk is full; an existing ``path`` is left
@@ -29,6 +35,8 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
+        if keep is not None and path.exists():
+            _keep(path, keep)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException as error:
@@ -42,6 +50,17 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text_atomic(path: Path, text: str) -> None:
     """``write_atomic`` for UTF-8 text."""
     write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def _keep(path: Path, other: Path) -> None:
+    """Give a file a second name, so that at no moment the first is missing."""
+    temporary = path.with_name(f".{other.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, other)
 
 
 def _sync_folder(folder: Path) -> None:

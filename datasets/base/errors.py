@@ -13,6 +13,13 @@ class UserError(Exception):
     """
 
 
+class Note(UserWarning):
+    """Something that a user should know and that stops nothing: ``warnings.warn(text, Note)``.
+
+    The command line prints the text on one line.
+    """
+
+
 class DataError(UserError):
     """An image, a list or a folder is missing, unreadable or not what it should be."""
 

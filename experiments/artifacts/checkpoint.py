@@ -12,15 +12,20 @@ import numpy as np
 import torch
 
 from ...datasets.base.atomic_write import write_atomic
+from ...datasets.base.errors import UserError
+from ...losses.pretrained.tensor_file import content_sha256
 from ...models.base.hub_weights import cached_address
 from ...models.base.method import Method
 from ...models.base.weights import (
     BEST,
     FORMAT,
+    HASH,
     LAST,
+    PREVIOUS,
     inference_weights,
     load_checkpoint,
     load_strictly,
+    require_finite,
     weights_path,
 )
 from ..experiment import Experiment
@@ -81,14 +86,42 @@ class Trained:
         )
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint of tensors and plain values; atomic, flushed to disk."""
-    write_atomic(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+def save_checkpoint(path: Path, state: dict[str, Any], keep: Path | None = None) -> None:
+    """Write a checkpoint of tensors and plain values; atomic, flushed to disk.
+
+    Args:
+        path: the file.
+        state: its content; the SHA-256 of it is written with it.
+        keep: where the checkpoint that it replaces stays.
+    """
+    content = {"format": FORMAT, **state}
+    hashed = {**content, HASH: content_sha256(content)}
+    write_atomic(path, lambda file: torch.save(hashed, file), keep)
+
+
+def load_last(run: Path) -> dict[str, Any]:
+    """The last checkpoint of a run's folder, to go on from.
+
+    Raises:
+        UserError: it is missing or damaged; the older one is offered where that is whole.
+    """
+    last, previous = run / LAST, run / PREVIOUS
+    try:
+        return load_checkpoint(last)
+    except UserError as error:
+        try:
+            step = load_checkpoint(previous)["step"]
+        except (UserError, KeyError):
+            raise error from None
+        raise UserError(
+            f"{error}. The one before it is whole, of step {step}: `mv {previous} {last}`, then "
+            "--resume goes on from there"
+        ) from error
 
 
 def remove_unfinished(folder: Path) -> None:
     """Delete what a process that was killed while it saved has left."""
-    for name in (LAST, BEST):
+    for name in (LAST, BEST, PREVIOUS):
         for path in folder.glob(f".{name}.*"):
             path.unlink(missing_ok=True)
 
@@ -110,6 +143,7 @@ def load_trained(run: Path, which: str = "result") -> Trained:
     experiment = from_plain(state["experiment"], Experiment)
     method = experiment.method.build()
     weights = inference_weights(state, method.inference_networks)
+    require_finite(weights, path)
     for name, tensors in weights.items():
         load_strictly(method.get_submodule(name), tensors, f"{path}: {name}")
     method.eval()

@@ -11,9 +11,16 @@ from safetensors.torch import save as to_bytes
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError
+from ...losses.pretrained.tensor_file import content_sha256
 from ...models.base.hub_weights import is_hub_address
 from ...models.base.shipped_weights import SUFFIX, shipped_weights
-from ...models.base.weights import load_strictly, read_shipped, weights_path
+from ...models.base.weights import (
+    HASH,
+    load_strictly,
+    read_shipped,
+    shipped_content,
+    weights_path,
+)
 from ..experiment import Experiment
 from ..settings import from_plain
 from .checkpoint import Trained, load_trained, weights_sha256
@@ -61,7 +68,9 @@ def packed(trained: Trained, half: bool = True) -> bytes:
         for name in trained.method.inference_networks
         for key, value in trained.method.get_submodule(name).state_dict().items()
     }
-    return to_bytes(tensors, {"format": _FORMAT, "about": json.dumps(about)})
+    text = json.dumps(about)
+    digest = content_sha256(shipped_content(text, tensors))
+    return to_bytes(tensors, {"format": _FORMAT, "about": text, HASH: digest})
 
 
 def load_weights_file(path: Path) -> Trained:

@@ -30,6 +30,7 @@ from ..inference.exported_file import (
     from_onnx,
     from_torchscript,
     need,
+    sealed,
 )
 from ..inference.fold_batchnorm import folded, norms
 from ..inference.parity import parity
@@ -179,7 +180,7 @@ def to_onnx(network: nn.Module, plane: Tensor, about: About) -> bytes:
     if foreign:
         raise _no_export(about, "ONNX", f"it needs operations of {', '.join(foreign)}")
     onnx.helper.set_model_props(model, {"crosschroma": described(about)})
-    return model.SerializeToString()
+    return sealed(model.SerializeToString())
 
 
 def to_torchscript(network: nn.Module, plane: Tensor, about: About) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ...datasets.base.errors import UserError
-from ..inference.exported_file import from_onnx, need
+from ..inference.exported_file import from_onnx, need, sealed
 
 
 def quantized(model: bytes, planes: Sequence[Tensor]) -> bytes:
@@ -69,6 +69,6 @@ def quantized(model: bytes, planes: Sequence[Tensor]) -> bytes:
         logging.disable(before)
     metadata = {entry.key: entry.value for entry in given.metadata_props}
     onnx.helper.set_model_props(made, metadata)
-    data = made.SerializeToString()
+    data = sealed(made.SerializeToString())
     from_onnx(data)  # a model that does not load must not be kept
     return data

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,11 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...datasets.base.errors import UserError
+from ...datasets.base.errors import Note, UserError
+from ...losses.pretrained.tensor_file import check_parts
 
 ONNX, TORCHSCRIPT = ".onnx", ".ts"  # .pt are checkpoints
 _KEY = "crosschroma"
 _FORMAT = "crosschroma-export-1"
+_SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"')
+_CLEARED = b'"sha256": "' + b"0" * 64 + b'"'
 _MISSING = "ONNX files need onnx and onnxruntime: pip install 'crosschroma[export]'"
 
 
@@ -32,6 +38,7 @@ class About:
             B3HW sRGB in [0,1].
         size: the side that the method was trained at; ``None`` when it says none.
         weights_sha256: of the networks used at inference.
+        sha256: of an ONNX file with zeros in this place; parts of TorchScript have a CRC-32.
     """
 
     method: str
@@ -41,6 +48,7 @@ class About:
     size: int | None
     weights_sha256: str
     format: str = _FORMAT
+    sha256: str = "0" * 64
 
 
 class ExportedColors(nn.Module):
@@ -92,6 +100,10 @@ def load_exported(path: Path, trust: bool = False) -> ExportedColors:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     try:
+        if path.suffix == ONNX:
+            _check_seal(path, data)
+        elif data:
+            check_parts(io.BytesIO(data))
         reader = from_onnx if path.suffix == ONNX else from_torchscript
         text, run = reader(data)
         about = json.loads(text)
@@ -110,6 +122,21 @@ def load_exported(path: Path, trust: bool = False) -> ExportedColors:
 def described(about: About) -> str:
     """What goes into a file's metadata."""
     return json.dumps(asdict(about))
+
+
+def sealed(data: bytes) -> bytes:
+    """An ONNX model with the hash of its bytes in its metadata, checked by ``load_exported``."""
+    cleared = _SEAL.sub(_CLEARED, data)
+    digest = hashlib.sha256(cleared).hexdigest().encode()
+    return cleared.replace(_CLEARED, _CLEARED.replace(b"0" * 64, digest))
+
+
+def _check_seal(path: Path, data: bytes) -> None:
+    if not (seal := _SEAL.search(data)):
+        text = f"{path} states no hash of its content, as older files do not: damage may pass"
+        warnings.warn(text, Note, stacklevel=3)
+    elif seal[1] != hashlib.sha256(_SEAL.sub(_CLEARED, data)).hexdigest().encode():
+        raise ValueError("its content has not the hash that was written with it")
 
 
 def from_onnx(data: bytes) -> tuple[str, Callable[[Tensor], Tensor]]:

@@ -24,6 +24,7 @@ import numpy as np
 from ...datasets.base.color import lab_from_uint8
 from ...datasets.base.errors import DataError, UserError, unknown
 from ...datasets.loading.decode import read_size
+from ...models.base.hub_weights import is_hub_address
 from ...models.color.hint_points import HintPoint
 from .color_network import Origin
 from .colorizer import Colorizer
@@ -81,8 +82,8 @@ class Hints:
         the hash which the hints state, and never a program.
 
         Raises:
-            UserError: the hints name no method, TorchScript, weights that are not there, or ones
-                with another hash.
+            UserError: the hints name no method, TorchScript, an address on the Hub, weights that
+                are not there, or ones with another hash.
         """
         method = self.method
         if method is None:
@@ -94,6 +95,8 @@ class Hints:
                 f"{where}, TorchScript, which is a program: hints never start one; where you trust "
                 "its maker, name it yourself (--run FILE --trust-torchscript)"
             )
+        if is_hub_address(method.run):
+            raise UserError(f"{where}, and hints download nothing; name it yourself (--run)")
         if path.suffix == ONNX and not _holds(path, method.weights_sha256):
             raise UserError(f"{where}, {_CHANGED}")
         colorizer = Colorizer.load(

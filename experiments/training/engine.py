@@ -308,7 +308,8 @@ class Run:
                 "random": randoms,
                 **self._header(),
             }
-            checkpoint.save_checkpoint(self.folder / checkpoint.LAST, state)
+            keep = self.folder / checkpoint.PREVIOUS
+            checkpoint.save_checkpoint(self.folder / checkpoint.LAST, state, keep)
         self.saved_step = self.progress.step
         self.fabric.barrier()
 
@@ -317,7 +318,7 @@ class Run:
         return {"experiment": plain, "starts": self.starts, **vars(self.progress)}
 
     def _resume(self) -> dict[str, Any]:
-        state = checkpoint.load_checkpoint(self.folder / checkpoint.LAST)
+        state = checkpoint.load_last(self.folder)
         # settings that came later than the run have their defaults
         saved = to_plain(from_plain(state["experiment"], Experiment))
         check_same_experiment(saved, to_plain(self.experiment), self.folder)

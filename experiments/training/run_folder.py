@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ...datasets.base.errors import UserError
-from ...models.base.weights import BEST, LAST
+from ...models.base.weights import BEST, LAST, PREVIOUS
 
 LOCK = "training.lock"
 _EVENTS = "events.out.tfevents.*"
@@ -60,7 +60,7 @@ def run_folder(run: Path, resume: bool, overwrite: bool) -> Iterator[None]:
     try:
         refuse_overwriting(run, resume, overwrite)
         if overwrite:
-            for path in (run / LAST, run / BEST, *run.glob(_EVENTS)):
+            for path in (run / LAST, run / PREVIOUS, run / BEST, *run.glob(_EVENTS)):
                 path.unlink(missing_ok=True)
         yield
     finally:

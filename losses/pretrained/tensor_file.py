@@ -1,16 +1,19 @@
 """Files of tensors, read without running code that they may hold: torch, safetensors and npz.
 
 Every weights file is read here, whatever its suffix says; a test of the architecture refuses
-``torch.load`` elsewhere.
+``torch.load`` elsewhere. Damage is found: the parts of torch's files have a CRC-32 each, which is
+checked here, and what crosschroma writes states the SHA-256 of its content.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import warnings
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -54,6 +57,13 @@ def read_content(path: Path, mapped: bool = False) -> Any:
         raise UserError(f"{path} is damaged or holds no weights{_reason(error)}") from error
 
 
+def content_sha256(content: Any) -> str:
+    """SHA-256 of tensors and plain values, nested in dictionaries and sequences in their order."""
+    digest = hashlib.sha256()
+    _digest(content, digest.update)
+    return digest.hexdigest()
+
+
 def read_named_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name, as ``nn.Module.load_state_dict`` takes them.
 
@@ -85,6 +95,8 @@ def _read(path: Path, mapped: bool) -> Any:
             names = archive.namelist()
         if any(name.endswith("/constants.pkl") for name in names):
             raise UserError(f"{path} is refused: it is a TorchScript program, not weights")
+        if not mapped:
+            check_parts(path)
         if names and all(name.endswith(".npy") for name in names):
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
@@ -97,6 +109,36 @@ def _read(path: Path, mapped: bool) -> Any:
         mapped = mapped and path.suffix not in (".safetensors", ".npz")
         source = path if mapped else file
         return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def check_parts(archive: Path | BinaryIO) -> None:
+    """Read all parts of a zip archive, such as torch writes, against their CRC-32.
+
+    Raises:
+        ValueError: naming a part that differs.
+    """
+    with zipfile.ZipFile(archive) as parts:
+        damaged = parts.testzip()
+    if damaged is not None:
+        raise ValueError(f"its part {damaged} is not what was written")
+
+
+def _digest(content: Any, update: Callable[[Any], None]) -> None:
+    if isinstance(content, Tensor):
+        update(f"{content.dtype}{tuple(content.shape)}".encode())
+        flat = content.detach().cpu().contiguous().flatten()
+        update(flat.view(torch.uint8).numpy().data)
+    elif isinstance(content, Mapping):
+        update(f"{{{len(content)}".encode())
+        for key, value in content.items():
+            update(f"{key!r}:".encode())
+            _digest(value, update)
+    elif isinstance(content, list | tuple):
+        update(f"[{len(content)}".encode())
+        for value in content:
+            _digest(value, update)
+    else:
+        update(f"{content!r},".encode())
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ...datasets.base.errors import UserError
-from ...losses.pretrained.tensor_file import read_content
+from ...datasets.base.errors import Note, UserError
+from ...losses.pretrained.published_weights import sha256
+from ...losses.pretrained.tensor_file import content_sha256, read_content
 from .hub_weights import hub_file, is_hub_address
-from .shipped_weights import SUFFIX, shipped_weights
+from .shipped_weights import OLD_FILES, SUFFIX, shipped_weights
 
 NONE = "none"  # in settings, instead of a run
 LAST, BEST = "last.pt", "best.pt"
+PREVIOUS = "previous.pt"  # the last but one, for the case that the last is damaged
+HASH = "sha256"  # what names the content's hash, in checkpoints and in metadata
 FORMAT = 1  # of checkpoints
+_ABOUT = "about"
 _MODULE = "module."  # what torch's AveragedModel puts before its weights' names
 _FOREIGN = (AttributeError, KeyError, TypeError, ValueError)  # what another file's content raises
 
@@ -76,7 +81,46 @@ def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
         raise UserError(f"{error}; use a checkpoint that crosschroma wrote") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
+    expected = state.pop(HASH, None)
+    if not mapped:
+        check_hash(path, expected, state)
     return state
+
+
+def check_hash(path: Path, expected: Any, content: Any) -> None:
+    """Compare what a file holds with the hash that was written with it.
+
+    Args:
+        path: the file, for the error.
+        expected: the hash; ``None`` where none was written, as in files of before, which is said.
+        content: tensors and values.
+
+    Raises:
+        UserError: they differ.
+    """
+    if expected is None:
+        text = f"{path} states no hash of its content, as older files do not: damage may pass"
+        warnings.warn(text, Note, stacklevel=3)
+    elif expected != content_sha256(content):
+        raise UserError(
+            f"{path} is damaged: its content has not the hash that was written with it; take it "
+            "from a backup"
+        )
+
+
+def require_finite(networks: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+    """Refuse weights that colour nothing.
+
+    Raises:
+        UserError: a number that is NaN or infinite, by its network and tensor.
+    """
+    for network, weights in networks.items():
+        for name, tensor in weights.items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise UserError(
+                    f"{path}: {network}.{name} holds NaN or infinite numbers: the training "
+                    "diverged, or the file is damaged; take other weights (--weights, --run)"
+                )
 
 
 def inference_weights(
@@ -121,18 +165,34 @@ def read_shipped(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor
     Raises:
         UserError: a damaged or foreign file.
     """
-    networks: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
-            for key in file.keys():  # noqa: SIM118
-                network, _, name = key.partition(".")
-                value = file.get_tensor(key)
-                floating = value.is_floating_point()
-                networks.setdefault(network, {})[name] = value.float() if floating else value
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is damaged or no safetensors file: {error}") from error
+    _check_shipped(path, metadata, tensors)
+    networks: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        network, _, name = key.partition(".")
+        floating = value.is_floating_point()
+        networks.setdefault(network, {})[name] = value.float() if floating else value
+    require_finite(networks, path)
     return metadata, networks
+
+
+def shipped_content(about: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Of a file of ``ship``, what its hash is of: the settings' text and the tensors by name."""
+    return {_ABOUT: about, **dict(sorted(tensors.items()))}
+
+
+def _check_shipped(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    expected = metadata.get(HASH)
+    if expected is None and shipped_weights().get(path.stem) == path and path.stem in OLD_FILES:
+        if not sha256(path).startswith(OLD_FILES[path.stem]):
+            raise UserError(f"{path} is damaged: install crosschroma again")
+    elif _ABOUT in metadata:  # other files of safetensors may have none
+        check_hash(path, expected, shipped_content(metadata[_ABOUT], tensors))
 
 
 def read_run_weights(
@@ -154,7 +214,9 @@ def read_run_weights(
     try:
         path = weights_path(run)
         if path.suffix != SUFFIX:
-            return path, inference_weights(load_checkpoint(path), networks)
+            states = inference_weights(load_checkpoint(path), networks)
+            require_finite(states, path)
+            return path, states
         _, states = read_shipped(path)
         if missing := [name for name in networks if name not in states]:
             raise UserError(f"the file has no weights {', '.join(missing)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,12 @@ def test_what_is_no_settings_at_all() -> None:
         from_plain([1], Training)
     with pytest.raises(UserError, match="has no setting stray"):
         from_plain({**to_plain(Training()), "stray": 1}, Training)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", "", ".hidden", "-x", "a\nb"])
+def test_an_experiments_name_leads_out_of_no_folder(name: str, unet: Experiment) -> None:
+    with pytest.raises(UserError, match="cannot be an experiment's name"):
+        replace(unet, name=name)
+    plain = {**to_plain(unet), "name": name}
+    with pytest.raises(UserError, match="cannot be an experiment's name"):
+        from_plain(plain, Experiment)

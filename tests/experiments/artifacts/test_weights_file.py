@@ -13,7 +13,11 @@ from crosschroma.datasets.base.errors import UserError
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
-from crosschroma.experiments.artifacts.checkpoint import load_trained
+from crosschroma.experiments.artifacts.checkpoint import (
+    load_checkpoint,
+    load_trained,
+    save_checkpoint,
+)
 from crosschroma.experiments.commands.colorize import GRAY_WEIGHTS, NIR_WEIGHTS
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
@@ -50,11 +54,11 @@ def test_the_file_colours_as_the_run_does(run: Path, file: Path) -> None:
 
 def test_large_running_variances_survive(run: Path, tmp_path: Path) -> None:
     """Half precision ends at 65504."""
-    checkpoint = torch.load(run / "best.pt", weights_only=True)
-    weights = checkpoint["inference"]["generator"]
+    state = load_checkpoint(run / "best.pt")
+    weights = state["inference"]["generator"]
     name = next(key for key in weights if key.endswith("running_var"))
     weights[name].fill_(1e6)
-    torch.save(checkpoint, tmp_path / "large.pt")
+    save_checkpoint(tmp_path / "large.pt", state)
     method = weights_file.load_weights_file(
         weights_file.ship(tmp_path / "large.pt", tmp_path)
     ).method

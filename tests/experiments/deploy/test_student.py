@@ -13,6 +13,7 @@ from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.artifacts.checkpoint import (
+    load_checkpoint,
     load_trained,
     save_checkpoint,
     weights_sha256,
@@ -25,7 +26,7 @@ from crosschroma.losses.terms import total
 from crosschroma.models.base import weights
 from crosschroma.models.base.domain import DomainName, network_target
 from crosschroma.models.base.extra_losses import ExtraLosses
-from crosschroma.models.base.weights import BEST, load_checkpoint
+from crosschroma.models.base.weights import BEST
 from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.student import Student
@@ -213,11 +214,11 @@ def test_the_planes_edges_come_back_in_the_output() -> None:
 
 def test_zeros_of_a_pruned_start_stay(teacher: Path, unet: Experiment, tmp_path: Path) -> None:
     """Through the engine, with weight decay's optimiser state, averages and a resumed run."""
-    state = torch.load(teacher / "last.pt", weights_only=True)
+    state = load_checkpoint(teacher / "last.pt")
     for value in state["networks"]["generator"].values():
         if value.ndim > 1:
             value *= torch.arange(value.numel()).view(value.shape) % 2
-    torch.save(state, tmp_path / "pruned.pt")
+    save_checkpoint(tmp_path / "pruned.pt", state)
     config = Student.Config(
         student=unet.method,
         teacher=unet.method,

@@ -14,6 +14,7 @@ import torch
 from crosschroma.datasets.base.color import lab_from_uint8
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli
+from crosschroma.experiments.artifacts import checkpoint
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.ui.session import GoneError, Studio
 from crosschroma.models.unet import UNet
@@ -145,9 +146,9 @@ def test_colorize_refuses_what_would_not_be_the_same(
     argv = ["--hints", str(path), "--device", "cpu", "--out", str(tmp_path / "out")]
     assert cli.run(["colorize", str(tmp_path / "other.png"), *argv]) == 1
     assert "saved for a picture of 120 and 90 (a.png)" in capsys.readouterr().err
-    state = torch.load(hint_painter / "best.pt", weights_only=True)
+    state = checkpoint.load_checkpoint(hint_painter / "best.pt")
     state["inference"]["generator"]["colors.bias"] += 1
-    torch.save(state, hint_painter / "best.pt")
+    checkpoint.save_checkpoint(hint_painter / "best.pt", state)
     assert cli.run(["colorize", str(tmp_path / "a.png"), *argv]) == 1
     assert "whose weights are not those that the hints were saved with" in capsys.readouterr().err
     assert cli.run(["colorize", str(tmp_path / "a.png"), *argv, "--run", str(hint_painter)]) == 0
