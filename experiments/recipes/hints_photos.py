@@ -2,8 +2,10 @@
 
 Command: crosschroma train hints_photos
          see encoder_unet_vcip for the encoder's weights without timm's download
-Time:    not run yet
-Result:  not run yet
+Time:    61 minutes of one core of an AMD EPYC (float32), beside other processes
+Result:  without hints, validation 23.54 dB, AE 9.75 (``ddcolor_photos``: 23.42, 9.83); test
+    photographs of the ImageNet sample 23.45 dB, AE 10.33, but near gray (the spread of ab is .25 of
+    the truth's). With hints see results/hints/hints_photos.json
 """
 
 from ...datasets.loading.views import TrainView
