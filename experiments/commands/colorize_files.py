@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.bounds import WhiteLevel
@@ -22,16 +23,17 @@ from ..inference.picture_file import (
     Picture,
     PictureFormat,
     encode,
-    left_out,
     quantised,
     read_pictures,
 )
 from ..inference.picture_sequence import encode_frames, encode_pages, holds
-from ..inference.pixels import is_colored
+from ..inference.pixels import checked, is_colored
 from ..video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
 from ..video.reader import is_video
 from .colorize_targets import SUFFIXES, beside, find_targets
+from .overlap import OpenedPicture, overlapped
 
+_OF_ONE_FILE = (UserError, MemoryError, torch.OutOfMemoryError)
 _GAP = 8  # white pixels between before and after
 
 
@@ -116,29 +118,122 @@ def colorize_files(
     targets = find_targets(source, out, options.format, options.codec, options.before_after)
     report.unused.update(targets.skipped)
     report.in_full.extend(targets.in_full)
-    for picture, target in targets.jobs.items():
-        video = is_video(picture)
-        results = [target, beside(target)] if options.before_after and not video else [target]
-        if all(path.exists() for path in results) and not options.overwrite:
-            report.skipped.append(target)
-            continue
-        boxes = None if video else _boxes_of(picture, source, options.boxes or {})
-        try:
-            if video:
-                step = partial(progress, picture)
-                report.videos[target] = colorize_video(colorizer, picture, target, options, step)
-            else:
-                _colorize_file(colorizer, picture, target, options, boxes, report)
-        except UserError as error:
-            report.failed[picture] = _naming(picture, str(error))
-        except (MemoryError, torch.OutOfMemoryError):
-            report.failed[picture] = f"{picture} needs more memory than there is; make it smaller"
+    jobs = [_Job(*job, source, options) for job in targets.jobs.items()]
+    report.skipped.extend(job.target for job in jobs if job.is_done)
+    pending = [job for job in jobs if not job.is_done]
+    for video, group in groupby(pending, lambda job: job.is_video):
+        if video:
+            outcomes = _videos(colorizer, list(group), progress, report)
         else:
-            report.written.append(target)
-            if options.boxes is not None and boxes is None:
-                report.boxless.append(picture)
-            done(target)
+            outcomes = _pictures(colorizer, list(group), options, report)
+        for job, error in outcomes:
+            if error is not None:
+                report.failed[job.picture] = _reason(job.picture, error)
+                continue
+            report.written.append(job.target)
+            if options.boxes is not None and job.boxes is None:
+                report.boxless.append(job.picture)
+            done(job.target)
     return report
+
+
+class _Job:
+    """One picture or video and its result."""
+
+    def __init__(self, picture: Path, target: Path, source: Path, options: FileOptions) -> None:
+        self.picture, self.target, self.options = picture, target, options
+        self.is_video = is_video(picture)
+        self.boxes = None if self.is_video else _boxes_of(picture, source, options.boxes or {})
+        several = options.before_after and not self.is_video
+        results = [target, beside(target)] if several else [target]
+        self.is_done = all(path.exists() for path in results) and not options.overwrite
+
+
+_Outcomes = Iterator[tuple[_Job, Exception | None]]
+
+
+def _videos(
+    colorizer: Colorizer,
+    jobs: Sequence[_Job],
+    progress: Callable[[Path, int, int], None],
+    report: FolderReport,
+) -> _Outcomes:
+    for job in jobs:
+        step = partial(progress, job.picture)
+        try:
+            video = colorize_video(colorizer, job.picture, job.target, job.options, step)
+        except _OF_ONE_FILE as error:
+            yield job, error
+        else:
+            report.videos[job.target] = video
+            yield job, None
+
+
+def _pictures(
+    colorizer: Colorizer, jobs: Sequence[_Job], options: FileOptions, report: FolderReport
+) -> _Outcomes:
+    work = _PictureWork(colorizer, options, report)
+    alone = options.hints or options.palette or colorizer.precision == "bfloat16-compiled"
+    for job, error in overlapped(colorizer, jobs, work, 1 if alone else None):
+        if error is not None and not isinstance(error, _OF_ONE_FILE):
+            raise error
+        yield job, error
+
+
+class _PictureWork:
+    """What ``overlapped`` does with each picture."""
+
+    def __init__(self, colorizer: Colorizer, options: FileOptions, report: FolderReport) -> None:
+        self.colorizer, self.options, self.report = colorizer, options, report
+
+    def read(self, job: _Job) -> OpenedPicture:
+        file = open_picture(job.picture)
+        pictures = read_pictures(file, self.colorizer.managed, self.options.white_level)
+        first = next(pictures)
+        several = file.count > 1 and holds(SUFFIXES[job.target.suffix.lower()], file)
+        prepared = self.colorizer.prepare(first.levels, job.boxes)
+        return OpenedPicture(file, first, prepared, pictures if several else None)
+
+    def predict(self, job: _Job, opened: OpenedPicture) -> Tensor | bytes:
+        """The colours of a picture; of several frames or pages, the file that they become."""
+        if opened.more is None:
+            return self.colorizer.predict(opened.prepared, self.options.hints, self.options.palette)
+        format, animation = SUFFIXES[job.target.suffix.lower()], opened.file.animation
+        paint = _painter(self.colorizer, self.options, job.boxes, animation is not None)
+
+        def results() -> Iterator[tuple[Picture, np.ndarray]]:
+            for picture in chain([opened.first], opened.more or ()):
+                opened.note(picture, format)
+                yield picture, paint(picture.levels)
+
+        if format == "tif":
+            return encode_pages(results())
+        assert animation is not None
+        return encode_frames(results(), animation, format)
+
+    def write(self, job: _Job, opened: OpenedPicture, colors: Tensor | bytes) -> None:
+        first, format = opened.first, SUFFIXES[job.target.suffix.lower()]
+        shown: np.ndarray | None = None
+        if isinstance(colors, bytes):
+            data = colors
+        else:
+            opened.notes[frames_note(opened.file)] = None
+            opened.note(first, format)
+            dtype = checked(first.levels).dtype
+            shown = self.colorizer.render(opened.prepared, colors, self.options.strength, dtype)
+            data = encode(first, shown, format)
+        if self.options.before_after:
+            # first: where the result is there, all is there
+            if shown is None:
+                shown = _painter(self.colorizer, self.options, job.boxes, False)(first.levels)
+            both = _side_by_side(self.colorizer.shown_input(opened.prepared), shown)
+            picture = encode(Picture(levels=both), both)
+            write_atomic(beside(job.target), lambda file: file.write(picture))
+        write_atomic(job.target, lambda file: file.write(data))
+        for note in filter(None, opened.notes):
+            self.report.left_out.setdefault(note, []).append(job.picture)
+        if self.colorizer.domain == "nir" and is_colored(first.levels):
+            self.report.colored.append(job.picture)
 
 
 def _boxes_of(
@@ -150,50 +245,6 @@ def _boxes_of(
     least = 1 if picture == source else len(picture.relative_to(source).parts)
     ends = ("/".join(parts[start:]) for start in range(1, len(parts) - least + 1))
     return next((boxes[end] for end in ends if end in boxes), None)
-
-
-def _colorize_file(
-    colorizer: Colorizer,
-    path: Path,
-    target: Path,
-    options: FileOptions,
-    boxes: Sequence[Box] | None,
-    report: FolderReport,
-) -> None:
-    file, format = open_picture(path), SUFFIXES[target.suffix.lower()]
-    pictures = read_pictures(file, colorizer.managed, options.white_level)
-    first = next(pictures)
-    several = file.count > 1 and holds(format, file)
-    notes = {} if several else {frames_note(file): None}  # in order, each once
-
-    def results() -> Iterator[tuple[Picture, np.ndarray]]:
-        paint = _painter(colorizer, options, boxes, file.animation is not None and several)
-        for picture in chain([first], pictures if several else ()):
-            notes.update(dict.fromkeys(picture.notes))
-            notes.update((f"{what} not kept", None) for what in left_out(picture, format))
-            yield picture, paint(picture.levels)
-
-    shown: np.ndarray | None = None
-    if not several:
-        [(_, shown)] = results()
-        data = encode(first, shown, format)
-    elif format == "tif":
-        data = encode_pages(results())
-    else:
-        assert file.animation is not None
-        data = encode_frames(results(), file.animation, format)
-    if options.before_after:
-        # first: where the result is there, all is there
-        if shown is None:
-            shown = _painter(colorizer, options, boxes, False)(first.levels)
-        both = _side_by_side(colorizer.shown_input(first.levels), shown)
-        picture = encode(Picture(levels=both), both)
-        write_atomic(beside(target), lambda file: file.write(picture))
-    write_atomic(target, lambda file: file.write(data))
-    for note in filter(None, notes):
-        report.left_out.setdefault(note, []).append(path)
-    if colorizer.domain == "nir" and is_colored(first.levels):
-        report.colored.append(path)
 
 
 def _painter(
@@ -222,5 +273,7 @@ def _side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.hstack([before, gap, quantised(after, np.dtype(np.uint8))])
 
 
-def _naming(picture: Path, text: str) -> str:
-    return text if str(picture) in text else f"{picture}: {text}"
+def _reason(picture: Path, error: Exception) -> str:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return f"{picture} needs more memory than there is; make it smaller"
+    return str(error) if str(picture) in str(error) else f"{picture}: {error}"

@@ -324,6 +324,12 @@ class Colorizer:
         return lab_to_rgb(torch.cat([lab[:, :1], lab[:, 1:] + added], dim=1), gamut="chroma")
 
     @torch.no_grad()
+    def predict_together(self, prepared: Sequence[PreparedPicture]) -> Tensor:
+        """``predict`` of N pictures without hints whose ``small`` have one size: N x C x h x w."""
+        planes = torch.cat([picture.small for picture in prepared])
+        return self._network(replace(prepared[0], small=planes))
+
+    @torch.no_grad()
     def render(
         self,
         prepared: PreparedPicture,
