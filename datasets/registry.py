@@ -12,6 +12,7 @@ from .files.folder import Folder, Pairs
 from .imagenet import ImageNet, ImageNetSample
 from .rgb_nir_scene import RgbNirScene
 from .scenes.adapter import Scenes
+from .shards import Shards
 from .vcip import Vcip
 
 ADAPTERS: dict[str, type[Adapter]] = {
@@ -27,6 +28,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
         Cifar10,
         Folder,
         Pairs,
+        Shards,
         Scenes,
     )
 }

@@ -7,7 +7,7 @@ import importlib
 import re
 import typing
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +35,7 @@ _WRITTEN = {
     "datasets.scenes:Scenes": "datasets.scenes.adapter:Scenes",
     "datasets.several:Several": "datasets.mixtures.union:Union",
     "datasets.simulated_nir:PairsAndSimulated": "datasets.mixtures.simulated_nir:PairsAndSimulated",
+    "datasets.shards:Shards": "datasets.shards:Shards",
     "datasets.transforms:EvalView": "datasets.loading.views:EvalView",
     "datasets.transforms:TrainView": "datasets.loading.views:TrainView",
     "datasets.vcip:Vcip": "datasets.vcip:Vcip",
@@ -65,6 +66,8 @@ _WRITTEN = {
     "models.zhang17:Stage": "models.zhang17.method:HintStage",
     "models.zhang17:Zhang17.Config": "models.zhang17.method:Zhang17.Config",
 }
+# metadata of a field that older files do not have: it is written where it differs from its default
+LATER = {"later": True}
 _MODULE = re.compile(r"(models|datasets|experiments)(\.[A-Za-z]\w*)+")
 _PLACES = {place: written for written, place in _WRITTEN.items()}
 
@@ -75,13 +78,19 @@ def to_plain(value: Any) -> Any:
     Paths become text, tuples become lists.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        plain = {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        plain = {
+            f.name: to_plain(getattr(value, f.name)) for f in fields(value) if _is_set(f, value)
+        }
         return {"type": tag_of(type(value)), **plain}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     return value
+
+
+def _is_set(of: Field[Any], value: Any) -> bool:
+    return not of.metadata.get("later") or getattr(value, of.name) != of.default
 
 
 def from_plain(data: Any, expected: type[T], source: str = "") -> T:

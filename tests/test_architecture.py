@@ -53,7 +53,8 @@ ALLOWED: dict[str, set[str]] = {
     "models.nogan": _OF_METHODS,
     "experiments.settings": {"datasets.base"},
     "experiments.process_settings": set(),
-    "experiments.experiment": {"datasets.base", "datasets.loading", "models.base"},
+    "experiments.experiment": {"datasets.base", "datasets.loading", "models.base"}
+    | {"experiments.settings"},
     "experiments.recipe_list": {"datasets.base", "experiments.experiment"},
     "experiments.recipes": {*_DATA, "datasets.mixtures", "datasets.scenes", *_METHODS}
     | {"experiments.experiment"},
@@ -88,9 +89,10 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiments.process_settings"}
     | {f"experiments.{room}" for room in ("training", "deploy", "plots", "ui")},
     "experiments.commands.shared": {*_ARTIFACTS, "datasets", "datasets.base"},
-    "experiments.commands.data": {"datasets", "datasets.base", "losses.pretrained"}
+    "experiments.commands.data": {"datasets", "datasets.base", "datasets.files"}
+    | {"losses.pretrained", "datasets.loading", "experiments.artifacts"}
     | {"models.color", "experiments.training", "experiments.commands.shared"}
-    | {"datasets.loading", "experiments.artifacts", "experiments.evaluation"},
+    | {"experiments.evaluation"},
     "experiments.commands": {*_DATA, "datasets.mixtures", "losses"}
     | {*_ARTIFACTS, *_METHODS, "experiments.recipe_list"}
     | {f"experiments.{room}" for room in ("training", "evaluation", "metrics", "tables", "plots")}

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..base.adapter import Adapter, Record, Source, SplitName
 from ..base.bounds import NotNegative
 from ..base.errors import DataError
+from ..loading.tar_files import open_tar, split_path
 from .folder import FileSource, chroma_text, drop_near_gray
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -98,6 +99,10 @@ def missing(paths: Iterable[Path]) -> list[Path]:
     listed: dict[Path, set[str]] = {}
     absent = []
     for path in paths:
+        if place := split_path(path):  # archives have been listed, too
+            archive, member = place
+            absent += [] if member in open_tar(archive).members else [path]
+            continue
         folder = path.parent
         if folder not in listed:
             listed[folder] = set()

@@ -21,6 +21,7 @@ from ..base.bounds import NotNegative, Share, WhiteLevel
 from ..base.color import lab_from_uint8
 from ..base.errors import DataError, UserError
 from ..loading.decode import noted_plane, noted_rgb, parse_white_level
+from ..loading.tar_files import file_stamp
 from .walk import walk
 
 IMAGE_SUFFIXES = frozenset(
@@ -105,10 +106,9 @@ class FileSource:
         parts = []
         for path in record.files():
             try:
-                status = path.stat()
+                parts.append(file_stamp(path))
             except OSError as error:
                 raise DataError(f"{path}: {error.strerror}; restore it or relist") from error
-            parts.append(f"{status.st_size}:{status.st_mtime_ns}")
         if self.white_level is not None:
             parts.append(f"white {self.white_level}")
         if record.boxes is not None:

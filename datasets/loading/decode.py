@@ -25,6 +25,7 @@ from .pillow_file import PillowFile
 from .png_file import SIGNATURE as PNG
 from .png_file import PngFile
 from .raster import PictureFile
+from .tar_files import open_file, read_file
 from .tiff_file import SIGNATURES as TIFF
 from .tiff_file import TiffFile, header_of_tiff
 
@@ -111,7 +112,7 @@ def read_size(path: Path | str) -> tuple[int, int]:
     """
     path = Path(path)
     try:
-        with Image.open(path) as image:
+        with open_file(path) as stream, Image.open(stream) as image:
             pages = image.format == "TIFF"  # some versions of Pillow turn its size, some do not
             header = image.height, image.width, exif_of(image).get(0x0112, 1)
     except Image.DecompressionBombError as error:
@@ -242,7 +243,7 @@ def _reader(data: bytes) -> Callable[[Path, bytes], PictureFile]:
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         raise DataError(f"{path} is missing; restore it or take it off the list") from None
     except OSError as error:

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..base.adapter import Planes, Source
-from ..base.batch import Batch, Sample, collate
+from ..base.batch import Batch, Sample, collate, to_device
 from ..base.errors import UserError
 from .views import EvalView, View, to_sample
 
@@ -147,6 +147,29 @@ def train_loader(
     """The endless stream of training batches; the arguments are those of ``DrawSampler``."""
     sampler = DrawSampler(len(source), batch_size, seed, start_batch, rank, world)
     return _loader(Images(source, view, seed), workers, batch_sampler=sampler)
+
+
+def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on a device.
+
+    To a GPU the next batch is copied, from memory that is pinned, while it works on the present
+    one. Batches are taken from the loader one at a time, as they are asked for.
+    """
+    if device.type != "cuda":
+        for batch in batches:
+            yield to_device(batch, device)
+        return
+    side = torch.cuda.Stream(device)
+    for batch in batches:
+        with torch.cuda.stream(side):
+            copied = to_device(batch, device)
+        present = torch.cuda.current_stream(device)
+        present.wait_stream(side)
+        for value in copied.values():
+            for plane in value if isinstance(value, list) else [value]:
+                if isinstance(plane, torch.Tensor):
+                    plane.record_stream(present)
+        yield copied
 
 
 def eval_loader(

@@ -21,6 +21,7 @@ from .raster import (
     turned,
     unsupported,
 )
+from .tar_files import open_file
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -216,7 +217,7 @@ def header_of_tiff(path: Path) -> tuple[int, int, int]:
         DataError: it is damaged.
     """
     try:
-        with tifffile.TiffFile(path) as file:
+        with open_file(path) as stream, tifffile.TiffFile(stream) as file:
             page = next(page for page in map(_whole, file.pages) if page is not None)
             return page.imagelength, page.imagewidth, _orientation(page)
     except Exception as error:  # a damaged directory raises nearly anything

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ...datasets.files.folder import FileSource, image_files
 from ...datasets.loading.cache import cached
 from ...datasets.loading.loader import Viewed
 from ...datasets.loading.views import EvalView
+from ...datasets.shards import write_tar
 from ..evaluation.timing import machine, race, save_benchmark, torch_threads, versions
 
 _REFERENCE = "PIL + scikit-image"
@@ -87,9 +88,10 @@ def bench_data(
 ) -> DataBenchmark:
     """Loading: file -> 256 x 256 -> Lab -> float32 tensor 3 x H x W, on one thread.
 
-    Pictures of 500 x 375 are made and saved as JPEG of quality 90. Three loaders take turns in
-    every repeat: PIL and scikit-image (the reference), ours from the JPEG, ours from the cache of
-    resized pictures. Time is the process's CPU time, files are in the page cache.
+    Pictures of 500 x 375 are made and saved as JPEG of quality 90. Four loaders take turns in
+    every repeat: PIL and scikit-image (the reference), ours from the JPEG, from JPEG in a tar
+    archive, and from the cache of resized pictures. Time is the process's CPU time, files are in
+    the page cache.
 
     Args:
         out: JSON file to write.
@@ -110,17 +112,23 @@ def _measure(folder: Path, images: int, repeats: int) -> DataBenchmark:
     _make_pictures(folder / "jpeg", images)
     files = image_files(folder / "jpeg")
     viewed = Viewed(FileSource([Record(f.name, rgb=f) for f in files]), EvalView(size=_SIZE))
+    sharded = Viewed(_in_shards(folder / "shards", files), EvalView(size=_SIZE))
     mapped = cached(viewed, folder / "cache", "bench")
     loaders: dict[str, Callable[[int], Tensor]] = {
         _REFERENCE: lambda index: _reference(files[index]),
         "crosschroma, JPEG": lambda index: _lab(viewed, index),
+        "crosschroma, JPEG in tar": lambda index: _lab(sharded, index),
         "crosschroma, cache": lambda index: _lab(mapped, index),
     }
     return DataBenchmark(
         speeds=_speeds(loaders, images, repeats),
         reference=_REFERENCE,
         lab_max_error=_lab_max_error(viewed),
-        targets={"crosschroma, JPEG": 2.2, "crosschroma, cache": 6.0},
+        targets={
+            "crosschroma, JPEG": 2.2,
+            "crosschroma, JPEG in tar": 2.2,
+            "crosschroma, cache": 6.0,
+        },
         unit="images per second of one core (process CPU time)",
         shape=f"JPEG 500x375 quality 90 -> 3x{_SIZE}x{_SIZE} Lab",
         dtype="float32",
@@ -131,6 +139,18 @@ def _measure(folder: Path, images: int, repeats: int) -> DataBenchmark:
             "torch", "numpy", "numba", "opencv-python-headless", "pillow", "scikit-image"
         ),
     )
+
+
+def _in_shards(folder: Path, files: Sequence[Path]) -> FileSource:
+    """The files in archives of 16."""
+    folder.mkdir()
+    records = []
+    for start in range(0, len(files), 16):
+        archive = folder / f"{start:05d}.tar"
+        own = [Record(f.name, rgb=f) for f in files[start : start + 16]]
+        write_tar(archive, own)
+        records += [Record(record.key, rgb=archive / record.key) for record in own]
+    return FileSource(records)
 
 
 def _need_scikit_image() -> None:

@@ -1,4 +1,4 @@
-"""``crosschroma data check|audit|detail|prior|boxes``."""
+"""``crosschroma data TASK NAME``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from ..shared.usage import UsageError, usage
 from .boxes import boxes
 from .detail import detail
 from .prior import prior
+from .shard import shard
 
-_TASKS = ("check", "audit", "detail", "prior", "boxes")
+_TASKS = ("check", "audit", "detail", "prior", "boxes", "shard")
 _DATA_HELP = """usage: crosschroma data TASK NAME [--root DIR] [more options]
 
 check: what the dataset's folder holds, and what is missing or unreadable; --quick reads only
@@ -21,6 +22,7 @@ detail: whether fine detail of results agrees better with the truth than the NIR
        --pictures DIR ..., --runs RUN ....
 prior: how often each ab bin occurs, for methods that weight rare colours up; --out FILE.
 boxes: the objects in the images, by Mask R-CNN, for instance_aware; --out FILE.
+shard: the photos as tar archives, which the dataset `shards` reads; --out DIR.
 
 datasets: {names}
 `crosschroma data check NAME --help` names the settings of one."""
@@ -34,7 +36,7 @@ def data(argv: list[str]) -> int:
     if task not in _TASKS:
         raise UsageError(unknown("data command", task, _TASKS))
     adapter = registry.dataset_class(name)
-    tasks = {"detail": detail, "prior": prior, "boxes": boxes}
+    tasks = {"detail": detail, "prior": prior, "boxes": boxes, "shard": shard}
     if task in tasks:
         return tasks[task](adapter, rest)
     quick = task == "check" and "--quick" in rest
