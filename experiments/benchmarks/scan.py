@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,16 @@ from torch import Tensor
 from ...datasets.base.bounds import Count
 from ...datasets.base.errors import UserError, unknown
 from ...models.scan.selective_scan import available, selective_scan_2d
-from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
+from ..evaluation.timing import (
+    Timing,
+    device_clock,
+    device_name,
+    machine,
+    race,
+    save_benchmark,
+    torch_threads,
+    versions,
+)
 from .scan_results import (
     FORWARD,
     LOOP,
@@ -59,6 +67,7 @@ SHAPES = (
     ScanShape(name="ColorMamba 128", height=66, width=66, channels=256),
     ScanShape(name="ColorMamba 64", height=130, width=130, channels=128),
 )
+TINY = _sequence("tiny", 2, 1, 5)  # for rehearsals: by its name only
 # at 1,128,16,4096 on one thread: (to reach, stretch) over the loop
 TARGETS = {
     "torch": {FORWARD: (10.0, 10.0), STEP: (8.0, 8.0)},
@@ -93,19 +102,19 @@ def bench_scan(
     Raises:
         UserError: an unknown shape, or a picture that cannot be drawn.
     """
-    by_name = {shape.name: shape for shape in SHAPES}
+    by_name = {shape.name: shape for shape in (*SHAPES, TINY)}
     for name in shapes:
         if name not in by_name:
             raise UserError(unknown("shape", name, by_name))
     reasons = available(device)
     backends = [name for name, reason in reasons.items() if not reason]
-    chosen = [by_name[name] for name in shapes or by_name]
+    chosen = [by_name[name] for name in shapes] or list(SHAPES)
     with torch_threads(1):
         result = ScanBenchmark(
             results=[_bench_shape(shape, backends, device, repeats) for shape in chosen],
             targets=TARGETS,
             unavailable={name: reason for name, reason in reasons.items() if reason},
-            device=device if device == "cpu" else torch.cuda.get_device_name(),
+            device=device_name(device),
             unit="time of a call" + (" (process CPU time)" if device == "cpu" else ""),
             dtype="float32",
             repeats=repeats,
@@ -164,7 +173,9 @@ def _time(
     calls: Mapping[str, Callable[[], object]], repeats: int, reference: str, device: str
 ) -> dict[str, Timing]:
     if device != "cpu":
-        return {t.name: t for t in race(calls, repeats, reference=reference, clock=_cuda_clock)}
+        return {
+            t.name: t for t in race(calls, repeats, reference=reference, clock=device_clock(device))
+        }
     # the loops join the first rounds only, and are what these rounds' ratios refer to
     few = race(calls, min(repeats, _LOOP_ROUNDS), reference=reference)
     fast = {name: call for name, call in calls.items() if name not in (LOOP, STYLE)}
@@ -184,11 +195,6 @@ def _time(
             ratio=float(f"{slow / timing.median:.4g}"),
         )
     return times
-
-
-def _cuda_clock() -> float:
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def make_inputs(shape: ScanShape, device: str = "cpu", seed: int = 0) -> dict[str, Tensor]:

@@ -69,6 +69,6 @@ def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance:
     """Relative to the largest value of each tensor."""
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
-        scale = value.abs().max().clamp_min(1e-12)
-        error = ((found[name].cpu().double() - value.double()).abs().max() / scale).item()
+        scale = value.cpu().abs().max().clamp_min(1e-12)
+        error = ((found[name].cpu().double() - value.cpu().double()).abs().max() / scale).item()
         assert error <= tolerance, f"{name}: {error:.1e}"

@@ -114,6 +114,16 @@ def test_values_and_gradients(device: torch.device, backend: str, case: Case) ->
     assert_close(found, wanted, TOLERANCE[device.type])
 
 
+@pytest.mark.gpu
+def test_the_largest_shape_of_colormamba_on_cuda(cuda: torch.device) -> None:
+    """130 x 130 pixels, 128 channels: Triton against the portable backend in float64."""
+    case: Case = (1, 130, 130, 128, 16, 1, DIRECTIONS)
+    inputs, options = make_inputs(case, steps=0.3), {"directions": DIRECTIONS}
+    inputs["delta_bias"] = inputs["delta_bias"] - 4
+    wanted = run(inputs, torch.float64, cuda, backend="torch", **options)
+    assert_close(run(inputs, torch.float32, cuda, backend="triton", **options), wanted, 1e-4)
+
+
 @everywhere(SMALL, TILE)
 @pytest.mark.parametrize("without", [("D",), ("z",), ("delta_bias",), OPTIONAL])
 def test_optional_inputs(
