@@ -4,10 +4,18 @@ BIN := .venv/bin
 # two processes of one thread; the tests of a file share fixtures and stay in one process
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# packages that a machine with a GPU, torch and timm may lack, for its Python; and time there
+GPU_WHEELS ?= gpu-wheels
+GPU_PYTHON ?= 3.12
+GPU_PACKAGES := lightning-fabric lightning-utilities tyro docstring-parser typeguard lpips \
+	pytorch-msssim tifffile
+MINUTES ?= 9
+OUT ?= results/benchmarks/gpu
+
 # the shipped weights that colour README's pictures
 GALLERY_RUN ?= ddcolor_photos
 
-.PHONY: demo gallery test test-slow check setup clean
+.PHONY: demo gallery test test-slow check gpu gpu-rehearse gpu-wheels setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +24,9 @@ help:
 	@echo "make test       the tests (no network, no data needed)"
 	@echo "make test-slow  the slow tests as well"
 	@echo "make check      linters, types, and that tables and plots equal the run files"
+
+	@echo "make gpu        all that a GPU is wanted for, in MINUTES=9, into OUT=$(OUT)"
+	@echo "make gpu-wheels what a machine without network needs for it, into $(GPU_WHEELS)"
 
 setup: .venv/.ready
 
@@ -46,6 +57,20 @@ check: .venv/.ready
 	$(BIN)/pyright
 	$(BIN)/crosschroma table --check
 	$(BIN)/crosschroma plot --check
+
+# by the machine's own Python and packages: nothing is installed, no network is needed
+gpu:
+	$(PYTHON) -P experiments/benchmarks/bare_machine.py \
+		$(if $(wildcard $(GPU_WHEELS)),--wheels $(GPU_WHEELS)) \
+		bench gpu --minutes $(MINUTES) --out $(OUT) $(GPU_OPTIONS)
+
+gpu-rehearse: .venv/.ready
+	$(BIN)/python -P experiments/benchmarks/bare_machine.py \
+		bench gpu --rehearse --minutes 60 --out $(OUT)
+
+gpu-wheels: .venv/.ready
+	$(BIN)/pip download --no-deps --only-binary :all: --python-version $(GPU_PYTHON) \
+		-c .ci/constraints.txt -d $(GPU_WHEELS) $(GPU_PACKAGES)
 
 clean:
 	rm -rf .venv build *.egg-info

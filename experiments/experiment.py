@@ -15,6 +15,7 @@ from ..datasets.base.bounds import Checked, Count, Decay, Natural, Positive, See
 from ..datasets.base.errors import UserError
 from ..datasets.loading.views import EvalView, TrainView
 from ..models.base.method import Method
+from .settings import LATER
 
 _NAME = re.compile(r"[^\W_][^/\\\x00-\x1f\x7f]*")
 
@@ -44,6 +45,9 @@ class Training(Checked):
         patience: stop after so many validations without a better one.
         metrics: validation metrics.
         log_every: steps between TensorBoard scalars; ``grid``: validation images shown there.
+        minutes: train for so long instead of ``steps``, and let the schedule follow the time.
+            Validation and checkpoints come on top. How many steps that were is in the run file;
+            a second run makes other steps, and a resumed one those that its remaining time allows.
     """
 
     _prefix: ClassVar[str] = "training."
@@ -65,18 +69,22 @@ class Training(Checked):
     metrics: tuple[str, ...] = ("PSNR", "SSIM", "AE")
     log_every: Count = 20
     grid: Natural = 4
+    minutes: Positive | None = field(default=None, metadata=LATER)
 
-    def rate_factor(self, step: int, part: range | None = None) -> float:
+    def rate_factor(
+        self, step: int, part: range | None = None, share: float | None = None
+    ) -> float:
         """The factor on the learning rates in optimisation step ``step`` (from 0).
 
         Args:
             step: in the whole training.
             part: the steps over which warm-up and schedule run; default all.
+            share: of the time that is over, where the schedule follows that.
         """
         part = part or range(self.steps)
         step -= part.start
         warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        done = min(1.0, step / len(part))
+        done = min(1.0, step / len(part) if share is None else share)
         if self.schedule == "cosine":
             return warm * 0.5 * (1 + math.cos(math.pi * done))
         if self.schedule == "linear":
@@ -94,6 +102,12 @@ class Hardware(Checked):
         nodes: machines; start the same command on each under ``torchrun`` or SLURM.
         workers: processes that load images, for each device.
         cache: folder for memory-mapped decoded images; none decodes the files each time.
+        tf32: let CUDA round the factors of float32 products and convolutions to 11 bits, which is
+            faster; without, float32 is computed in whole. It says so when a run starts.
+        compile: let torch.compile make kernels of the networks: minutes at the start, then faster
+            steps; results differ by rounding. Needs a C++ compiler.
+        backend: what processes talk through: ``nccl`` for GPUs and ``gloo`` for CPUs is ``auto``;
+            with ``gloo`` several processes may share a GPU.
     """
 
     _prefix: ClassVar[str] = "hardware."
@@ -103,6 +117,9 @@ class Hardware(Checked):
     nodes: Count = 1
     workers: Natural = 2
     cache: Annotated[Path | None, tyro.conf.arg(aliases=["--cache"], metavar="DIR")] = None
+    tf32: bool = False
+    compile: bool = False
+    backend: Literal["auto", "nccl", "gloo"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +154,13 @@ class Experiment(Checked):
     def smoke(self) -> Experiment:
         """The same experiment, narrow, small and short: seconds on a CPU, not a result."""
         training = replace(
-            self.training, steps=2, batch_size=2, accumulate=1, validate_every=0, checkpoint_every=2
+            self.training,
+            steps=2,
+            minutes=None,
+            batch_size=2,
+            accumulate=1,
+            validate_every=0,
+            checkpoint_every=2,
         )
         return replace(
             self,

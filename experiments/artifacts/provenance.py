@@ -93,9 +93,13 @@ def versions() -> dict[str, str]:
 
 
 def device_text(device: torch.device) -> str:
-    """The processor in words: the GPU's name, or the CPU's with the number of threads used."""
+    """The processor in words: the GPU's name, or the CPU's with the number of threads used.
+
+    ``TF32`` stands behind a GPU that may round float32 in convolutions.
+    """
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        rounding = ", TF32" if torch.backends.cudnn.allow_tf32 else ""
+        return torch.cuda.get_device_name(device) + rounding
     if device.type != "cpu":
         return f"{device.type} on {_cpu_name()}"
     threads = torch.get_num_threads()

@@ -18,12 +18,21 @@ from torch import Tensor
 from ...datasets.base.bounds import Count, Side
 from ...models.colormamba import vss_block
 from ...models.colormamba.networks import ColorMambaGenerator, Design
-from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
+from ..evaluation.timing import (
+    Timing,
+    device_clock,
+    device_name,
+    machine,
+    race,
+    save_benchmark,
+    torch_threads,
+    versions,
+)
 
 REFERENCE, OURS = "scan left out", "with the scan"
 FORWARD, STEP = "forward", "forward+backward"
 _TARGET = 1 / 1.3  # of the reference's speed
-_DESIGNS = {"released": Design.released, "small": Design.small}
+_DESIGNS = {"paper": Design, "released": Design.released, "small": Design.small}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +74,7 @@ def bench_network(
     out: Path = Path("results/benchmarks/network.json"),
     *,
     device: Literal["cpu", "cuda"] = "cpu",
-    design: Literal["released", "small"] = "released",
+    design: Literal["paper", "released", "small"] = "released",
     size: Side = 256,
     threads: Count = 2,
     repeats: Count = 5,
@@ -79,7 +88,7 @@ def bench_network(
     Args:
         out: JSON file to write.
         device: where.
-        design: the released network, or the small one.
+        design: at the paper's size, the released network, or the small one.
         size: height and width of the image.
         threads: of torch, on the CPU.
         repeats: how often each of the two runs.
@@ -93,7 +102,7 @@ def bench_network(
                 {REFERENCE: partial(_without_scan, run), OURS: run},
                 repeats,
                 reference=REFERENCE,
-                clock=_clock(device),
+                clock=device_clock(device),
             )
             for work, run in (
                 (FORWARD, partial(_forward, generator, image)),
@@ -108,7 +117,7 @@ def bench_network(
             design=design,
             parameters=sum(p.numel() for p in generator.parameters()),
             shape=f"1x1x{size}x{size}",
-            device=device if device == "cpu" else torch.cuda.get_device_name(),
+            device=device_name(device),
             repeats=repeats,
             machine=machine(),
             versions=versions("torch", "numba", "triton", "mamba-ssm"),
@@ -165,11 +174,3 @@ def _stand_in(u, delta, A, B, C, D, delta_bias, **_: object) -> Tensor:
         y = y + delta.sum(3) + (B * C).sum((-2, -1)).unsqueeze(-1)
         y = y + (A.sum((0, 2)) + delta_bias.sum(0))
     return y
-
-
-def _clock(device: str) -> Callable[[], float]:
-    def synchronised() -> float:
-        torch.cuda.synchronize()
-        return time.perf_counter()
-
-    return time.perf_counter if device == "cpu" else synchronised

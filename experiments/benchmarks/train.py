@@ -30,7 +30,16 @@ from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
 from ...models.unet import UNet
 from .. import recipe_list
-from ..evaluation.timing import Timing, machine, race, save_benchmark, torch_threads, versions
+from ..evaluation.timing import (
+    Timing,
+    device_clock,
+    device_name,
+    machine,
+    race,
+    save_benchmark,
+    torch_threads,
+    versions,
+)
 from ..experiment import Experiment, Hardware, Training
 from ..training.devices import make_fabric
 from ..training.engine import Run, StoppedError
@@ -123,7 +132,7 @@ def bench_train(
     if smoke:
         experiments = {name: known.smoke() for name, known in experiments.items()}
     own_time = device == "cpu" and threads == 1 and workers == 0
-    clock = time.process_time if own_time else partial(_wall, device)
+    clock = time.process_time if own_time else device_clock(device)
     hardware = Hardware(accelerator=device, workers=workers)
     with torch_threads(threads):
         timings = {
@@ -139,7 +148,7 @@ def bench_train(
             target=_TARGET,
             steps={name: _described(known) for name, known in experiments.items()},
             timed="CPU time" if own_time else "wall time",
-            device=device if device == "cpu" else torch.cuda.get_device_name(),
+            device=device_name(device),
             threads=threads,
             workers=workers,
             turn=turn,
@@ -346,12 +355,6 @@ def _of_one_step(timing: Timing, turn: int) -> Timing:
         float(f"{seconds / turn:.4g}") for seconds in (timing.p10, timing.median, timing.p90)
     )
     return replace(timing, p10=low, median=median, p90=high)
-
-
-def _wall(device: str) -> float:
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def _described(experiment: Experiment) -> str:

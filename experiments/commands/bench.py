@@ -1,4 +1,4 @@
-"""``crosschroma bench data|scan|network|train|process|export|ui``."""
+"""``crosschroma bench TASK``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from ...datasets.base.bounds import check_options
 from ...datasets.base.errors import unknown
 from .shared.usage import UsageError, usage
 
-_TASKS = ("data", "scan", "network", "train", "process", "export", "ui")
-_HELP = """usage: crosschroma bench {data,scan,network,train,process,export,ui} [--help] [options]
+_TASKS = (
+    *("data", "scan", "kernels", "network", "train", "step", "process"),
+    *("export", "colorize", "ui", "gpu"),
+)
+_HELP = f"""usage: crosschroma bench {{{",".join(_TASKS)}}} [--help] [options]
 
-data:    loading of images beside PIL + scikit-image.
-scan:    every backend of the selective scan beside a loop over time: time, memory, error.
-network: ColorMamba beside itself with the scan left out: what the scan costs.
-train:   a training step beside the same network, loss and optimiser in a bare PyTorch loop.
-process: training steps with and without what `train` sets for its process, busy and idle.
-export:  a method in eager mode beside folded, ONNX Runtime and bfloat16, on the CPU.
-ui:      what the page takes to answer a click, beside the network alone."""
+data:     loading of images beside PIL + scikit-image.
+scan:     every backend of the selective scan beside a loop over time: time, memory, error.
+kernels:  the scan's Triton kernels, read without a GPU, and the limits of each shape on one.
+network:  ColorMamba beside itself with the scan left out: what the scan costs.
+train:    a training step beside the same network, loss and optimiser in a bare PyTorch loop.
+step:     where the time of a training step goes: kernels, gaps between them, the scan.
+process:  training steps with and without what `train` sets for its process, busy and idle.
+export:   a method in eager mode beside folded, ONNX Runtime and bfloat16, on the CPU.
+colorize: pictures a second by batch size, number format and layout, compiled or not.
+ui:       what the page takes to answer a click, beside the network alone.
+gpu:      all that a GPU is wanted for, in the minutes that one is there; --rehearse needs none."""
 
 
 def bench(argv: list[str]) -> int:

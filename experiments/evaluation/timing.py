@@ -64,6 +64,21 @@ def _timing(name: str, values: Sequence[float], reference: Sequence[float]) -> T
     return Timing(name=name, median=median, p10=low, p90=high, ratio=ratio)
 
 
+def device_clock(device: str) -> Callable[[], float]:
+    """Wall time in seconds, of a GPU once it has done all that it was given."""
+
+    def synchronised() -> float:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return time.perf_counter if device == "cpu" else synchronised
+
+
+def device_name(device: str) -> str:
+    """``cpu``, whose name ``machine`` tells, or the GPU's name, with TF32 where it is allowed."""
+    return device if device == "cpu" else device_text(torch.device(device))
+
+
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """Torch computes with ``count`` intra-op threads within it."""

@@ -22,10 +22,14 @@ def make_fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
         UserError: the device is not there, or cannot do the precision.
     """
     several = hardware.devices * hardware.nodes > 1
+    backend = None if hardware.backend == "auto" else hardware.backend
     # buffers broadcast in place between two discriminator passes break autograd (pytorch#175024)
-    strategy = DDPStrategy(broadcast_buffers=False) if several else "auto"
+    ddp = DDPStrategy(broadcast_buffers=False, process_group_backend=backend)
+    strategy = ddp if several else "auto"
+    whole_float32(not hardware.tf32)
+    torch.backends.cudnn.benchmark = True  # crops have one size: the fastest kernels are looked for
     try:
-        return Fabric(
+        fabric = Fabric(
             accelerator=hardware.accelerator,
             devices=hardware.devices,
             num_nodes=hardware.nodes,
@@ -37,14 +41,30 @@ def make_fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
             f"cannot use accelerator '{hardware.accelerator}' with {hardware.devices} device(s): "
             f"{error} --hardware.accelerator cpu runs everywhere"
         ) from error
+    if hardware.tf32 and fabric.device.type == "cuda":
+        fabric.print("float32 products and convolutions are rounded to TF32 (--hardware.tf32)")
+    return fabric
+
+
+def whole_float32(whole: bool = True) -> None:
+    """Let float32 on CUDA multiply all 24 bits; torch's own default rounds convolutions to TF32.
+
+    Args:
+        whole: otherwise factors are rounded to 11 bits (TF32) in convolutions and products.
+    """
+    torch.backends.cudnn.allow_tf32 = not whole
+    torch.backends.cuda.matmul.allow_tf32 = not whole
 
 
 def usable_device(name: str) -> str:
     """The name of a device (``cpu``, ``cuda:1``, ...), tried out; ``auto`` prefers a GPU.
 
+    From then on float32 is computed in whole, see ``whole_float32``.
+
     Raises:
         UserError: it is not there.
     """
+    whole_float32()
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -55,6 +75,13 @@ def usable_device(name: str) -> str:
             f"cannot use device '{name}': {reason}; --device cpu runs everywhere"
         ) from error
     return name
+
+
+def vote_group(fabric: Fabric) -> torch.distributed.ProcessGroup | None:
+    """What several processes agree through, by gloo on their CPUs: no GPU is waited for."""
+    if fabric.world_size == 1:
+        return None
+    return torch.distributed.new_group(backend="gloo")  # pyright: ignore[reportReturnType]
 
 
 def close_processes(fabric: Fabric) -> None:

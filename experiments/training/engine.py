@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -19,10 +20,8 @@ from ...datasets.base.adapter import Source
 from ...datasets.base.batch import Batch, collate, to_device
 from ...datasets.base.errors import UserError
 from ...datasets.loading.cache import cached
-from ...datasets.loading.loader import Images, train_loader
+from ...datasets.loading.loader import Images, on_device, train_loader
 from ...datasets.loading.views import EvalView
-from ...losses.terms import Terms, total
-from ...models.base.freezing import frozen
 from ...models.base.method import require
 from ..artifacts import checkpoint
 from ..artifacts.provenance import provenance
@@ -31,11 +30,19 @@ from ..evaluation.evaluate import evaluate
 from ..experiment import Experiment, Hardware
 from ..metrics.definitions import METRICS
 from ..settings import from_plain, to_plain
-from .devices import StopRequest, close_processes, make_fabric, stop_on_signal
+from .devices import StopRequest, close_processes, make_fabric, stop_on_signal, vote_group
 from .ema import WeightAverage
-from .preflight import check_monitor, check_precision, check_same_experiment, micro_batch_size
+from .optimizers import fuse, load_state
+from .preflight import (
+    check_minutes,
+    check_monitor,
+    check_precision,
+    check_same_experiment,
+    micro_batch_size,
+)
 from .progress import ProgressLine
 from .run_folder import refuse_overwriting, run_folder
+from .step import LossWatch, MicroStep, numbers
 
 
 class StoppedError(UserError):
@@ -109,6 +116,7 @@ class Run:
             fabric.print(loaded)
         if loaded := self.method.load_losses():
             fabric.print(loaded)
+        check_minutes(self.training, self.method)
         self.method.to(fabric.device)
         self.networks: dict[str, _FabricModule] = {}
         for name, network in self.method.networks().items():
@@ -116,11 +124,17 @@ class Run:
                 network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
             # the layout in which bfloat16 convolutions need no reordering
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+            if hardware.compile:
+                network.compile()
             self.networks[name] = fabric.setup_module(network)
             setattr(self.method, name, self.networks[name])
+        optimizers = self.method.optimizers()
+        if fabric.device.type == "cuda":
+            for optimizer in optimizers.values():
+                fuse(optimizer)
         self.optimizers: dict[str, _FabricOptimizer] = {
             name: cast(_FabricOptimizer, fabric.setup_optimizers(optimizer))
-            for name, optimizer in self.method.optimizers().items()
+            for name, optimizer in optimizers.items()
         }
         check_precision(self.training, len(self.optimizers))
         for optimizer in self.optimizers.values():
@@ -130,6 +144,8 @@ class Run:
         decay = self.training.ema_decay
         self.average = WeightAverage(self.inference, decay) if decay else None
         self.progress = Progress()
+        self.watch = LossWatch(at_once=fabric.device.type == "cpu")
+        self.votes = vote_group(fabric)
         self.saved_step = -1
         self.starts = [provenance(fabric.device)]
 
@@ -153,7 +169,7 @@ class Run:
         board = TensorBoard(self.folder, self.progress.step) if main else None
         line = ProgressLine(
             self.folder.name,
-            self.training.steps,
+            None if self.training.minutes else self.training.steps,
             self.progress.step,
             self.training.batch_size,
             shown=main and shown,
@@ -174,18 +190,25 @@ class Run:
         stop: StopRequest,
     ) -> Generator[int, None, None]:
         training, progress = self.training, self.progress
-        while progress.step < training.steps and not self._out_of_patience():
+        logged_step, logged_s = progress.step, progress.train_s
+        while not self._is_over() and not self._out_of_patience():
             started = time.monotonic()
             scalars = self._step(batches)
-            seconds = time.monotonic() - started
             progress.step += 1
-            progress.train_s += seconds
-            if board is not None and self._due(training.log_every):
-                rate = {"throughput/images_per_s": training.batch_size / max(seconds, 1e-9)}
-                values = {name: value.item() for name, value in scalars.items()}
-                board.scalars({**values, **self._rates(), **rate}, progress.step)
-            line.update(progress.step, scalars)
+            looking = [training.log_every, training.validate_every, training.checkpoint_every]
+            if any(self._due(every) for every in looking):
+                self.watch.check()
+            progress.train_s += time.monotonic() - started
             stopping = self._agree(stop.asked)
+            if self._is_over() or stopping:
+                self.watch.check()
+            if board is not None and self._due(training.log_every):
+                seconds = max(progress.train_s - logged_s, 1e-9)
+                images = training.batch_size * (progress.step - logged_step)
+                rate = {"throughput/images_per_s": images / seconds}
+                board.scalars({**numbers(scalars), **self._rates(), **rate}, progress.step)
+                logged_step, logged_s = progress.step, progress.train_s
+            line.update(progress.step, scalars, self._left_s())
             validating = self._due(training.validate_every)
             saving = self._due(training.checkpoint_every) or stopping
             if validating or saving:
@@ -205,8 +228,9 @@ class Run:
     def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """One optimisation step: all its micro-batches; returns logged scalars, their mean."""
         index = self.progress.step
-        part = self.method.schedule_part(index, self.training.steps)
-        factor = self.training.rate_factor(index, part) * self.method.rate_factor(index)
+        part = self.method.schedule_part(index, self._horizon())
+        factor = self.training.rate_factor(index, part, self._share())
+        factor *= self.method.rate_factor(index)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
@@ -214,11 +238,11 @@ class Run:
         logged: list[dict[str, Tensor]] = []
         for micro in range(self.training.accumulate):
             closes = micro == self.training.accumulate - 1
-            step = _Step(self, index, closes)
-            batch = to_device(next(batches), self.fabric.device)
+            step = MicroStep(self, index, closes)
+            batch = next(batches)
             with contextlib.ExitStack() as stack:
                 if not closes:
-                    self._without_sync(stack, *self.networks)
+                    self.without_sync(stack, *self.networks)
                 self.method.training_step(batch, step)
             logged.append(step.scalars)
         if self.average is not None:
@@ -227,7 +251,7 @@ class Run:
             name: torch.stack([scalars[name] for scalars in logged]).mean() for name in logged[-1]
         }
 
-    def _without_sync(self, stack: contextlib.ExitStack, *networks: str) -> None:
+    def without_sync(self, stack: contextlib.ExitStack, *networks: str) -> None:
         if self.fabric.world_size > 1:
             for name in networks:
                 stack.enter_context(self.fabric.no_backward_sync(self.networks[name]))
@@ -276,8 +300,8 @@ class Run:
 
     def _note_best(self, metrics: dict[str, float | None]) -> None:
         progress, monitor = self.progress, self.training.monitor
-        part = self.method.schedule_part(progress.step - 1, self.training.steps)
-        if part.stop < self.training.steps:
+        part = self.method.schedule_part(progress.step - 1, self._horizon())
+        if part.stop < self._horizon():
             return  # a later stage trains what this one has left as it began
         value = metrics[monitor]
         higher = METRICS[monitor].better == "higher"
@@ -330,7 +354,7 @@ class Run:
         for name, network in self.networks.items():
             checkpoint.load_strictly(network, state["networks"][name], f"{self.folder}: {name}")
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            load_state(optimizer, state["optimizers"][name])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
@@ -364,7 +388,7 @@ class Run:
         batches = iter(loader)
         first = next(batches)
         require(first, self.method.needs, self.experiment.method.method_class.name)
-        return itertools.chain([first], batches)
+        return on_device(itertools.chain([first], batches), self.fabric.device)
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
         return {name: network.state_dict() for name, network in self.inference.items()}
@@ -373,8 +397,24 @@ class Run:
         return self.average.applied() if self.average is not None else contextlib.nullcontext()
 
     def _due(self, every: int) -> bool:
-        step = self.progress.step
-        return step == self.training.steps or (every > 0 and step % every == 0)
+        return self._is_over() or (every > 0 and self.progress.step % every == 0)
+
+    def _is_over(self) -> bool:
+        share = self._share()
+        return self.progress.step >= self.training.steps if share is None else share >= 1
+
+    def _share(self) -> float | None:
+        """Of the time that is over, where the run is measured by time."""
+        minutes = self.training.minutes
+        return None if minutes is None else self.progress.train_s / (60 * minutes)
+
+    def _left_s(self) -> float | None:
+        minutes = self.training.minutes
+        return None if minutes is None else 60 * minutes - self.progress.train_s
+
+    def _horizon(self) -> int:
+        """All steps; by time more than there will be."""
+        return self.training.steps if self.training.minutes is None else sys.maxsize
 
     def _out_of_patience(self) -> bool:
         patience = self.training.patience
@@ -391,51 +431,17 @@ class Run:
                 buffer.copy_(cast(Tensor, self.fabric.all_reduce(buffer, reduce_op="mean")))
 
     def _agree(self, request: bool) -> bool:
-        """Whether any process was asked to stop: all must stop at one step."""
-        if self.fabric.world_size == 1:
+        """Whether any process was asked to stop: all must stop at one step, and have one clock."""
+        if self.votes is None:
             return request
-        votes = self.fabric.all_reduce(torch.tensor(float(request)), reduce_op="sum")
-        return bool(cast(Tensor, votes) > 0)
+        votes = torch.tensor([float(request), self.progress.train_s], dtype=torch.float64)
+        torch.distributed.all_reduce(votes, group=self.votes)
+        asked, seconds = votes.tolist()
+        self.progress.train_s = seconds / self.fabric.world_size
+        return asked > 0
 
     def _rates(self) -> dict[str, float]:
         return {f"lr/{n}": opt.param_groups[0]["lr"] for n, opt in self.optimizers.items()}
-
-
-class _Step:
-    """One micro-batch's side of a step; ``closes`` says that the optimisers step after it."""
-
-    def __init__(self, run: Run, index: int, closes: bool) -> None:
-        self._run, self.index, self._closes = run, index, closes
-        self.scalars: dict[str, Tensor] = {}
-
-    def backward(self, terms: Terms, optimizer: str) -> None:
-        loss = total(terms, self.index)
-        self._run.fabric.backward(loss / self._run.training.accumulate)
-        for name, term in terms.items():
-            value = term.value.detach().float()
-            self.scalars[f"loss_raw/{name}"] = value
-            self.scalars[f"loss_weighted/{name}"] = term.weight * value
-        self.scalars[f"loss/{optimizer}"] = loss.detach().float()
-
-    def update(self, optimizer: str) -> None:
-        if not self._closes:
-            return
-        run, stepped = self._run, self._run.optimizers[optimizer]
-        if run.training.clip_norm is not None:
-            norm = run.fabric.clip_gradients(
-                run.method, stepped, max_norm=run.training.clip_norm, error_if_nonfinite=False
-            )
-            self.scalars[f"gradient_norm/{optimizer}"] = torch.as_tensor(norm)
-        stepped.step()
-        stepped.zero_grad()
-
-    @contextlib.contextmanager
-    def frozen(self, *networks: str) -> Iterator[None]:
-        modules = [self._run.networks[name] for name in networks]
-        with contextlib.ExitStack() as stack:
-            self._run._without_sync(stack, *networks)
-            stack.enter_context(frozen(*modules))
-            yield
 
 
 def _shown_text(metrics: dict[str, float | None]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from ...datasets.base.errors import UserError
+from ...models.base.method import Method
 from ..experiment import Experiment, Training
 from ..metrics.definitions import METRICS
 from ..metrics.scorer import Scorer
@@ -24,6 +26,20 @@ def check_monitor(training: Training) -> None:
         raise UserError(
             f"cannot keep the best by '{training.monitor}': it must be one of the validation "
             f"metrics ({', '.join(training.metrics)}) that is better when higher or lower"
+        )
+
+
+def check_minutes(training: Training, method: Method) -> None:
+    """A training by time is of a method without stages, which are numbers of steps.
+
+    Raises:
+        UserError: it is in stages.
+    """
+    many = range(sys.maxsize)
+    if training.minutes is not None and method.schedule_part(0, len(many)) != many:
+        raise UserError(
+            f"{method.name} trains in stages, which count steps: leave --training.minutes out, and "
+            "give --training.steps"
         )
 
 
@@ -51,7 +67,7 @@ def check_same_experiment(saved: dict[str, Any], present: dict[str, Any], folder
     free = ["training.checkpoint_every", "training.log_every"]
     free += [name for name in different if re.fullmatch(r"data\.(\w+\.)*root", name)]
     if present["training"]["schedule"] == "constant":
-        free.append("training.steps")  # other schedules would have had other learning rates
+        free += ["training.steps", "training.minutes"]  # others would have had other rates
     refused = [name for name in different if name not in free]
     if refused:
         raise UserError(

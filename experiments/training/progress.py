@@ -21,9 +21,14 @@ LINE_EVERY_S = 15.0  # without a terminal: a line in a log file, not a bar
 
 
 class ProgressLine:
-    """Steps, losses, images/s and the time to go; a bar in a terminal, lines elsewhere."""
+    """Steps, losses, images/s and the time to go; a bar in a terminal, lines elsewhere.
 
-    def __init__(self, title: str, steps: int, done: int, batch_size: int, shown: bool) -> None:
+    ``steps`` is None for a run that is measured by time.
+    """
+
+    def __init__(
+        self, title: str, steps: int | None, done: int, batch_size: int, shown: bool
+    ) -> None:
         self._steps, self._first, self._batch_size = steps, done, batch_size
         self._start = self._printed = time.monotonic()
         self._title, self._shown = title, shown
@@ -40,11 +45,18 @@ class ProgressLine:
             self._task = self._bar.add_task(title, total=steps, completed=done, note="")
             self._bar.start()
 
-    def update(self, done: int, scalars: Mapping[str, Tensor]) -> None:
-        """After ``done`` steps, with what the step logged; raw loss terms are shown."""
+    def update(self, done: int, scalars: Mapping[str, Tensor], left_s: float | None = None) -> None:
+        """After ``done`` steps, with what the step logged; raw loss terms are shown.
+
+        Args:
+            done: steps.
+            scalars: of the last one.
+            left_s: seconds to go, of a run that is measured by time.
+        """
         now = time.monotonic()
         due = now - self._printed >= (BAR_EVERY_S if self._bar else LINE_EVERY_S)
-        if not self._shown or not (due or done == self._steps):
+        over = done == self._steps or (left_s is not None and left_s <= 0)
+        if not self._shown or not (due or over):
             return
         self._printed = now
         rate = (done - self._first) / max(now - self._start, 1e-9)
@@ -58,8 +70,11 @@ class ProgressLine:
         if self._bar is not None:
             self._bar.update(self._task, completed=done, note=note)
         else:
-            left = (self._steps - done) / max(rate, 1e-9)
-            print(f"{self._title}  {done}/{self._steps}  {note}  {_clock(left)} left", flush=True)
+            place = f"step {done}" if self._steps is None else f"{done}/{self._steps}"
+            left = max(left_s or 0.0, 0.0)
+            if self._steps is not None:
+                left = (self._steps - done) / max(rate, 1e-9)
+            print(f"{self._title}  {place}  {note}  {_clock(left)} left", flush=True)
 
     def say(self, text: str) -> None:
         """A line above the bar."""

@@ -22,8 +22,8 @@ def fit_with_cuts(experiment: Experiment, run: Path, steps: Sequence[int]) -> No
     """Train into ``run``, cut off right after the checkpoints of ``steps``, and go on each time."""
     save, cuts = checkpoint.save_checkpoint, list(steps)
 
-    def cut(path: Path, state: dict) -> None:
-        save(path, state)
+    def cut(path: Path, state: dict, keep: Path | None = None) -> None:
+        save(path, state, keep)
         if path.name == checkpoint.LAST and state["step"] in cuts:
             cuts.remove(state["step"])
             raise PowerCutError

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 from typing import Any
 
 import pytest
 import torch
 from batches import smooth_batch
-from crosschroma.datasets.base.batch import Batch
+from crosschroma.datasets.base.batch import Batch, to_device
 from crosschroma.datasets.base.color import rgb_to_lab
 from crosschroma.experiments import recipe_list
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import from_plain, to_plain
-from crosschroma.losses.terms import Terms, total
+from crosschroma.experiments.training.devices import whole_float32
+from crosschroma.losses.terms import Terms, check_finite, raw_values, weighted_sum
 from crosschroma.models.base.method import Method
 from networks import different_networks
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 RECIPES = {name: recipe_list.load_recipe(name) for name in recipe_list.recipe_names()}
 
@@ -23,6 +27,9 @@ RECIPES = {name: recipe_list.load_recipe(name) for name in recipe_list.recipe_na
 # methods and recipes: four colorizers' work a step, of which test_cocolor fits a smaller one;
 # resnet_unet_gan's network; colormamba, which is fitted for NIR
 SLOW_TO_FIT = {"cocolor", "nogan", "budget_colormamba"}
+# methods whose step asks for numbers: the critic's loss decides whose turn it is; objects are cut
+# out one by one; hints are drawn one by one, on the CPU
+WAIT = {"nogan", "instance_aware", "zhang17"}
 # pixels a side: where a step takes long, the size for which the small network is made
 FITTED_AT = {"colormamba": 32, "colormamba_released": 32}
 
@@ -55,23 +62,27 @@ class PlainStep:
 
     def gradients(self) -> set[str]:
         """Parameters that have one."""
-        return {
-            name
-            for name, p in self.method.named_parameters()
-            if p.grad is not None and p.grad.abs().sum() > 0
-        }
+        with _disable_current_modes():
+            return {
+                name
+                for name, p in self.method.named_parameters()
+                if p.grad is not None and p.grad.abs().sum() > 0
+            }
 
     def backward(self, terms: Terms, optimizer: str) -> None:
         self.left |= self.gradients()
-        total(terms, self.index).backward()
-        self.terms |= {name: term.value.item() for name, term in terms.items()}
+        weighted_sum(terms).backward()
+        with _disable_current_modes():
+            check_finite(tuple(terms), raw_values(terms), self.index)
+            self.terms |= {name: term.value.item() for name, term in terms.items()}
 
     def update(self, optimizer: str) -> None:
         groups = self.optimizers[optimizer].param_groups
         owned = {id(p) for group in groups for p in group["params"]}
         own = {name for name, p in self.method.named_parameters() if id(p) in owned}
         self.reached[optimizer] = self.gradients() & own
-        self.optimizers[optimizer].step()
+        with _disable_current_modes():
+            self.optimizers[optimizer].step()
         self.optimizers[optimizer].zero_grad()
 
     def frozen(self, *networks: str):
@@ -89,6 +100,19 @@ class _Frozen:
     def __exit__(self, *exc: object) -> None:
         for module in self.modules:
             module.requires_grad_(True)
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses what makes a program wait for its GPU: numbers, and shapes that depend on values."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        aten = torch.ops.aten
+        waits = func in (aten._local_scalar_dense.default, aten.nonzero.default)
+        waits |= func in (aten.masked_select.default, aten.equal.default)
+        if func is aten.index.Tensor:
+            waits = any(index is not None and index.dtype == torch.bool for index in args[1])
+        assert not waits, f"{func} waits for the device"
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(params=sorted(RECIPES))
@@ -152,8 +176,11 @@ def test_batch_of_two_equals_two_of_one(small: Method) -> None:
 def test_gradients_reach_each_optimizers_parameters_and_no_other(
     small: Method,
 ) -> None:
+    """And no step waits for the device, but those of which it is known."""
     step = PlainStep(small)
-    small.train().training_step(smooth_batch(4, 64, 64), step)
+    waits = small.name in WAIT or getattr(small.config, "shift", 0)
+    with contextlib.nullcontext() if waits else NoWaiting():
+        small.train().training_step(smooth_batch(4, 64, 64), step)
     owned = {
         name: {id(p) for group in optimizer.param_groups for p in group["params"]}
         for name, optimizer in step.optimizers.items()
@@ -183,6 +210,53 @@ def test_saved_weights_make_the_same_pixels(small: Method) -> None:
     for name, network in small.networks().items():
         other.get_submodule(name).load_state_dict(network.state_dict())
     assert torch.equal(small.eval().colorize(batch), other.eval().colorize(batch))
+
+
+@pytest.mark.gpu
+def test_colours_on_cuda_equal_the_cpus(small: Method, cuda: torch.device) -> None:
+    whole_float32()
+    batch = smooth_batch(2, 48, 40)
+    expected = small.eval().colorize(batch)
+    prediction = small.to(cuda).colorize(to_device(batch, cuda))
+    assert prediction.device.type == "cuda"
+    assert (prediction.cpu() - expected).abs().max() <= 1 / 255
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "tolerance"),
+    [
+        pytest.param("cpu", torch.bfloat16, 0.1, marks=pytest.mark.slow),
+        pytest.param("cuda", torch.float32, 0.01, marks=pytest.mark.gpu),
+        pytest.param("cuda", torch.bfloat16, 0.1, marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+    ids=lambda value: str(value).removeprefix("torch."),
+)
+def test_a_training_step_has_the_losses_of_the_cpu_in_float32(
+    small: Method, device: torch.device, dtype: torch.dtype, tolerance: float
+) -> None:
+    """On each device and in mixed precision, to what rounding does to a loss; without dropout."""
+    whole_float32()
+    for module in small.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    batch = smooth_batch(4, 64, 64)
+    moved = copy.deepcopy(small).to(device)
+    terms = []
+    for method, given, half in (
+        (small, batch, False),
+        (moved, to_device(batch, device), dtype == torch.bfloat16),
+    ):
+        step = PlainStep(method)
+        torch.manual_seed(0)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            method.train().training_step(given, step)
+        terms.append(step.terms)
+    expected, computed = terms
+    assert computed.keys() == expected.keys()
+    for name, value in expected.items():
+        assert computed[name] == pytest.approx(value, rel=tolerance, abs=tolerance / 10), name
+    assert all(p.isfinite().all() for p in moved.parameters())
 
 
 @pytest.mark.parametrize("recipe", _different_methods())

@@ -23,7 +23,7 @@ from crosschroma.experiments.benchmarks.train import (
     measure,
 )
 from crosschroma.experiments.experiment import Experiment, Hardware
-from crosschroma.experiments.training import engine
+from crosschroma.experiments.training import engine, step
 from crosschroma.experiments.training.devices import make_fabric
 from crosschroma.experiments.training.engine import Run
 from crosschroma.models.base.extra_losses import ExtraLosses
@@ -81,11 +81,11 @@ def test_every_way_makes_as_many_steps_and_the_engine_logs(
 ) -> None:
     made: list[bool] = []
     logged: list[int] = []
-    step, scalars = Run._step, engine.TensorBoard.scalars
+    own_step, scalars = Run._step, engine.TensorBoard.scalars
 
     def counted(self, batches):
         made.append(self.average is not None)
-        return step(self, batches)
+        return own_step(self, batches)
 
     def noted(self, values, index):
         logged.append(index)
@@ -103,15 +103,15 @@ def test_every_way_makes_as_many_steps_and_the_engine_logs(
 def test_what_the_engine_adds_is_seen(
     gray_unet: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    total = engine.total
+    weighted_sum = step.weighted_sum
 
     def slow(*given):
         end = time.process_time() + 0.05
         while time.process_time() < end:
             pass
-        return total(*given)
+        return weighted_sum(*given)
 
-    monkeypatch.setattr(engine, "total", slow)
+    monkeypatch.setattr(step, "weighted_sum", slow)
     timings = {timing.name: timing for timing in measure(gray_unet, ALONE, turn=1, repeats=3)}
     for name in (SUITE, SUITE_EMA):
         assert timings[name].p10 > 0.05

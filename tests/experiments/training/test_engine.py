@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,40 +14,11 @@ from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.artifacts import checkpoint
 from crosschroma.experiments.evaluation.evaluate import evaluate
 from crosschroma.experiments.experiment import Experiment, Hardware
-from crosschroma.experiments.settings import to_plain
 from crosschroma.experiments.training.engine import fit
 from crosschroma.losses.terms import DivergedError
 from crosschroma.models.unet import UNet
 from interrupted import ALONE, assert_same, fit_with_cuts, state_of
-
-# a run in a process of its own, from the experiment as JSON
-CHILD = """
-import json, sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from crosschroma.experiments.training.engine import fit
-from crosschroma.experiments.experiment import Experiment, Hardware
-from crosschroma.experiments.settings import from_plain
-experiment = from_plain(json.loads(Path(sys.argv[1]).read_text()), Experiment)
-hardware = Hardware(accelerator="cpu", workers=0, devices=int(sys.argv[3]))
-fit(experiment, Path(sys.argv[2]), hardware, resume=True)
-"""
-
-
-def start(
-    experiment: Experiment, run: Path, tmp_path: Path, devices: int = 1, fault: str = ""
-) -> subprocess.Popen[str]:
-    (tmp_path / "experiment.json").write_text(json.dumps(to_plain(experiment)))
-    (tmp_path / "child.py").write_text(fault + CHILD)
-    arguments = [tmp_path / "child.py", tmp_path / "experiment.json", run, devices]
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+from processes import TWO, start
 
 
 def wait_for(path: Path, child: subprocess.Popen[str]) -> None:
@@ -97,7 +65,7 @@ def test_killed_and_resumed_is_bit_identical(
 @pytest.mark.ddp
 def test_two_processes_do_what_one_does(unet: Experiment, tmp_path: Path) -> None:
     fit(unet, tmp_path / "one", ALONE)
-    child = start(unet, tmp_path / "two", tmp_path, devices=2)
+    child = start(unet, tmp_path / "two", tmp_path, TWO)
     output = child.communicate(timeout=240)[0]
     assert child.returncode == 0, output
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
@@ -113,15 +81,15 @@ def test_one_process_that_fails_ends_the_others(unet: Experiment, tmp_path: Path
     """A process that diverges alone must not leave the other waiting for ever."""
     fault = """
 import os
-import crosschroma.experiments.training.engine as engine
+from crosschroma.experiments.training.step import LossWatch
 from crosschroma.losses.terms import DivergedError
-def total(terms, step, own=engine.total):
+def note(self, terms, step, own=LossWatch.note):
     if os.environ.get("LOCAL_RANK", "0") == "1" and step == 2:
         raise DivergedError("step 2: loss term l1 is nan")
-    return own(terms, step)
-engine.total = total
+    own(self, terms, step)
+LossWatch.note = note
 """
-    child = start(unet, tmp_path / "two", tmp_path, devices=2, fault=fault)
+    child = start(unet, tmp_path / "two", tmp_path, TWO, fault=fault)
     output = child.communicate(timeout=120)[0]
     assert child.returncode != 0
     assert "step 2: loss term l1 is nan" in output
@@ -130,7 +98,7 @@ engine.total = total
 @pytest.mark.ddp
 def test_pix2pix_trains_in_two_processes(pix2pix: Experiment, tmp_path: Path) -> None:
     """Two optimisers, a frozen discriminator and BatchNorm: both ranks save one state."""
-    child = start(pix2pix, tmp_path / "two", tmp_path, devices=2)
+    child = start(pix2pix, tmp_path / "two", tmp_path, TWO)
     output = child.communicate(timeout=240)[0]
     assert child.returncode == 0, output
     noted = checkpoint.load_checkpoint(tmp_path / "two" / checkpoint.BEST)
@@ -160,16 +128,6 @@ def test_accumulated_micro_batches_equal_one_batch(unet: Experiment, tmp_path: P
     whole, parts = state_of(tmp_path / "whole"), state_of(tmp_path / "split")
     for name, weights in whole["networks"]["generator"].items():
         torch.testing.assert_close(parts["networks"]["generator"][name], weights, atol=2e-5, rtol=0)
-
-
-def test_shipped_weights_are_the_average(pix2pix: Experiment, tmp_path: Path) -> None:
-    fit(pix2pix, tmp_path, ALONE)
-    state = state_of(tmp_path)
-    shipped = checkpoint.load_trained(tmp_path, "last").method.networks()["generator"].state_dict()
-    own = state["networks"]["generator"]
-    average = {name: state["average"]["generator"][f"module.{name}"] for name in own}
-    assert_same(dict(shipped), average)
-    assert any(not torch.equal(own[name], average[name]) for name in own)
 
 
 def test_learning_rate_follows_the_schedule(unet: Experiment) -> None:
