@@ -7,6 +7,7 @@ from .base.errors import UserError, unknown
 from .bsds500 import Bsds500
 from .cifar10 import Cifar10
 from .coco import Coco
+from .epfl_extra import EpflExtra
 from .files.folder import Folder, Pairs
 from .imagenet import ImageNet, ImageNetSample
 from .rgb_nir_scene import RgbNirScene
@@ -18,6 +19,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     for adapter in (
         Vcip,
         RgbNirScene,
+        EpflExtra,
         ImageNet,
         ImageNetSample,
         Coco,

@@ -133,6 +133,12 @@ class Vcip(FileAdapter):
             for name in _SUBSETS
         }
 
+    def validation_scenes(self) -> frozenset[str]:
+        """The scenes, as ``splits/vcip-scenes`` numbers them, that the fold keeps out."""
+        scene_of = _scenes()
+        kept_out = self.records("validation") if self.has_validation else []
+        return frozenset(scene_of[record.key] for record in kept_out)
+
     def _listed(self, part: str) -> list[Record]:
         return [self._record(key) for key in split_lists.read_split_list(f"vcip-{part}")]
 
