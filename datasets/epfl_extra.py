@@ -1,4 +1,4 @@
-"""Whole photographs of EPFL that show more of VCIP's kinds of scenes, and none of its test scenes."""
+"""Whole photographs of EPFL: VCIP's kinds of scenes, and none of its test scenes."""
 
 from __future__ import annotations
 

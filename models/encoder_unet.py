@@ -21,8 +21,15 @@ from .base.extra_losses import ExtraLosses, ExtraTerms
 from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
 from .base.self_ensemble import SelfEnsemble, self_ensemble
-from .layers.encoders import Encoder, build_encoder, encoder_learnt_from, load_encoder
-from .layers.norms import Norm, init_he, norm_layer
+from .layers.double_conv import double_conv
+from .layers.encoders import (
+    Encoder,
+    averages_to_eval,
+    build_encoder,
+    encoder_learnt_from,
+    load_encoder,
+)
+from .layers.norms import Norm
 
 _CAP = 8  # most channels of the decoder, in multiples of its width
 _STEM = 16  # channels at full resolution, where encoders have none
@@ -63,7 +70,7 @@ class EncoderUNetGenerator(nn.Module):
         while scale >= 1:
             channels = width * min(scale, _CAP)
             self.narrow[str(scale)] = nn.Conv2d(below, channels, 1)
-            self.decoder[str(scale)] = _double_conv(channels + skips.get(scale, 0), channels, norm)
+            self.decoder[str(scale)] = double_conv(channels + skips.get(scale, 0), channels, norm)
             below, scale = channels, scale // 2
         self.head = nn.Conv2d(below, out_channels, 3, padding=1)
         self.stride = coarsest
@@ -72,9 +79,7 @@ class EncoderUNetGenerator(nn.Module):
         """As ever, but for the encoder's averages where these are frozen."""
         super().train(mode)
         if self.frozen_averages:
-            for module in self.encoder.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            averages_to_eval(self.encoder)
         return self
 
     def encode(self, plane: Tensor) -> list[Tensor]:
@@ -219,13 +224,3 @@ class EncoderUNet(GeneratorMethod):
 
         stride = 2 * self.stride if kind == "scales" else self.stride
         return pad_and_crop(run, network_input(self.domain, batch), stride)
-
-
-def _double_conv(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        conv = nn.Conv2d(channels, out_channels, 3, padding=1, bias=norm == "none")
-        layers += [conv, norm_layer(norm, out_channels), nn.ReLU()]
-    block = nn.Sequential(*layers)
-    init_he(block)
-    return block

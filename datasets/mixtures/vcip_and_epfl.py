@@ -1,4 +1,4 @@
-"""VCIP's pairs, and in training whole photographs of EPFL that share no scene with those kept out."""
+"""VCIP's pairs, and whole EPFL photographs in training that share no scene with the others."""
 
 from __future__ import annotations
 

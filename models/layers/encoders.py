@@ -60,6 +60,16 @@ def load_encoder(encoder: nn.Module, weights: str) -> str:
     return f"encoder: {cast(Encoder, encoder).load_pretrained(weights)}"
 
 
+def averages_to_eval(encoder: nn.Module) -> None:
+    """BatchNorm goes by its averages and leaves them as they are, also in training.
+
+    Those of a trained encoder are better than what a few crops give.
+    """
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def encoder_learnt_from(name: str, weights: str) -> str:
     """What an encoder has learnt from before training, for tables; "" for nothing.
 

@@ -22,20 +22,23 @@ from ..base.padding import pad_and_crop
 from ..base.stages import RatedStage, Schedule, Staged, check_names
 from ..color.global_hints import GLOBAL_HINTS, GlobalHintsNetwork, drop_at_random, global_hints
 from ..color.hint_points import simulate_hints
+from ..layers.encoders import encoder_learnt_from, load_encoder
+from .encoder_network import EncoderHintNetwork
 from .network import CLASS_STRIDE, Detached, Zhang17Network, nearest_class
 from .suggestions import Suggestion, suggest_colors
 
-_STRIDE = 8  # H and W of what the network sees must be multiples of it
-_DETACHED: dict[str, Detached] = {"classify": "colors", "regress": "classes"}
+_STRIDE = 8  # H and W of what the paper's network sees must be multiples of it
+_DETACHED: dict[str, Detached] = {"classify": "colors", "regress": "classes", "both": "none"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class HintStage(RatedStage):
-    """A part of the training. Both losses are there in all, on a common network that hears one.
+    """A part of the training. Both losses are there in all.
 
     Attributes:
         name: ``classify``: the common blocks learn from the classes, and the decoder from what they
-            make of it; ``regress``: they learn from the colours, and the head of classes likewise.
+            make of it; ``regress``: they learn from the colours, and the head of classes likewise;
+            ``both``: they learn from both, which the paper has not.
         lr: Adam's learning rate.
         hints: whether true colours are revealed.
     """
@@ -77,8 +80,12 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
             weight_classes: of the cross-entropy of the true class. No weight hears both terms, so
                 that the two weights matter only to what is measured over all, as clipping is.
             mask_center: taken from the mask; 0.5 in the weights that were trained with PyTorch, 0
-                in those that were converted from Caffe.
-            width: channels of the first block.
+                in those that were converted from Caffe. Not with an ``encoder``.
+            width: channels of the first block, or of the decoder at full size.
+            encoder: ``none`` for the paper's network; a model of timm, or ``squeezenet1_0``, for
+                ``EncoderHintNetwork`` on it.
+            encoder_weights: where its training starts: ``imagenet``, a file, or ``none``.
+            encoder_lr: its learning rate over that of the rest.
         """
 
         stages: tuple[HintStage, ...] = (
@@ -95,6 +102,15 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         weight_classes: float = 1.0
         mask_center: float = 0.5
         width: int = 64
+        encoder: str = "none"
+        encoder_weights: str = "imagenet"
+        encoder_lr: float = 0.1
+
+        @property
+        def learnt_from(self) -> str:
+            if self.encoder == "none":
+                return ""
+            return encoder_learnt_from(self.encoder, self.encoder_weights)
 
         def __post_init__(self) -> None:
             """Check the settings."""
@@ -113,14 +129,27 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
                 HintStage(name="classify", steps=1, lr=3e-3, hints=True),
                 HintStage(name="regress", steps=1, lr=3e-3, hints=True),
             )
-            return replace(self, stages=stages, reveal_stop=0.5, width=8)
+            return replace(
+                self,
+                stages=stages,
+                reveal_stop=0.5,
+                width=8,
+                encoder_weights="none",
+                encoder_lr=1.0,
+            )
 
     def __init__(self, config: Config) -> None:
         super().__init__("gray")
         self.config = config
         self.schedule = Schedule(config.stages)
         self.stride = _STRIDE
-        self.generator = Zhang17Network(config.width)
+        self.generator: Zhang17Network | EncoderHintNetwork
+        if config.encoder == "none":
+            self.generator, self._mask_center = Zhang17Network(config.width), config.mask_center
+        else:
+            frozen = config.encoder_weights != "none"
+            self.generator = EncoderHintNetwork(config.encoder, config.width, frozen)
+            self.stride, self._mask_center = self.generator.stride, 0.0
         self.takes_global_hints = config.global_hints
         if config.global_hints:
             self.global_network = GlobalHintsNetwork(8 * config.width)
@@ -129,9 +158,23 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
     def networks(self) -> dict[str, nn.Module]:
         return {name: self.get_submodule(name) for name in self.inference_networks}
 
+    def load_pretrained(self) -> str:
+        if isinstance(self.generator, Zhang17Network):
+            return ""
+        return load_encoder(self.generator.encoder, self.config.encoder_weights)
+
     def optimizers(self) -> dict[str, Optimizer]:
+        lr = self.config.stages[0].lr
         weights = [p for network in self.networks().values() for p in network.parameters()]
-        return {"generator": Adam(weights, lr=self.config.stages[0].lr)}
+        if isinstance(self.generator, Zhang17Network):
+            return {"generator": Adam(weights, lr=lr)}
+        known = list(self.generator.encoder.parameters())
+        own = {id(parameter) for parameter in known}
+        groups = [
+            {"params": known, "lr": self.config.encoder_lr * lr},
+            {"params": [parameter for parameter in weights if id(parameter) not in own]},
+        ]
+        return {"generator": Adam(groups, lr=lr)}
 
     def training_step(self, batch: Batch, step: Step) -> None:
         stage = self.schedule.stage(step.index)
@@ -141,8 +184,8 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
     def stage_losses(self, batch: Batch, stage: HintStage) -> Terms:
         """The losses as a stage has them; hints are simulated from the batch's true colours."""
         config = self.config
-        rgb, gray = _whole_cells(batch["rgb"]), _whole_cells(batch["gray"])
-        valid = _whole_cells(batch["valid"]) if "valid" in batch else None
+        rgb, gray = self._whole_cells(batch["rgb"]), self._whole_cells(batch["gray"])
+        valid = self._whole_cells(batch["valid"]) if "valid" in batch else None
         ab = rgb_to_lab(rgb)[:, 1:]
         gray_batch = Batch(gray=gray)
         added = None  # not that of no hints, whose constant would be BatchNorm's running average
@@ -182,7 +225,9 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         """
         inputs = self._given(batch)
         height, width = inputs.shape[-2:]
-        padded = F.pad(inputs, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
+        padded = F.pad(
+            inputs, (0, -width % self.stride, 0, -height % self.stride), mode="replicate"
+        )
         logits = self.generator(padded, self._added(batch))[1].float()
         return logits[..., : -(-height // CLASS_STRIDE), : -(-width // CLASS_STRIDE)]
 
@@ -216,7 +261,12 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         hints = batch.get("hints")
         if hints is None:
             hints = gray.new_zeros(len(gray), 3, *gray.shape[-2:])
-        return torch.cat([gray - 0.5, hints[:, :2], hints[:, 2:] - self.config.mask_center], dim=1)
+        return torch.cat([gray - 0.5, hints[:, :2], hints[:, 2:] - self._mask_center], dim=1)
+
+    def _whole_cells(self, plane: Tensor) -> Tensor:
+        """BCHW cut to sides that are multiples of the stride, for training."""
+        height, width = (side // self.stride * self.stride for side in plane.shape[-2:])
+        return plane[..., :height, :width]
 
     def _added(self, batch: Batch) -> Tensor | None:
         """What the global hints add to the fourth block."""
@@ -226,12 +276,6 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         if hints is None:
             hints = batch["gray"].new_zeros(len(batch["gray"]), GLOBAL_HINTS)
         return cast(Tensor, self.global_network(hints))
-
-
-def _whole_cells(plane: Tensor) -> Tensor:
-    """BCHW cut to sides that are multiples of 8: at most 7 pixels less for training."""
-    height, width = (side // _STRIDE * _STRIDE for side in plane.shape[-2:])
-    return plane[..., :height, :width]
 
 
 def _at_classes(plane: Tensor) -> Tensor:
