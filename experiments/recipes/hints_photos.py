@@ -16,13 +16,13 @@ experiment = Experiment(
     method=Zhang17.Config(
         encoder="tf_efficientnet_lite0",
         width=12,
-        stages=(HintStage(name="both", steps=2200, lr=1e-3, hints=True),),
+        stages=(HintStage(name="both", steps=1800, lr=1e-3, hints=True),),
         weight_classes=0.2,
     ),
     data=photos.data,
     train_view=TrainView(size=128, crop_scale=(0.6, 1.0)),
     training=Training(
-        steps=2200,
+        steps=1800,
         batch_size=16,
         precision="32-true",
         schedule="cosine",

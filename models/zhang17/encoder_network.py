@@ -18,6 +18,8 @@ _ATTENTION = 8  # pixels a side of the cells between which hints are carried
 _HEADS, _KEY = 4, 16
 _MOST = 256  # cells with hints that attention reaches; all, at small sizes
 _NEVER = -1e4  # a logit that leaves nothing
+_CARRIED_TO = 2  # pixels a side of the cells at which carried colours are seen again
+_UNIT = 0.2  # of ab/110 in hints, which seldom are as far as 1 from gray
 
 
 class EncoderHintNetwork(nn.Module):
@@ -47,17 +49,18 @@ class EncoderHintNetwork(nn.Module):
         below = skips.pop(self.stride)
         self.coarsest_channels = below
         self.narrow, self.decoder = nn.ModuleDict(), nn.ModuleDict()
+        wide, quarter = (width * min(scale, _CAP) for scale in (_ATTENTION, CLASS_STRIDE))
+        self.attention = HintAttention(wide)
+        self.carried = nn.Conv2d(self.attention.planes, wide, 1)
         scale = self.stride
         while scale > 1:
             scale //= 2
             channels = width * min(scale, _CAP)
             self.narrow[str(scale)] = nn.Conv2d(below + _HINT_PLANES, channels, 1)
             joined = channels + skips.get(scale, 0) + _HINT_PLANES
+            joined += self.attention.planes if scale == _CARRIED_TO else 0
             self.decoder[str(scale)] = double_conv(joined, channels)
             below = channels
-        wide, quarter = (width * min(scale, _CAP) for scale in (_ATTENTION, CLASS_STRIDE))
-        self.attention = HintAttention(wide)
-        self.carried = nn.Conv2d(self.attention.planes, wide, 1)
         self.classes = nn.Conv2d(quarter, CLASSES, 1)
         self.colors = nn.Conv2d(below, 2, 3, padding=1)
         for head in (self.colors, self.classes):
@@ -87,24 +90,28 @@ class EncoderHintNetwork(nn.Module):
             ab/110, B2HW in [-1,1]; and logits of the 529 classes at a quarter of the size.
         """
         plane = 2 * inputs[:, :1]
+        given = torch.cat([inputs[:, 1:3] / _UNIT, inputs[:, 3:]], dim=1)
         maps = dict(zip(cast(Encoder, self.encoder).reductions, self.encoder(plane), strict=True))
         maps[1] = plane
-        feature, logits = maps.pop(self.stride), inputs
+        feature, logits, carried = maps.pop(self.stride), inputs, inputs
         for name, block in self.decoder.items():
             scale = int(name)
-            below = pooled_hints(inputs[:, 1:], 2 * scale)
-            feature = self.narrow[name](torch.cat([feature, below], dim=1))
-            feature = F.interpolate(feature, scale_factor=2, mode="bilinear", align_corners=False)
-            skip = maps.get(scale)
-            hints = pooled_hints(inputs[:, 1:], scale)
-            if skip is not None and detached == "colors" and scale < CLASS_STRIDE:
-                skip = skip.detach()
-            parts = [feature, hints] if skip is None else [feature, skip, hints]
+            feature = torch.cat([feature, pooled_hints(given, 2 * scale)], dim=1)
+            feature = _enlarged(self.narrow[name](feature))
+            hints = pooled_hints(given, scale)
+            parts = [feature, hints]
+            if scale in maps:
+                cut = detached == "colors" and scale < CLASS_STRIDE
+                parts.append(maps[scale].detach() if cut else maps[scale])
+            if scale == _CARRIED_TO:
+                parts.append(carried.detach() if detached == "colors" else carried)
             feature = block(torch.cat(parts, dim=1))
             if added is not None and scale == self.stride // 2:
                 feature = feature + added
             if scale == _ATTENTION:
-                feature = feature + self.carried(self.attention(feature, hints))
+                carried = self.attention(feature, hints)
+                feature = feature + self.carried(carried)
+                carried = _enlarged(carried, _ATTENTION // _CARRIED_TO)
             if scale == CLASS_STRIDE:
                 logits = self.classes(feature.detach() if detached == "classes" else feature)
                 feature = feature.detach() if detached == "colors" else feature
@@ -138,7 +145,8 @@ class HintAttention(nn.Module):
             hints: B4HW of ``pooled_hints``.
 
         Returns:
-            B x 12 x H x W: for each head ab/110 and the weight that hints have together, in [0,1].
+            B x 12 x H x W: for each head a and b in the hints' unit, and the weight that hints have
+            together, in [0,1].
         """
         batch, _, height, width = feature.shape
         ab, given, share = hints[:, :2].flatten(2), hints[:, 2].flatten(1), hints[:, 3].flatten(1)
@@ -163,6 +171,10 @@ class HintAttention(nn.Module):
         values = torch.cat([ab.gather(2, place[:, None].expand(-1, 2, -1)), picked[:, None]], dim=1)
         carried = torch.einsum("bhnm,bcm->bhcn", weights, values.to(weights.dtype))
         return carried.reshape(batch, self.planes, height, width)
+
+
+def _enlarged(feature: Tensor, factor: int = 2) -> Tensor:
+    return F.interpolate(feature, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def pooled_hints(hints: Tensor, scale: int) -> Tensor:

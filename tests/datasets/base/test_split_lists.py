@@ -10,6 +10,7 @@ from crosschroma.datasets.base import split_lists
 from crosschroma.datasets.base.errors import DataError
 
 SIZES = {
+    "epfl-extra-scenes": 110,
     "rgb-nir-scene-test": 180,
     "rgb-nir-scene-train": 630,
     "rgb-nir-scene-validation": 90,
