@@ -15,12 +15,13 @@ OUT ?= results/benchmarks/gpu
 # the shipped weights that colour README's pictures
 GALLERY_RUN ?= ddcolor_photos
 
-.PHONY: demo gallery test test-slow check gpu gpu-rehearse gpu-wheels setup clean
+.PHONY: demo gallery test test-slow check gpu gpu-rehearse gpu-wheels setup clean docs
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       train, evaluate and show two methods on generated scenes (about 5 minutes)"
 	@echo "make gallery    README's pictures again (GALLERY_RUN=NAME: by other weights)"
+	@echo "make docs       the pages of the READMEs and of the API, into build/docs/site"
 	@echo "make test       the tests (no network, no data needed)"
 	@echo "make test-slow  the slow tests as well"
 	@echo "make check      linters, types, and that tables and plots equal the run files"
@@ -44,6 +45,14 @@ demo: .venv/.ready
 
 gallery: .venv/.ready
 	$(BIN)/python results/gallery/photos.py --run $(GALLERY_RUN)
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open build/docs/site/index.html, or run $(BIN)/mkdocs serve"
+
+.venv/.docs: .venv/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[docs]'
+	touch $@
 
 test: .venv/.ready
 	$(PYTEST) -m "not slow and not network and not gpu"

@@ -59,7 +59,8 @@ def client(hub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def trained(unet: Experiment) -> Trained:
     method = unet.method.build().eval()
     states = {name: method.get_submodule(name).state_dict() for name in method.inference_networks}
-    start = {"commit": "c" * 40, "command": "crosschroma train tiny", "device": "a CPU"}
+    start = {"commit": "c" * 40, "dirty": False, "command": "crosschroma train tiny"}
+    start |= {"device": "a CPU"}
     return Trained(
         method=method,
         experiment=unet,
