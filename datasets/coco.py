@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict
 
 from .base.adapter import Record, SplitName
 from .base.boxes import Box, largest_first
 from .base.errors import DataError
+from .base.json_file import read_json
 from .files.adapter import PhotoAdapter, hold_out, missing
 
 
@@ -85,27 +85,47 @@ class Coco(PhotoAdapter):
         ]
 
 
+class _Image(TypedDict):
+    id: int
+    file_name: str
+    width: float
+    height: float
+
+
+class _Crowd(TypedDict, total=False):
+    iscrowd: int
+
+
+class _Object(_Crowd):
+    image_id: int
+    bbox: tuple[float, float, float, float]
+
+
+class _Instances(TypedDict):
+    images: list[_Image]
+    annotations: list[_Object]
+
+
 @lru_cache(maxsize=4)
 def _boxes(path: Path, changed_ns: int, crowd: bool) -> dict[str, tuple[Box, ...]]:
     """Boxes by image file, xyxy in pixels; kept in memory: the training JSON takes 10 s to read."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
-        boxes: dict[int, list[Box]] = defaultdict(list)
-        for item in content["annotations"]:
-            if crowd or not item.get("iscrowd", 0):
-                boxes[item["image_id"]].append(_xyxy(item["bbox"], *sizes[item["image_id"]]))
-        return {
-            image["file_name"]: largest_first(box for box in boxes[image["id"]] if _has_area(box))
-            for image in sorted(content["images"], key=lambda image: image["file_name"])
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{path} is not a COCO instances file: {what}") from error
+    content: _Instances = read_json(path, _Instances, "COCO instances file")
+    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    boxes: dict[int, list[Box]] = defaultdict(list)
+    for item in content["annotations"]:
+        number = item["image_id"]
+        if number not in sizes:
+            raise DataError(f"{path} is not a COCO instances file: no image {number}")
+        if crowd or not item.get("iscrowd", 0):
+            boxes[number].append(_xyxy(item["bbox"], *sizes[number]))
+    return {
+        image["file_name"]: largest_first(box for box in boxes[image["id"]] if _has_area(box))
+        for image in sorted(content["images"], key=lambda image: image["file_name"])
+    }
 
 
-def _xyxy(bbox: list[Any], width: float, height: float) -> Box:
-    x, y, w, h = (float(value) for value in bbox)
+def _xyxy(bbox: tuple[float, float, float, float], width: float, height: float) -> Box:
+    x, y, w, h = map(float, bbox)
     return max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -109,5 +111,17 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # where annotations of its own classes are looked up
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        place = f"{error.filename or path}, line {error.lineno or 1}"
+        raise UserError(f"{place}: {error.msg}; the recipe is no Python") from error
+    except Exception as error:  # a recipe may raise anything
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == spec.origin
+        ]
+        place = f"{path}, line {lines[-1]}" if lines else str(path)
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        raise UserError(f"{place}: {kind}{error}") from error
     return module

@@ -19,6 +19,8 @@ import numpy as np
 from .atomic_write import write_text_atomic
 from .bounds import AnyNumber
 from .errors import DataError
+from .json_file import read_json
+from .typed_values import MisfitError, checked, shown
 
 Box = tuple[AnyNumber, AnyNumber, AnyNumber, AnyNumber]
 MIN_SCORE = 0.7  # of boxes that count, unless told: that of Su et al. 2020
@@ -53,12 +55,7 @@ def read_boxes(path: Path, min_score: float = 0.0) -> dict[str, tuple[Box, ...]]
     Raises:
         DataError: no such file, no JSON, or what is none of the above, by key and number from 1.
     """
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"cannot read the boxes in {path}: {error}; `crosschroma data boxes` writes such a file"
-        ) from error
+    data = read_json(path, Any, "file of boxes", "`crosschroma data boxes` writes such a file")
     if not isinstance(data, dict):
         raise DataError(f'{path}: boxes are an object {{"PICTURE": [[x1, y1, x2, y2], ..], ..}}')
     return {key: _ordered(value, f"{path}: {key}", min_score) for key, value in data.items()}
@@ -86,15 +83,17 @@ def _area(box: Box) -> float:
 
 def _scored(entry: Any, where: str) -> tuple[Box, float]:
     """A box and its score, which is infinite where none is given."""
-    numbers = isinstance(entry, list) and all(type(v) in (int, float) for v in entry)
-    if not numbers or len(entry) not in (4, 5) or not all(map(math.isfinite, entry)):
-        raise DataError(
-            f"{where}: {json.dumps(entry)}: must be x1, y1, x2, y2 and perhaps a score, as numbers"
-        )
+    text = shown(entry)
+    try:
+        checked(entry, list[float], plain=True)
+    except MisfitError:
+        entry = None
+    if entry is None or len(entry) not in (4, 5):
+        raise DataError(f"{where}: {text}: must be x1, y1, x2, y2 and perhaps a score, as numbers")
     x1, y1, x2, y2 = map(float, entry[:4])
     if x1 >= x2 or y1 >= y2:
         raise DataError(
-            f"{where}: {json.dumps(entry)}: has no area; x2 must be beyond x1 and y2 beyond y1 "
+            f"{where}: {text}: has no area; x2 must be beyond x1 and y2 beyond y1 "
             "(corners, not width and height)"
         )
     return (x1, y1, x2, y2), float(entry[4]) if len(entry) == 5 else math.inf

@@ -208,7 +208,8 @@ def _mapping(value: Any, hint: Any, plain: bool) -> Any:
         return value
     for key in value:
         _checked(key, key_type, plain)
-    return {key: _at(key, item, part, plain) for key, item in value.items()}
+    converted = {key: _at(key, item, part, plain) for key, item in value.items()}
+    return value if all(converted[key] is value[key] for key in value) else converted
 
 
 def _surely(values: Collection[Any], hint: Any) -> bool:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from ..base.atomic_write import write_text_atomic
 from ..base.bounds import NotNegative, Share, WhiteLevel
 from ..base.color import lab_from_uint8
 from ..base.errors import DataError, UserError
+from ..base.json_file import read_json
 from ..loading.decode import noted_plane, noted_rgb, parse_white_level
 from ..loading.tar_files import file_stamp
 from .walk import walk
@@ -353,13 +354,16 @@ def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = 
     return Subset(source, kept)
 
 
+class _Ranges(TypedDict):
+    ranges: dict[str, tuple[str, float]]
+
+
 def _read_ranges(cache: Path | None) -> dict[str, tuple[str, float]]:
     if cache is None or not cache.is_file():
         return {}
     try:
-        ranges = json.loads(cache.read_text())["ranges"]
-        return {str(key): (str(stamp), float(value)) for key, (stamp, value) in ranges.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return read_json(cache, _Ranges, "file of ab ranges")["ranges"]
+    except DataError:
         return {}  # damaged: measured again
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import from_json
 from ...losses.pretrained.tensor_file import content_sha256
 from ...models.base.hub_weights import cached_address
 from ...models.base.method import Method
@@ -22,6 +25,7 @@ from ...models.base.weights import (
     HASH,
     LAST,
     PREVIOUS,
+    Start,
     inference_weights,
     load_checkpoint,
     load_strictly,
@@ -53,7 +57,7 @@ class Trained:
     step: int | None
     steps: int | None
     train_s: float
-    starts: list[dict[str, Any]]
+    starts: list[Start]
     weights_sha256: str
     path: Path
     output: str = ""
@@ -107,11 +111,11 @@ def load_last(run: Path) -> dict[str, Any]:
     """
     last, previous = run / LAST, run / PREVIOUS
     try:
-        return load_checkpoint(last)
+        return load_run(last)
     except UserError as error:
         try:
-            step = load_checkpoint(previous)["step"]
-        except (UserError, KeyError):
+            step = load_run(previous)["step"]
+        except UserError:
             raise error from None
         raise UserError(
             f"{error}. The one before it is whole, of step {step}: `mv {previous} {last}`, then "
@@ -126,6 +130,24 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+class _OfRun(TypedDict):
+    """What every checkpoint says of its run, beside the weights."""
+
+    experiment: dict[str, Any]
+    starts: list[Start]
+    step: int
+    train_s: float
+
+
+def load_run(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """``load_checkpoint`` of one that says what was run, as all that training writes do.
+
+    Raises:
+        UserError: as ``load_checkpoint``, or it does not.
+    """
+    return from_json(load_checkpoint(path, mapped), _OfRun, str(path), "checkpoint of a run")
+
+
 def load_trained(run: Path, which: str = "result") -> Trained:
     """The method of a run's folder or of a checkpoint file, strictly loaded, in eval mode.
 
@@ -137,10 +159,10 @@ def load_trained(run: Path, which: str = "result") -> Trained:
         UserError: nothing to load, or weights that do not fit, by name.
     """
     path = weights_path(run, which)
-    state = load_checkpoint(path)
+    state = load_run(path)
     last = path.parent / LAST
-    whole = load_checkpoint(last, mapped=True) if path.name == BEST and last.is_file() else state
-    experiment = from_plain(state["experiment"], Experiment)
+    whole = load_run(last, mapped=True) if path.name == BEST and last.is_file() else state
+    experiment = from_plain(state["experiment"], Experiment, str(path))
     method = experiment.method.build()
     weights = inference_weights(state, method.inference_networks)
     require_finite(weights, path)
@@ -169,6 +191,17 @@ def weights_sha256(networks: dict[str, dict[str, torch.Tensor]]) -> str:
                 tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
             )
     return digest.hexdigest()
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Within it, what a checkpoint's content makes torch raise becomes a ``UserError``."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged, and the run cannot go on from it: {type(error).__name__}: {error}"
+        ) from error
 
 
 def random_state() -> dict[str, Any]:

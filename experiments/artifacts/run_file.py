@@ -144,11 +144,11 @@ def load_run_file(path: Path) -> RunFile:
         UserError: when the file is not JSON, has another schema, lacks or adds a field, or holds
             another kind of value, by its key.
     """
-    remedy = "it is no run file; write it again, or delete it"
-    data: _Versioned = read_json(path, _Versioned, remedy)
+    remedy = "write it again, or delete it"
+    data: _Versioned = read_json(path, _Versioned, "run file", remedy)
     if data["schema"] != _SCHEMA:
         raise UserError(f"{path}: schema {data['schema']}; this version reads schema {_SCHEMA}")
-    return from_json(data, RunFile, str(path), remedy)
+    return from_json(data, RunFile, str(path), "run file", remedy)
 
 
 def load_run_files(folder: Path) -> dict[str, RunFile]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from safetensors.torch import save as to_bytes
 
 from ...datasets.base.atomic_write import write_atomic
+from ...datasets.base.bounds import Natural, NotNegative
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import parse_json
 from ...losses.pretrained.tensor_file import content_sha256
 from ...models.base.hub_weights import is_hub_address
 from ...models.base.shipped_weights import SUFFIX, shipped_weights
 from ...models.base.weights import (
     HASH,
+    Start,
     load_strictly,
     read_shipped,
     shipped_content,
@@ -27,6 +30,16 @@ from .checkpoint import Trained, load_trained, weights_sha256
 from .provenance import portable_settings
 
 _FORMAT = "crosschroma-weights-1"
+
+
+class _About(TypedDict):
+    """The JSON in a file of weights."""
+
+    experiment: dict[str, Any]
+    step: Natural | None
+    steps: Natural | None
+    train_s: NotNegative
+    starts: list[Start]
 
 
 def ship(run: Path, out: Path, which: str = "result") -> Path:
@@ -84,8 +97,8 @@ def load_weights_file(path: Path) -> Trained:
     metadata, weights = read_shipped(path)
     if metadata.get("format") != _FORMAT:
         raise UserError(f"{path} was not written by `crosschroma ship` ({_FORMAT})")
-    about: dict[str, Any] = json.loads(metadata["about"])
-    experiment = from_plain(about.pop("experiment"), Experiment)
+    about: _About = parse_json(metadata.get("about", ""), _About, str(path), "file of weights")
+    experiment = from_plain(about["experiment"], Experiment, str(path))
     method = experiment.method.build()
     if surplus := sorted(weights.keys() - set(method.inference_networks)):
         raise UserError(f"{path} holds {', '.join(surplus)}, which {method.name} does not have")
@@ -96,7 +109,10 @@ def load_weights_file(path: Path) -> Trained:
         experiment=experiment,
         weights_sha256=weights_sha256(weights),
         path=path,
-        **about,
+        step=about["step"],
+        steps=about["steps"],
+        train_s=about["train_s"],
+        starts=about["starts"],
     )
 
 

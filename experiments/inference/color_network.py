@@ -8,6 +8,7 @@ from typing import Protocol, cast, runtime_checkable
 from torch import Tensor, nn
 
 from ...datasets.base.batch import Batch
+from ...datasets.base.bounds import Side
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
 from ...models.base.generator import GeneratorMethod
@@ -109,4 +110,4 @@ class Origin:
     run: str
     weights_sha256: str
     output: str | None = None
-    size: int | None = None
+    size: Side | None = None

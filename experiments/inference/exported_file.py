@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ...datasets.base.bounds import Side
 from ...datasets.base.errors import Note, UserError
+from ...datasets.base.json_file import parse_json
 from ...losses.pretrained.tensor_file import check_parts
 
 ONNX, TORCHSCRIPT = ".onnx", ".ts"  # .pt are checkpoints
@@ -43,9 +45,9 @@ class About:
 
     method: str
     recipe: str
-    domain: str
-    output: str
-    size: int | None
+    domain: Literal["gray", "nir"]
+    output: Literal["ab", "rgb"]
+    size: Side | None
     weights_sha256: str
     format: str = _FORMAT
     sha256: str = "0" * 64
@@ -106,10 +108,10 @@ def load_exported(path: Path, trust: bool = False) -> ExportedColors:
             check_parts(io.BytesIO(data))
         reader = from_onnx if path.suffix == ONNX else from_torchscript
         text, run = reader(data)
-        about = json.loads(text)
-        if about.get("format") != _FORMAT:
-            raise ValueError(f"format {about.get('format')}")
-        return ExportedColors(About(**about), run)
+        about: About = parse_json(text, About, str(path), "file of `crosschroma export`")
+        if about.format != _FORMAT:
+            raise ValueError(f"format {about.format}")
+        return ExportedColors(about, run)
     except UserError:
         raise
     except Exception as error:  # ONNX Runtime and torch raise kinds of their own

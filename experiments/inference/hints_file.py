@@ -17,12 +17,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
+from ...datasets.base.bounds import Count, Strength
 from ...datasets.base.color import lab_from_uint8
 from ...datasets.base.errors import DataError, UserError, unknown
+from ...datasets.base.json_file import read_json
+from ...datasets.base.typed_values import Bound, checked, shown
 from ...datasets.loading.decode import read_size
 from ...models.base.hub_weights import is_hub_address
 from ...models.color.hint_points import HintPoint
@@ -36,6 +39,7 @@ _CHANGED = (
     "whose weights are not those that the hints were saved with, so the picture would differ; name "
     "the run (--run) to colour with it all the same"
 )
+_Level = Annotated[int, Bound(least=0, most=255)]
 _KEYS = {field.name for field in fields(HintPoint)} | {"rgb"}
 
 
@@ -108,17 +112,29 @@ class Hints:
         return colorizer
 
 
+class _Point(TypedDict, total=False):
+    x: float
+    y: float
+    a: float
+    b: float
+    rgb: tuple[_Level, _Level, _Level]
+    size: int
+
+
+class _Settings(TypedDict, total=False):
+    strength: Strength
+    picture: tuple[Count, Count]
+    name: str
+    method: Origin
+
+
 def read_hints(path: Path) -> Hints:
     """The content of a hints file.
 
     Raises:
         DataError: no such file, not JSON, or a point that is none, by its number from 1.
     """
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the hints in {path}: {error}") from error
-    return hints_from_plain(data, str(path))
+    return hints_from_plain(read_json(path, Any, "hints file"), str(path))
 
 
 def hints_text(hints: Hints) -> str:
@@ -166,18 +182,8 @@ def _settings(data: dict[str, Any]) -> dict[str, Any]:
     settings = {key: data[key] for key in known[1:] if data.get(key) is not None}
     if "palette" in settings:
         settings["palette"] = Palette.from_plain(settings["palette"])
-    if "strength" in settings:
-        settings["strength"] = _number("strength", settings["strength"])
-    if "picture" in settings:
-        sides = settings["picture"]
-        if not (isinstance(sides, list) and len(sides) == 2 and all(_whole(s) for s in sides)):
-            raise DataError(f"picture {json.dumps(sides)}: must be its width and height")
-        settings["picture"] = (sides[0], sides[1])
-    if not isinstance(settings.get("name", ""), str):
-        raise DataError(f"name {json.dumps(settings['name'])}: must be a text")
-    if "method" in settings:
-        settings["method"] = _origin(settings["method"])
-    return settings
+    rest = {key: value for key, value in settings.items() if key != "palette"}
+    return settings | checked(rest, _Settings, plain=True)
 
 
 def _holds(path: Path, sha256: str) -> bool:
@@ -188,35 +194,12 @@ def _holds(path: Path, sha256: str) -> bool:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _origin(data: Any) -> Origin:
-    names = [field.name for field in fields(Origin)]
-    if not isinstance(data, dict) or data.keys() - set(names):
-        raise DataError(f"method: must be an object with {', '.join(names)}")
-    origin = Origin(**data)
-    texts = [origin.run, origin.weights_sha256, origin.output or ""]
-    if not all(isinstance(text, str) for text in texts):
-        raise DataError("method: run, weights_sha256 and output must be texts")
-    if origin.size is not None and not _whole(origin.size):
-        raise DataError(f"method: size {json.dumps(origin.size)}: must be a whole number")
-    return origin
-
-
-def _number(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e9:
-        raise DataError(f"{name} {json.dumps(value)}: must be a number")
-    return value
-
-
-def _whole(value: Any) -> bool:
-    return type(value) is int and value > 0
-
-
 def _point(entry: Any) -> HintPoint:
     if not isinstance(entry, dict):
-        raise DataError(f'{json.dumps(entry)} is no object {{"x": .., "y": .., "rgb": [..]}}')
+        raise DataError(f'{shown(entry)} is no object {{"x": .., "y": .., "rgb": [..]}}')
     if surplus := sorted(entry.keys() - _KEYS):
         raise DataError(unknown("key", surplus[0], _KEYS))
-    values = dict(entry)
+    values = dict(checked(entry, _Point, plain=True))
     if "rgb" in values:
         if values.keys() & {"a", "b"}:
             raise DataError("both rgb and a, b; give one of them")
@@ -224,12 +207,9 @@ def _point(entry: Any) -> HintPoint:
     missing = [name for name in ("x", "y", "a", "b") if name not in values]
     if missing:
         raise DataError(f"no {', '.join(missing)}; a point has x, y and either rgb or a and b")
-    return HintPoint(**{name: _number(name, value) for name, value in values.items()})
+    return HintPoint(**values)
 
 
-def _ab_of(rgb: Any) -> tuple[float, float]:
-    whole = isinstance(rgb, list) and all(type(level) is int for level in rgb)
-    if not (whole and len(rgb) == 3 and all(0 <= level <= 255 for level in rgb)):
-        raise DataError(f"rgb {json.dumps(rgb)}: must be three whole numbers from 0 to 255")
+def _ab_of(rgb: tuple[int, int, int]) -> tuple[float, float]:
     _, a, b = lab_from_uint8(np.array(rgb, np.uint8).reshape(1, 1, 3)).ravel().tolist()
     return a, b

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.atomic_write import write_text_atomic
+from ...datasets.base.bounds import Count, Natural
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import read_json
 
 _TAG = "validation/"
 
@@ -28,8 +30,8 @@ class Curve:
 
     run: str
     recipe: str
-    seed: int
-    batch_size: int
+    seed: Natural
+    batch_size: Count
     dataset: str
     validated_on: str
     metrics: Mapping[str, Sequence[tuple[int, float]]]
@@ -54,18 +56,8 @@ def load_curves(folder: Path) -> list[Curve]:
     """
     curves = []
     for path in sorted(folder.glob("*.json")):
-        try:
-            data = json.loads(path.read_text())
-            metrics = {
-                name: [(int(step), float(value)) for step, value in points]
-                for name, points in data.pop("metrics").items()
-            }
-            curves.append(Curve(**data, metrics=metrics))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(
-                f"{path} does not hold a validation curve: {error}; write it again by "
-                "`crosschroma plot RUN`, or delete it"
-            ) from error
+        remedy = "write it again by `crosschroma plot RUN`, or delete it"
+        curves.append(read_json(path, Curve, "validation curve", remedy))
     return curves
 
 

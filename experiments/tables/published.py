@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import read_json
 from ..metrics.printed import label, order
 from .render import NOTHING, Cell, Column, Grid, Notes, Record
 
@@ -54,6 +54,13 @@ class QuotedTables:
     tables: Mapping[str, PublishedTable]
 
 
+class _PublishedFile(TypedDict):
+    provenance: dict[str, str]
+    sources: dict[str, str]
+    protocols: dict[str, str]
+    tables: dict[str, PublishedTable]
+
+
 def load_published(path: Path) -> QuotedTables:
     """Read the quoted numbers; none when there is no such file.
 
@@ -63,25 +70,15 @@ def load_published(path: Path) -> QuotedTables:
     """
     if not path.exists():
         return QuotedTables({}, {}, {}, {})
-    try:
-        data = json.loads(path.read_text())
-        tables = {name: _table(table) for name, table in data["tables"].items()}
-        published = QuotedTables(data["provenance"], data["sources"], data["protocols"], tables)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-        raise UserError(
-            f"{path} does not hold published tables: {error!r}; mend it, or restore it with git"
-        ) from error
-    for name, table in tables.items():
+    remedy = "mend it, or restore it with git"
+    data: _PublishedFile = read_json(path, _PublishedFile, "file of published tables", remedy)
+    published = QuotedTables(data["provenance"], data["sources"], data["protocols"], data["tables"])
+    for name, table in published.tables.items():
+        if not table.rows:
+            raise UserError(f"{path}: table {name} has no row; take it out, or add one")
         for row in table.rows:
             _check(path, name, row, published)
     return published
-
-
-def _table(data: Mapping[str, Any]) -> PublishedTable:
-    rows = tuple(PublishedRow(**row) for row in data["rows"])
-    if not rows:
-        raise ValueError(f"table '{data['title']}' has no row")
-    return PublishedTable(data["title"], data["comparable"], rows)
 
 
 def _check(path: Path, table: str, row: PublishedRow, published: QuotedTables) -> None:

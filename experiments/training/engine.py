@@ -156,10 +156,14 @@ class Run:
             resume: see ``fit``.
             shown: whether the terminal sees how it goes.
         """
-        state = self._resume() if resume and (self.folder / checkpoint.LAST).exists() else None
+        last, state = self.folder / checkpoint.LAST, None
+        if resume and last.exists():
+            with checkpoint.naming_damage(last):
+                state = self._resume()
         batches = self._batches()
         if state is not None:
-            checkpoint.set_random_state(state["random"][self.fabric.global_rank])
+            with checkpoint.naming_damage(last):
+                checkpoint.set_random_state(state["random"][self.fabric.global_rank])
         elif self.fabric.world_size > 1:
             # dropout must differ between processes; weights were made from one seed
             torch.manual_seed(self.experiment.seed + self.fabric.global_rank)
@@ -344,7 +348,7 @@ class Run:
     def _resume(self) -> dict[str, Any]:
         state = checkpoint.load_last(self.folder)
         # settings that came later than the run have their defaults
-        saved = to_plain(from_plain(state["experiment"], Experiment))
+        saved = to_plain(from_plain(state["experiment"], Experiment, str(self.folder)))
         check_same_experiment(saved, to_plain(self.experiment), self.folder)
         if len(state["random"]) != self.fabric.world_size:
             raise UserError(

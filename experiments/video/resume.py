@@ -8,15 +8,24 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from ...datasets.base.atomic_write import write_atomic, write_text_atomic
+from ...datasets.base.bounds import Count
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import read_json
 
 _FORMAT = "crosschroma-video-1"
 _BOOK = "state.json"
+
+
+class _Book(TypedDict):
+    format: str
+    settings: dict[str, Any]
+    parts: list[tuple[str, Count]]
+    end: dict[str, Any] | None
 
 
 class Parts:
@@ -108,18 +117,15 @@ class Parts:
     def _state(self, index: int) -> Path:
         return self.folder / f"{index:06d}.npz"
 
-    def _book(self) -> dict[str, Any] | None:
+    def _book(self) -> _Book | None:
         path = self.folder / _BOOK
         if not path.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
                 self._check_ours()
             return None
-        try:
-            book = json.loads(path.read_text())
-            known = book["format"] == _FORMAT
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged; remove {self.folder} to begin anew") from error
-        if not known:
+        remedy = f"remove {self.folder} to begin anew"
+        book: _Book = read_json(path, _Book, "record of a video's parts", remedy)
+        if book["format"] != _FORMAT:
             raise UserError(f"{path} is of another version; remove {self.folder} to begin anew")
         return book
 

@@ -55,8 +55,17 @@ class Method(nn.Module, ABC):
         method_class: ClassVar[type[Method]]
 
         def build(self) -> Method:
-            """A new method with fresh weights from torch's global random state."""
-            return self.method_class(self)
+            """A new method with fresh weights from torch's global random state.
+
+            Raises:
+                UserError: there is no network of these settings, or it does not fit into memory.
+            """
+            try:
+                return self.method_class(self)
+            except (AssertionError, RuntimeError, ValueError) as error:  # what torch's layers raise
+                raise UserError(
+                    f"{self.method_class.name} cannot be built with these settings: {error}"
+                ) from error
 
         @property
         def learnt_from(self) -> str:

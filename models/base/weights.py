@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from ...datasets.base.bounds import Natural, NotNegative
 from ...datasets.base.errors import Note, UserError
+from ...datasets.base.json_file import from_json
 from ...losses.pretrained.published_weights import sha256
 from ...losses.pretrained.tensor_file import content_sha256, read_content
 from .hub_weights import hub_file, is_hub_address
@@ -24,6 +26,31 @@ FORMAT = 1  # of checkpoints
 _ABOUT = "about"
 _MODULE = "module."  # what torch's AveragedModel puts before its weights' names
 _FOREIGN = (AttributeError, KeyError, TypeError, ValueError)  # what another file's content raises
+
+
+class Start(TypedDict):
+    """What a checkpoint says of a start of its run; see ``provenance`` for the rest."""
+
+    dirty: bool
+
+
+class _Content(TypedDict, total=False):
+    """What a checkpoint may hold; a best one has ``inference`` instead of what training needs."""
+
+    experiment: dict[str, Any]
+    starts: list[Start]
+    step: Natural
+    train_s: NotNegative
+    best: float | None
+    best_step: Natural
+    best_metrics: dict[str, Any] | None
+    worse: Natural
+    inference: dict[str, dict[str, Tensor]]
+    networks: dict[str, dict[str, Tensor]]
+    average: dict[str, dict[str, Tensor]] | None
+    optimizers: dict[str, dict[str, Any]]
+    precision: dict[str, Any]
+    random: list[dict[str, Any]]
 
 
 def weights_path(run: Path | str, which: str = "result") -> Path:
@@ -79,12 +106,13 @@ def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
         state = read_content(path, mapped)
     except UserError as error:
         raise UserError(f"{error}; use a checkpoint that crosschroma wrote") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    version = state.get("format") if isinstance(state, dict) else None
+    if type(version) is not int or version != FORMAT:
         raise UserError(f"{path} is not a crosschroma checkpoint (format {FORMAT})")
     expected = state.pop(HASH, None)
     if not mapped:
         check_hash(path, expected, state)
-    return state
+    return from_json(state, _Content, str(path), "checkpoint of crosschroma")
 
 
 def check_hash(path: Path, expected: Any, content: Any) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...datasets.base.errors import UserError
+from ...datasets.base.bounds import Natural
+from ...datasets.base.errors import DataError, UserError
+from ...datasets.base.json_file import read_json
 from .ab_bins import BINS, ab_bins, soft_encode
 
 UNIFORM = "uniform"
@@ -51,6 +52,14 @@ class AbPrior:
         return (total / total.sum()).float()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _PriorFile:
+    format: str
+    data: str
+    images: Natural
+    counts: tuple[Natural, ...]
+
+
 def shipped_priors() -> list[str]:
     """Names of the priors that need no file."""
     return sorted([UNIFORM, *(path.stem for path in _SHIPPED.glob("*.json"))])
@@ -77,7 +86,7 @@ def load_prior(name: str, neighbours: int, sigma: float) -> Tensor:
         )
     try:
         return _read(path).smoothed(neighbours, sigma)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (DataError, ValueError) as error:
         raise UserError(
             f"{path} holds no prior of {BINS} bins: {error}; `crosschroma data prior DATASET --out "
             "FILE` makes one"
@@ -85,10 +94,10 @@ def load_prior(name: str, neighbours: int, sigma: float) -> Tensor:
 
 
 def _read(path: Path) -> AbPrior:
-    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    if data.pop("format", None) != _FORMAT:
+    data: _PriorFile = read_json(path, _PriorFile, "prior")
+    if data.format != _FORMAT:
         raise ValueError(f"its format is not '{_FORMAT}'")
-    prior = AbPrior(**data)
+    prior = AbPrior(data=data.data, images=data.images, counts=data.counts)
     counts = np.asarray(prior.counts, np.float64)
     if counts.shape != (BINS,):
         raise ValueError(f"the shape of its counts is {counts.shape}")

@@ -50,7 +50,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ('{"a": [[1, 2, 3', r"cannot read the boxes in .*boxes\.json"),
+        ('{"a": [[1, 2, 3', r"boxes\.json is not a file of boxes, as it is no JSON"),
         ("[]", r"boxes\.json: boxes are an object"),
         ('{"a": 3}', "a: must be a list of boxes"),
         ('{"a": [[1, 1, 3, 3], [1, 2, 3]]}', r"a: box 2: \[1, 2, 3\]: must be x1, y1, x2, y2"),

@@ -368,7 +368,7 @@ def test_boxes_of_a_file(
     wanted = f"{boxes} has no entry for {tmp_path / 'in' / 'b.png'} and 1 more: coloured as a whole"
     assert said.count(wanted) == 1
     assert cli.run([*words, "--boxes", str(tmp_path / "none.json")]) == 1
-    assert "cannot read the boxes" in capsys.readouterr().err
+    assert "cannot read the file of boxes" in capsys.readouterr().err
 
 
 def test_boxes_for_a_method_that_takes_none_are_refused_once(

@@ -178,7 +178,7 @@ def test_a_curve_survives_its_file(tmp_path: Path) -> None:
     assert load_curves(tmp_path) == [CURVE]
     assert load_curves(tmp_path / "none") == []
     (tmp_path / "bad.json").write_text('{"run": "bad", "metrics": {}}')
-    with pytest.raises(UserError, match=r"bad\.json does not hold a validation curve"):
+    with pytest.raises(UserError, match=r"bad\.json is not a validation curve"):
         load_curves(tmp_path)
 
 

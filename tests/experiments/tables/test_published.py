@@ -49,5 +49,5 @@ def test_a_published_row_needs_its_source(tmp_path: Path) -> None:
         load_published(path)
     del data["tables"]["vcip"]["rows"][0]["source"]
     path.write_text(json.dumps(data))
-    with pytest.raises(UserError, match="does not hold published tables"):
+    with pytest.raises(UserError, match="is not a file of published tables"):
         load_published(path)
