@@ -217,8 +217,17 @@ def random_state() -> dict[str, Any]:
     }
 
 
-def set_random_state(state: dict[str, Any]) -> None:
-    """Take a ``random_state`` up again."""
+def set_random_state(state: dict[str, Any], path: Path) -> None:
+    """Take a ``random_state`` up again.
+
+    Raises:
+        UserError: it is none; ``path`` is the checkpoint that holds it.
+    """
+    with naming_damage(path):
+        _set_random_state(state)
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     algorithm, keys, position, has_gauss, cached = state["numpy"]

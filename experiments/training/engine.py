@@ -156,14 +156,12 @@ class Run:
             resume: see ``fit``.
             shown: whether the terminal sees how it goes.
         """
-        last, state = self.folder / checkpoint.LAST, None
-        if resume and last.exists():
-            with checkpoint.naming_damage(last):
-                state = self._resume()
+        last = self.folder / checkpoint.LAST
+        with checkpoint.naming_damage(last):
+            state = self._resume() if resume and last.exists() else None
         batches = self._batches()
         if state is not None:
-            with checkpoint.naming_damage(last):
-                checkpoint.set_random_state(state["random"][self.fabric.global_rank])
+            checkpoint.set_random_state(state["random"][self.fabric.global_rank], last)
         elif self.fabric.world_size > 1:
             # dropout must differ between processes; weights were made from one seed
             torch.manual_seed(self.experiment.seed + self.fabric.global_rank)
