@@ -6,13 +6,15 @@ import contextlib
 import gc
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from ...datasets.base.errors import UserError
 from ..experiment import Experiment, Hardware
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def make_fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
@@ -21,6 +23,10 @@ def make_fabric(experiment: Experiment, hardware: Hardware) -> Fabric:
     Raises:
         UserError: the device is not there, or cannot do the precision.
     """
+    # here, since it loads torch._dynamo, and `colorize` and others want this module's checks alone
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     several = hardware.devices * hardware.nodes > 1
     backend = None if hardware.backend == "auto" else hardware.backend
     # buffers broadcast in place between two discriminator passes break autograd (pytorch#175024)
