@@ -15,7 +15,7 @@ from ...datasets.base.errors import UserError
 from ...datasets.base.json_file import parse_json
 from ...losses.pretrained.tensor_file import content_sha256
 from ...models.base.hub_weights import is_hub_address
-from ...models.base.shipped_weights import SUFFIX, shipped_weights
+from ...models.base.shipped_weights import SUFFIX
 from ...models.base.weights import (
     HASH,
     Start,
@@ -132,11 +132,6 @@ def load_any(run: Path | str, which: str = "result", output: str | None = None) 
     path = Path(run) if is_file else weights_path(run, which)
     trained = load_weights_file(path) if path.suffix == SUFFIX else load_trained(path, which)
     return trained if output is None else trained.with_output(output)
-
-
-def shipped_names() -> list[str]:
-    """The recipes whose weights come with the package."""
-    return sorted(shipped_weights())
 
 
 def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:

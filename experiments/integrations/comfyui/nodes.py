@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from crosschroma import Colorizer
 from crosschroma.datasets.base.errors import UserError
-from crosschroma.experiments.artifacts.weights_file import shipped_names
 from crosschroma.experiments.training.devices import usable_device
 from crosschroma.experiments.video.colorize_video import FrameColorizer
+from crosschroma.models.base.shipped_weights import shipped_list
 from torch import Tensor
 
 from .hints import MaskHint, hint_points, mask_hints
@@ -33,7 +33,7 @@ class LoadColorizer:
         """Weights that come with crosschroma, or a run instead; see ``load``."""
         return {
             "required": {
-                "weights": (shipped_names(),),
+                "weights": ([entry.name for entry in shipped_list()],),
                 "device": (["auto", "cpu"],),
                 "size": ("INT", {"default": 0, "min": 0, "max": 4096}),
             },

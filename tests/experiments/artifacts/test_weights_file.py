@@ -18,7 +18,6 @@ from crosschroma.experiments.artifacts.checkpoint import (
     load_trained,
     save_checkpoint,
 )
-from crosschroma.experiments.commands.colorize import GRAY_WEIGHTS, NIR_WEIGHTS
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.recipe_list import load_recipe
@@ -78,11 +77,11 @@ def test_a_name_is_found_among_the_shipped(file: Path, monkeypatch: pytest.Monke
     package = ModuleSpec("weights", None, is_package=True)
     package.submodule_search_locations = [str(file.parent)]
     monkeypatch.setattr(shipped_weights, "find_spec", {"crosschroma.weights": package}.get)
-    assert weights_file.shipped_names() == ["unet_scenes_nir-smoke"]
+    assert sorted(shipped_weights.shipped_weights()) == ["unet_scenes_nir-smoke"]
     assert weights_file.load_any("unet_scenes_nir-smoke").path == file
 
 
-@pytest.mark.parametrize("name", weights_file.shipped_names())
+@pytest.mark.parametrize("name", sorted(shipped_weights.shipped_weights()))
 def test_shipped_weights_colour_a_picture(name: str) -> None:
     file = weights_file.load_any(name).path
     assert file.stat().st_size <= 10e6
@@ -96,8 +95,8 @@ def test_shipped_weights_colour_a_picture(name: str) -> None:
 
 
 def test_the_default_weights_are_for_what_they_are_said_to_be() -> None:
-    assert Colorizer.load(NIR_WEIGHTS).domain == "nir"
-    assert Colorizer.load(GRAY_WEIGHTS).domain == "gray"
+    assert Colorizer.load(shipped_weights.default_weights("nir")).domain == "nir"
+    assert Colorizer.load(shipped_weights.default_weights("gray")).domain == "gray"
 
 
 def test_what_is_not_such_a_file_is_named(file: Path, tmp_path: Path) -> None:
@@ -109,3 +108,29 @@ def test_what_is_not_such_a_file_is_named(file: Path, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(UserError, match="not written by"):
         weights_file.load_weights_file(tmp_path / "foreign.safetensors")
+
+
+def test_the_list_names_all_shipped_weights_and_no_others() -> None:
+    entries = shipped_weights.shipped_list()
+    assert {entry.name for entry in entries} == shipped_weights.shipped_weights().keys()
+    assert all(entry.title != entry.name and len(entry.title) < 40 for entry in entries)
+    assert len({entry.title for entry in entries}) == len(entries)
+
+
+def test_unlisted_weights_are_offered_last_by_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a_new_one", "encoder_unet_nir"):
+        (tmp_path / f"{name}.safetensors").touch()
+    text = (
+        Path(shipped_weights.shipped_weights()["encoder_unet_nir"]).parent / "weights.json"
+    ).read_text()
+    (tmp_path / "weights.json").write_text(text)
+    monkeypatch.setattr(shipped_weights, "_folders", lambda: [tmp_path])
+    assert [entry.name for entry in shipped_weights.shipped_list()] == [
+        "encoder_unet_nir",
+        "a_new_one",
+    ]
+    assert shipped_weights.default_weights("nir") == "encoder_unet_nir"
+    with pytest.raises(UserError, match="no weights come"):
+        shipped_weights.default_weights("gray")
