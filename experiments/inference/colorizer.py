@@ -314,7 +314,7 @@ class Colorizer:
         if prepared.automatic is None:
             prepared.automatic = self._network(prepared)
         ab = ab_of(prepared.automatic)
-        added = Recolor.between(ab, palette)(ab) - ab
+        added = (prepared.recolor or Recolor.between(ab, palette))(ab) - ab
         colors = prepared.automatic
         if hints:
             colors = self._network(prepared, [self._less(prepared, hint, added) for hint in hints])

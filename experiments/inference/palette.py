@@ -127,6 +127,15 @@ class Recolor:
         moved = zip(palette.ab_mean, gain, means, strict=True)
         return cls(gain, tuple(target - factor * spread for target, factor, spread in moved))
 
+    def towards(self, other: Recolor, share: float) -> Recolor:
+        """This one, changed by a share of the difference to another."""
+        pairs = ((self.gain, other.gain), (self.offset, other.offset))
+        gain, offset = (
+            tuple(one + share * (two - one) for one, two in zip(*pair, strict=True))
+            for pair in pairs
+        )
+        return Recolor(gain, offset)
+
     def __call__(self, ab: Tensor) -> Tensor:
         """B2HW in CIE units to the same."""
         gain, offset = (

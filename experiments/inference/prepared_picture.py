@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...datasets.base.boxes import Box
 from ...models.layers.guided_upsample import resized
+from .palette import Recolor
 
 
 @dataclass
@@ -22,6 +23,8 @@ class PreparedPicture:
         small: 11hw, what the network is given of it.
         boxes: K x 4, its objects in the pixels of ``small``; ``None`` where none are asked for.
         automatic: the colours that the network makes of it without hints, once they are known.
+        recolor: how its colours are to be changed towards a palette; ``None``: as they themselves
+            say.
     """
 
     plane: Tensor
@@ -29,6 +32,7 @@ class PreparedPicture:
     small: Tensor
     boxes: np.ndarray | None = None
     automatic: Tensor | None = None
+    recolor: Recolor | None = None
 
     def shrunk(self, side: int) -> PreparedPicture:
         """The same with a smaller result, no side of it longer than ``side``; colours are alike."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
@@ -16,9 +16,12 @@ import torch
 
 from ...datasets.base.bounds import Checked, Count, Natural, Strength
 from ...datasets.base.errors import DataError, UserError
+from ...models.color.hint_points import HintPoint
 from ..artifacts.checkpoint import weights_sha256
 from ..inference.colorizer import Colorizer
-from ..inference.palette import Palette
+from ..inference.palette import Palette, Recolor
+from ..inference.pixels import ab_of
+from .followed import FollowedColors
 from .reader import PARTS, Video
 from .resume import Parts
 from .stabilize import KEEP, Steady
@@ -36,6 +39,7 @@ class VideoOptions(Checked):
     Attributes:
         strength: see ``Colorizer``.
         palette: see ``Colorizer``.
+        hints: colours at points of frames, for a method that takes them; see ``FollowedColors``.
         reduce_flicker: see ``Steady``.
         codec: a name of ``CODECS``; default the best that the result's file can hold.
         crf: rate factor of the codec, 0 is best.
@@ -45,6 +49,7 @@ class VideoOptions(Checked):
 
     strength: Strength = 1.0
     palette: Palette | None = None
+    hints: Sequence[HintPoint] = ()
     reduce_flicker: bool = True
     codec: str | None = None
     crf: Natural | None = None
@@ -76,6 +81,7 @@ class FrameColorizer:
         colorizer: the method.
         strength: see ``Colorizer``.
         palette: see ``Colorizer``.
+        hints: see ``FollowedColors``.
         reduce_flicker: see ``Steady``; without it each frame is coloured for itself.
         measure: also measure the warp error, which costs a flow and two small pictures a frame.
     """
@@ -86,10 +92,12 @@ class FrameColorizer:
         *,
         strength: float = 1.0,
         palette: Palette | None = None,
+        hints: Sequence[HintPoint] = (),
         reduce_flicker: bool = True,
         measure: bool = True,
     ) -> None:
         self._colorizer, self._strength, self._palette = colorizer, strength, palette
+        self._followed = FollowedColors(hints)
         self._steady = Steady(colorizer.domain) if reduce_flicker else None
         versions = ["without", "with"] if reduce_flicker else ["without"]
         self._error = WarpError(versions) if measure else None
@@ -110,7 +118,14 @@ class FrameColorizer:
         """
         colorizer = self._colorizer
         prepared = colorizer.prepare(frame)
-        prediction = colorizer.predict(prepared, palette=self._palette)
+        points = self._followed.step(prepared.small[0, 0].float().cpu().numpy(), prepared.size)
+        if self._palette and not colorizer.colors.takes_global_hints:
+            prepared.automatic = colorizer.predict(prepared)
+            own = Recolor.between(ab_of(prepared.automatic), self._palette)
+            prepared.recolor = self._followed.recolor(own)
+        prediction = colorizer.predict(prepared, points, self._palette)
+        if self._steady and self._followed.begins:
+            self._steady.forget()  # a colour that was asked for comes at once
         colors = self._steady(prepared.small, prediction) if self._steady else prediction
         if self._error:
             small = prepared.shrunk(METRIC_SIDE)
@@ -128,9 +143,13 @@ class FrameColorizer:
         """The warp error so far, as JSON; empty where it is not measured."""
         return {} if self._error is None else {**self._error.result(), "formula": FORMULA}
 
+    def notes(self) -> list[str]:
+        """What became of the hints, so far."""
+        return self._followed.notes()
+
     def state(self) -> dict[str, np.ndarray]:
         """All that later frames and the warp error depend on."""
-        parts = {"steady": self._steady, "error": self._error}
+        parts = {"steady": self._steady, "error": self._error, "followed": self._followed}
         return {
             f"{name}/{key}": value
             for name, part in parts.items()
@@ -145,6 +164,7 @@ class FrameColorizer:
             begin = f"{name}/"
             return {key.removeprefix(begin): v for key, v in state.items() if key.startswith(begin)}
 
+        self._followed.restore(part("followed"))
         if self._steady:
             self._steady.restore(part("steady"))
         if self._error:
@@ -186,6 +206,7 @@ def colorize_video(
             colorizer,
             strength=options.strength,
             palette=options.palette,
+            hints=options.hints,
             reduce_flicker=options.reduce_flicker,
         )
         with _naming_parts(parts):
@@ -224,6 +245,7 @@ def _write_parts(
                 progress(parts.frames + count, video.expected)
         parts.add(path, count, frames.state())
     end = {"frames": parts.frames, "flicker": frames.flicker(), "damaged": video.damaged}
+    end["hints"] = frames.notes()
     parts.finish({**end, "untimed": video.untimed, "times": video.times, "end": video.end})
 
 
@@ -284,6 +306,7 @@ def _settings(
         "precision": colorizer.precision,
         "strength": options.strength,
         "palette": asdict(options.palette) if options.palette else None,
+        "hints": [asdict(hint) for hint in options.hints],
         "flicker_reduction": KEEP if options.reduce_flicker else None,
         "part_frames": options.part_frames,
         **encoder.about,
@@ -299,7 +322,7 @@ def _hash(colorizer: Colorizer) -> str:
 def _notes(
     video: Video, shape: FrameShape, times: Times, encoder: VideoWriter, end: Mapping[str, Any]
 ) -> list[str]:
-    notes = []
+    notes = list(end["hints"])
     rate = f"{float(video.fps):.6g} frames a second"
     if end["untimed"]:
         notes.append(f"{video.path} does not say its rate; {rate} were taken")

@@ -61,6 +61,10 @@ class Steady:
         steady = torch.from_numpy(self._colors).permute(2, 0, 1)[None].to(colors)
         return steady if self._domain == "gray" else lab_to_rgb(steady, gamut="chroma")
 
+    def forget(self) -> None:
+        """Begin anew with the next frame."""
+        self._plane = None
+
     def state(self) -> dict[str, np.ndarray]:
         """All that the next frame depends on."""
         return {} if self._plane is None else {"plane": self._plane, "colors": self._colors}

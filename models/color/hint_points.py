@@ -24,6 +24,7 @@ class HintPoint:
         y: row, likewise.
         a: CIE a, b: CIE b; -110 to 110.
         size: side of the square, in pixels of the picture as the network sees it; 1 to 9.
+        frame: of a video, from 0; from there on the colour follows its place.
 
     Raises:
         UserError: a value out of range.
@@ -34,6 +35,7 @@ class HintPoint:
     a: float
     b: float
     size: int = 5
+    frame: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -47,6 +49,8 @@ class HintPoint:
                 raise UserError(f"hint: {name} {value}: must be -110 to 110, in CIE units")
         if self.size not in SIZES:
             raise UserError(f"hint: size {self.size}: must be a whole number from 1 to {SIZES[-1]}")
+        if type(self.frame) is not int or self.frame < 0:
+            raise UserError(f"hint: frame {self.frame}: must be a whole number, from 0")
 
 
 def points_to_hints(

@@ -420,11 +420,51 @@ def test_an_interrupted_command_says_what_is_safe(
     assert "0 frames are safe in" in capsys.readouterr().err
 
 
-def test_hints_and_other_kinds_of_file_are_refused_for_videos(tmp_path: Path) -> None:
+def moving_clip(path: Path) -> Path:
+    """Eight frames; what they show moves 3 pixels a frame to the right."""
+    levels = [np.rint(255 * panned(0, 50 - 3 * step)).astype(np.uint8) for step in range(8)]
+    write_clip(path, [np.repeat(plane[..., None], 3, 2) for plane in levels])
+    return path
+
+
+def test_a_hint_is_carried_through_the_video_and_what_became_of_it_is_said(
+    tmp_path: Path, hint_painter: Path
+) -> None:
+    source = moving_clip(tmp_path / "in.mkv")
+    points = [{"x": 30, "y": 40, "a": 20, "b": -40, "size": 9, "frame": 2}]
+    points.append({**points[0], "frame": 50})
+    (tmp_path / "hints.json").write_text(json.dumps(points))
+    words = ["colorize", str(source), "--run", str(hint_painter), "--codec", "ffv1"]
+    words += ["--hints", str(tmp_path / "hints.json"), "--out", str(tmp_path / "out.mkv")]
+    assert cli.run([*words, "--report", str(tmp_path / "report.json")]) == 0
+    b = [lab_from_uint8(frame)[..., 2] for frame in frames_of(tmp_path / "out.mkv")]
+    assert b[1].min() > 0
+    for number in range(2, 8):
+        blue = np.argwhere(b[number] < -10)
+        place = 40, 30 + 3 * (number - 2)
+        assert np.median(blue, axis=0) == pytest.approx(place, abs=3), number
+    [report] = json.loads((tmp_path / "report.json").read_text()).values()
+    assert (
+        "the hint at 30, 40 of frame 50 was not used: the video has 8 frames" in report["notes"][0]
+    )
+
+
+def test_a_palette_comes_from_a_picture(tmp_path: Path, hint_painter: Path) -> None:
+    source = moving_clip(tmp_path / "in.mkv")
+    Image.new("RGB", (32, 32), (60, 90, 200)).save(tmp_path / "blue.png")
+    words = ["colorize", str(source), "--run", str(hint_painter), "--codec", "ffv1"]
+    words += ["--palette", str(tmp_path / "blue.png"), "--out", str(tmp_path / "out.mkv")]
+    assert cli.run(words) == 0
+    assert all(lab_from_uint8(f)[..., 2].mean() < -20 for f in frames_of(tmp_path / "out.mkv"))
+
+
+def test_hints_of_a_method_without_and_other_kinds_of_file_are_refused_for_videos(
+    tmp_path: Path,
+) -> None:
     source = clip(tmp_path / "in.mkv", 2)
     hints = FileOptions(hints=[HintPoint(x=1, y=1, a=1, b=1)])
-    with pytest.raises(UserError, match="is a video; hints belong to one picture"):
-        colorize_files(moody(), source, tmp_path / "out", hints)
+    report = colorize_files(moody(), source, tmp_path / "out", hints)
+    assert "takes no hints" in report.failed[source]
     for wrong in ("out.png", "out.wmv"):
         with pytest.raises(UserError, match=f"cannot become .*{wrong}"):
             colorize_files(moody(), source, tmp_path / wrong)
