@@ -34,6 +34,11 @@ COMMANDS = {
     "compress": ("compress", "compress", "smaller forms of a method, in one table"),
     "export": ("export", "export", "write a method as ONNX, TorchScript or safetensors"),
     "data": ("data.data", "data", "check a dataset, or audit its splits for leaks"),
+    "input-kind": (
+        "input_kind",
+        "input_kind",
+        "how often photographs are taken for NIR, or NIR not",
+    ),
     "bench": ("bench", "bench", "measure speed against named references"),
     "list": ("list", "list_recipes", "name every recipe, its purpose and its score"),
 }

@@ -66,6 +66,8 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.tables": {"datasets.base", "experiments.artifacts", "experiments.metrics"},
     "experiments.inference": {"datasets.base", "datasets.loading", "experiments.artifacts"}
     | {"losses.pretrained", "models.base", "models.color", "models.layers", "models.zhang17"},
+    "experiments.input_kind": {*_DATA, "datasets.mixtures", *_ARTIFACTS, "losses.pretrained"}
+    | {"experiments.inference", "models.layers"},
     "experiments.evaluation": {*_DATA, *_ARTIFACTS, "experiments.metrics"}
     | {"models.base", "models.color"},
     "experiments.training": {"datasets.base", "datasets.loading", *_ARTIFACTS}
@@ -76,9 +78,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiments.artifacts", "experiments.inference", "experiments.metrics"}
     | {"experiments.training"},
     "experiments.video": {"datasets.base", "datasets.loading", "experiments.artifacts"}
-    | {"experiments.inference"},
+    | {"experiments.inference", "models.color"},
     "experiments.ui": {"datasets.base", "experiments.inference"},
-    "experiments.integrations.comfyui": {"datasets.base", "models.color"}
+    "experiments.integrations.comfyui": {"datasets.base", "models.base", "models.color"}
     | {f"experiments.{room}" for room in ("artifacts", "inference", "package")}
     | {f"experiments.{room}" for room in ("training", "video")},
     "experiments.deploy": {*_DATA, "datasets.scenes", *_ARTIFACTS, "losses", *_METHODS}
@@ -97,7 +99,7 @@ ALLOWED: dict[str, set[str]] = {
     | {*_ARTIFACTS, *_METHODS, "experiments.recipe_list"}
     | {f"experiments.{room}" for room in ("training", "evaluation", "metrics", "tables", "plots")}
     | {f"experiments.{room}" for room in ("inference", "video", "ui", "compare", "deploy")}
-    | {"experiments.benchmarks", "experiments.commands.shared"},
+    | {"experiments.input_kind", "experiments.benchmarks", "experiments.commands.shared"},
     "experiments.cli": {"datasets.base", "experiments.commands.shared"}
     | {"experiments.process_settings"},
     "experiments.package": {"experiments.cli", "experiments.inference"},

@@ -99,7 +99,7 @@ def answers(package: Path) -> list[str]:
     version = importlib.metadata.version("crosschroma")
     colorizer = "crosschroma.experiments.inference.colorizer"
     return [
-        f"{package / '__init__.py'} {version} False ['Colorizer', '__version__']",
+        f"{package / '__init__.py'} {version} False ['Colorizer', '__version__', 'colorizer_for']",
         f"encoder_unet_nir {colorizer}",
     ]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from ...datasets.base.bounds import Checked, Natural, Side, Strength, WhiteLevel
+from ...models.base.shipped_weights import default_weights
 from ..video.codecs import CodecName
 from .shared.not_done import not_done
 from .shared.usage import UsageError
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
 
     from ..inference.colorizer import Colorizer
     from ..inference.hints_file import Hints
+    from ..inference.palette import Palette
     from .colorize_files import FolderReport
 
-# of results/weights: what colours NIR pictures unless told, and what photographs should have
-NIR_WEIGHTS, GRAY_WEIGHTS = "encoder_unet_nir", "ddcolor_photos"
+_GUESSED = 16  # pictures of a folder, and frames of a video, by which its kind is guessed
+_FRAMES = 4
 
 _STDIN = Path("-")
 # options that a stream of --y4m has no use for
-_OF_FILES = ("out", "format", "hints", "boxes", "codec", "crf", "white_level", "before_after")
-_OF_FILES += ("overwrite",)
+_OF_FILES = ("out", "format", "palette", "hints", "boxes", "codec", "crf", "white_level")
+_OF_FILES += ("before_after", "overwrite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class ColorizeOptions(Checked):
     Attributes:
         source: a picture, a video or a folder; - with --y4m.
         run: a run's folder, a checkpoint, a file of ``ship`` or ``export``, or the name of shipped
-            weights; by default that of --hints, else the shipped weights for NIR pictures. Those
-            for photographs are ``ddcolor_photos``.
+            weights; by default that of --hints, else the shipped weights for gray photographs or
+            for NIR pictures, whichever SOURCE seems to hold (see ``crosschroma input-kind``).
         out: folder to write, or a file where SOURCE is one.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         output: what a method with several outputs returns; see ``crosschroma evaluate``.
@@ -64,9 +66,12 @@ class ColorizeOptions(Checked):
             of --hints, else 1.
         size: short side at which the network sees pictures; default for gray methods that of
             training, for NIR methods the picture's own.
-        hints: JSON file of colours at points, for one picture and a method that takes them. One
-            that `crosschroma ui` saved also names the method and its settings, so that the same
-            picture comes out.
+        palette: picture whose colours are taken after, by pictures and videos; see
+            ``crosschroma ui``.
+        hints: JSON file of colours at points, for one picture or video and a method that takes
+            them; in a video each follows its place from the ``frame`` that it names. One that
+            `crosschroma ui` saved also names the method and its settings, so that the same picture
+            comes out.
         boxes: JSON file of the objects in the pictures, for instance_aware, by their paths below
             SOURCE; see ``crosschroma data boxes``. A picture that it does not name is coloured as a
             whole.
@@ -92,6 +97,7 @@ class ColorizeOptions(Checked):
     strength: Strength | None = None
     size: Annotated[Side | None, tyro.conf.arg(metavar="PIXELS")] = None
     hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    palette: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     codec: CodecName | None = None
     crf: Annotated[Natural | None, tyro.conf.arg(metavar="INT")] = None
@@ -113,19 +119,21 @@ def colorize(argv: list[str]) -> int:
         return _colorize_pipe(options)
     from ...datasets.base.boxes import MIN_SCORE, read_boxes
     from ...datasets.loading.decode import parse_white_level
+    from ..inference.choice import input_of, title
     from ..inference.hints_file import Hints, read_hints
     from ..training.devices import usable_device
+    from ..video.reader import is_video
     from .colorize_files import FileOptions, colorize_files
 
     hints = read_hints(options.hints) if options.hints else Hints()
-    if options.hints and options.source.is_file():
+    if options.hints and options.source.is_file() and not is_video(options.source):
         hints.check_picture(options.source)
     strengths = (options.strength, hints.strength, 1.0)
     file_options = FileOptions(
         format=options.format,
         strength=next(strength for strength in strengths if strength is not None),
         hints=hints.points,
-        palette=hints.palette,
+        palette=_palette(options.palette) if options.palette else hints.palette,
         boxes=read_boxes(options.boxes, MIN_SCORE) if options.boxes else None,
         before_after=options.before_after,
         white_level=parse_white_level(options.white_level),
@@ -135,6 +143,7 @@ def colorize(argv: list[str]) -> int:
         reduce_flicker=options.flicker_reduction,
     )
     colorizer = _colorizer(options, hints, usable_device(options.device))
+    _note(f"coloured by {title(colorizer)}, for {input_of(colorizer)}")
     if options.precision != "float32":
         colorizer = colorizer.at(options.precision, _note)
     with _progress() as step:
@@ -188,7 +197,7 @@ def _print_notes(report: FolderReport, boxes: Path | None) -> None:
     if report.colored:
         _note(
             f"taken for NIR, though in colour: {_named(report.colored)}; for photographs take a "
-            f"gray method, such as --run {GRAY_WEIGHTS}"
+            f"gray method, such as --run {default_weights('gray')}"
         )
     if report.in_full:
         _note(f"two of one name; their results keep the suffix: {_named(report.in_full)}")
@@ -269,7 +278,33 @@ def _colorizer(options: ColorizeOptions, hints: Hints, device: str) -> Colorizer
 
     output, size = options.output, options.size
     if options.run is not None or hints.method is None:
-        run = options.run or Path(NIR_WEIGHTS)
+        run = options.run or Path(default_weights(_domain(options)))
         trust = options.trust_torchscript
         return Colorizer.load(run, options.weights, device, output, size, trust)
     return hints.colorizer(options.weights, device, output, size)
+
+
+def _palette(path: Path) -> Palette:
+    from ..inference.palette import Palette
+    from ..inference.picture_file import read_picture
+
+    return Palette.of(read_picture(path).levels, path.name)
+
+
+def _domain(options: ColorizeOptions) -> str:
+    """The kind of what is to be coloured, ``gray`` or ``nir``; says what it goes by.
+
+    A stream cannot be looked at beforehand, and counts as gray.
+    """
+    from ..inference.input_kind import guess_kind
+    from .colorize_files import sample_levels
+    from .colorize_targets import find_targets
+
+    if options.source == _STDIN:
+        return "gray"
+    names = ("source", "out", "format", "codec", "before_after")
+    targets = find_targets(*(getattr(options, name) for name in names))
+    guess = guess_kind(sample_levels(list(targets.jobs), _GUESSED, _FRAMES))
+    other = default_weights("gray" if guess.domain == "nir" else "nir")
+    _note(f"{options.source}: {guess.text} For the other kind give --run {other}.")
+    return guess.domain

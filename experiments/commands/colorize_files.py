@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +15,22 @@ from torch import Tensor
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.bounds import WhiteLevel
 from ...datasets.base.boxes import Box
-from ...datasets.base.errors import UserError
+from ...datasets.base.errors import DataError, UserError
+from ...datasets.files.folder import evenly_spaced
 from ...datasets.loading.decode import frames_note, open_picture
-from ...models.color.hint_points import HintPoint
 from ..inference.colorizer import Colorizer
 from ..inference.picture_file import (
     Picture,
     PictureFormat,
     encode,
     quantised,
+    read_picture,
     read_pictures,
 )
 from ..inference.picture_sequence import encode_frames, encode_pages, holds
 from ..inference.pixels import checked, is_colored
 from ..video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
-from ..video.reader import is_video
+from ..video.reader import Video, is_video
 from .colorize_targets import SUFFIXES, beside, find_targets
 from .overlap import OpenedPicture, overlapped
 
@@ -44,7 +45,6 @@ class FileOptions(VideoOptions):
     Attributes:
         format: of pictures in a folder; a single file's suffix counts instead. A video keeps its
             suffix where that can be written, and becomes ``.mp4`` where not.
-        hints: see ``Colorizer``; for a single picture.
         boxes: of the objects in each picture, by its path below the folder, as ``read_boxes`` reads
             them; for a picture, by the longest end of its path that is among them. One that is not
             is coloured as a whole.
@@ -54,7 +54,6 @@ class FileOptions(VideoOptions):
     """
 
     format: PictureFormat = "png"
-    hints: Sequence[HintPoint] = ()
     boxes: Mapping[str, Sequence[Box]] | None = None
     before_after: bool = False
     white_level: WhiteLevel | None = None
@@ -106,12 +105,11 @@ def colorize_files(
     Raises:
         DataError: nothing to colour, two pictures that would become one file, or a result that
             would take its picture's place.
-        UserError: hints for a folder or a video, or boxes for a method that takes none.
+        UserError: hints for a folder, or boxes for a method that takes none.
     """
     options = options or FileOptions()
-    if options.hints and (source.is_dir() or is_video(source)):
-        kind = "folder" if source.is_dir() else "video"
-        raise UserError(f"{source} is a {kind}; hints belong to one picture, so name that one")
+    if options.hints and source.is_dir():
+        raise UserError(f"{source} is a folder; hints belong to one picture or video: name that")
     if options.boxes is not None:
         colorizer.check_takes_boxes()
     report = FolderReport()
@@ -197,6 +195,8 @@ class _PictureWork:
     def predict(self, job: _Job, opened: OpenedPicture) -> Tensor | bytes:
         """The colours of a picture; of several frames or pages, the file that they become."""
         if opened.more is None:
+            if later := [hint.frame for hint in self.options.hints if hint.frame]:
+                raise UserError(f"a hint is for frame {later[0]}, and this is a single picture")
             return self.colorizer.predict(opened.prepared, self.options.hints, self.options.palette)
         format, animation = SUFFIXES[job.target.suffix.lower()], opened.file.animation
         paint = _painter(self.colorizer, self.options, job.boxes, animation is not None)
@@ -236,6 +236,33 @@ class _PictureWork:
             self.report.colored.append(job.picture)
 
 
+def sample_levels(paths: Sequence[Path], pictures: int, frames: int) -> list[np.ndarray]:
+    """Some of the pictures, to see what kind they are.
+
+    Args:
+        paths: of pictures and videos.
+        pictures: how many files at most, spread evenly; broken ones are passed over.
+        frames: the first so many of each video.
+
+    Raises:
+        DataError: none can be read.
+    """
+    samples: list[np.ndarray] = []
+    for index in evenly_spaced(len(paths), pictures):
+        try:
+            if is_video(paths[index]):
+                with Video(paths[index]) as video:
+                    samples += islice(video.frames(), frames)
+            else:
+                samples.append(read_picture(paths[index]).levels)
+        except UserError:
+            if len(paths) == 1:
+                raise
+    if not samples:
+        raise DataError(f"{paths[0]} and the others cannot be read")
+    return samples
+
+
 def _boxes_of(
     picture: Path, source: Path, boxes: Mapping[str, Sequence[Box]]
 ) -> Sequence[Box] | None:
@@ -251,11 +278,12 @@ def _painter(
     colorizer: Colorizer, options: FileOptions, boxes: Sequence[Box] | None, moving: bool
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function of one picture's levels; of an animation's, in their order, without flicker."""
-    if moving and not options.hints and boxes is None:
+    if moving and boxes is None:
         return FrameColorizer(
             colorizer,
             strength=options.strength,
             palette=options.palette,
+            hints=options.hints,
             reduce_flicker=options.reduce_flicker,
             measure=False,
         )

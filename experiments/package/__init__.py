@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # there once this folder is installed as `crosschroma`
+    from .experiments.inference.choice import (  # pyright: ignore[reportMissingImports]
+        colorizer_for,
+    )
     from .experiments.inference.colorizer import Colorizer  # pyright: ignore[reportMissingImports]
 
     __version__: str
 
-__all__ = ["Colorizer", "__version__"]
+__all__ = ["Colorizer", "__version__", "colorizer_for"]
 
 _HERE = Path(__file__).resolve().parent
 if _HERE.parts[-2:] == ("experiments", "package"):
@@ -30,6 +33,12 @@ def __getattr__(name: str) -> Any:
         )
 
         return Colorizer
+    if name == "colorizer_for":
+        from .experiments.inference.choice import (  # pyright: ignore[reportMissingImports]
+            colorizer_for,
+        )
+
+        return colorizer_for
     if name == "__version__":
         from importlib.metadata import version
 

@@ -13,6 +13,7 @@ from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
 from crosschroma.experiments.commands.colorize_files import FileOptions, colorize_files
 from crosschroma.experiments.experiment import Hardware
+from crosschroma.experiments.inference import input_kind
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.prepared_picture import PreparedPicture
 from crosschroma.experiments.recipe_list import load_recipe
@@ -259,7 +260,7 @@ def test_nothing_to_colour(tmp_path: Path) -> None:
 def test_hints_belong_to_one_picture(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     hints = FileOptions(hints=[HintPoint(x=1, y=1, a=1, b=1)])
-    with pytest.raises(UserError, match="name that one"):
+    with pytest.raises(UserError, match="name that"):
         colorize_files(colorizer(), tmp_path, tmp_path / "out", hints)
 
 
@@ -330,14 +331,51 @@ def test_a_photograph_taken_for_nir_is_told(
     def said(domain: str, out: str) -> str:
         monkeypatch.setattr(Colorizer, "load", lambda *given: colorizer(domain))
         words = ["colorize", str(tmp_path / "in"), "--out", str(tmp_path / out), "--format", "png"]
-        assert cli.run(words) == 0
+        assert cli.run([*words, "--run", "some"]) == 0
         return capsys.readouterr().err
 
-    assert said("nir", "a") == ""
+    assert said("nir", "a") == "note: coloured by unet, for near-infrared pictures\n"
     photo = tmp_path / "in" / "photo.png"
     Image.fromarray(rgb // 8 + 100).save(photo)  # dull colours
     assert f"taken for NIR, though in colour: {photo};" in said("nir", "b")
-    assert said("gray", "c") == ""
+    assert said("gray", "c") == "note: coloured by unet, for gray photographs\n"
+
+
+@pytest.mark.parametrize(("log_odds", "name"), [(9.0, "encoder_unet_nir"), (0.5, "ddcolor_photos")])
+def test_without_a_run_the_picture_decides(
+    log_odds: float,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    looked: list[int] = []
+    loaded: list[Path] = []
+
+    def load(run: Path, *_: object) -> Colorizer:
+        loaded.append(run)
+        return colorizer("gray")
+
+    def guess(pictures: list[np.ndarray]) -> input_kind.Guess:
+        looked.append(len(pictures))
+        return input_kind.Guess(log_odds)
+
+    monkeypatch.setattr(Colorizer, "load", load)
+    monkeypatch.setattr(input_kind, "guess_kind", guess)
+    assert cli.run(["colorize", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert (loaded, looked) == ([Path(name)], [1])
+    said = capsys.readouterr().err
+    assert ("near-infrared picture" in said) == (log_odds > 1)
+    assert ("taken for a photograph" in said) == (log_odds < 1)
+
+
+def test_hints_of_a_later_frame_are_no_picture_s(tmp_path: Path) -> None:
+    picture = save(tmp_path / "a.png")
+    options = FileOptions(hints=[HintPoint(x=1, y=1, a=1, b=1, frame=3)])
+    report = colorize_files(colorizer("gray"), picture, tmp_path / "out", options)
+    assert "a hint is for frame 3, and this is a single picture" in report.failed[picture]
 
 
 def test_hints_of_a_file(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
