@@ -26,7 +26,7 @@ from ..inference.colorizer import Colorizer
 from ..inference.picture_file import Picture, encode
 from ..inference.precision import Precision
 from ..ui import server as ui_server
-from ..ui.session import Studio, draft_precision
+from ..ui.session import Session, preview_precision
 
 NETWORK, CLICK = "network", "click"
 _TARGET_S = 0.5
@@ -105,7 +105,7 @@ def bench_ui(
     prepared = colorizer.prepare(rgb)
     height, width = prepared.small.shape[-2:]
     marks = points_to_hints([], height, width) if colorizer.takes_hints else None
-    precision = draft_precision("cpu")
+    precision = preview_precision("cpu")
     with torch_threads(threads), _served(colorizer, precision) as ask:
         click = _clicks(ask, rgb, colorizer.takes_hints)
 
@@ -147,7 +147,7 @@ def _clicks(
         if takes_hints:
             place = 37.0 * (len(points) + 1)
             points.append({"x": place % _SIDE, "y": 3 * place % _SIDE, "a": 30.0, "b": -20.0})
-        ask(f"/api/pictures/{token}/0/result", json.dumps({"points": points}).encode())
+        ask(f"/api/pictures/{token}/0/preview", json.dumps({"points": points}).encode())
 
     return click
 
@@ -162,8 +162,8 @@ def _colorizer(run: Path | None, size: int) -> Colorizer:
 @contextmanager
 def _served(colorizer: Colorizer, precision: Precision) -> Iterator[Callable[[str, bytes], bytes]]:
     """The page's server in a thread; gives what posts bytes to a path and returns the answer."""
-    studio, listening = Studio([colorizer], precision=precision), ui_server.listen(0)
-    server = ui_server.server(studio, listening)
+    session, listening = Session([colorizer], precision=precision), ui_server.listen(0)
+    server = ui_server.server(session, listening)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     address = f"http://{ui_server.HOST}:{listening.getsockname()[1]}"
 
@@ -178,4 +178,4 @@ def _served(colorizer: Colorizer, precision: Precision) -> Iterator[Callable[[st
     finally:
         server.should_exit = True
         thread.join()
-        studio.close()
+        session.close()

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
+import time
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
 from ...datasets.base.typed_values import Bound
+
+if TYPE_CHECKING:
+    from ..ui.connection import PageServer
+
+_END_S = 3.0  # for the server to end; what it computes then is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +36,10 @@ class UiOptions(Checked):
     page shows what is computed in it, and saves what is computed in float32.
 
     Attributes:
-        runs: the choice of methods: runs' folders, checkpoints, files of ``ship`` or ``export``,
-            or names of shipped weights; by default all shipped weights.
+        runs: the choice of methods, the first of which the page begins with: runs' folders,
+            checkpoints, files of ``ship`` or ``export``, or names of shipped weights; by default
+            all shipped weights, beginning with those for gray photographs that take hints, where
+            there are such.
         weights: each run's best by validation, its last, or that of the two its recipe names.
         output: what methods with several outputs return; see ``crosschroma evaluate``.
         port: of the page; 0 takes a free one.
@@ -58,13 +72,14 @@ def ui(argv: list[str]) -> int:
     """``crosschroma ui [RUN...]``."""
     options = tyro.cli(UiOptions, prog="crosschroma ui", args=argv)
     check_installed()
-    from ..artifacts.weights_file import shipped_names
+    from ...models.base.shipped_weights import shipped_list
+    from ..inference.choice import first_with_hints
     from ..inference.colorizer import Colorizer
     from ..training.devices import usable_device
     from ..ui import server as ui_server
-    from ..ui.session import Studio, draft_precision
+    from ..ui.session import Session, preview_precision
 
-    runs = options.runs or tuple(map(Path, shipped_names()))
+    runs = options.runs or tuple(Path(entry.name) for entry in shipped_list())
     if not runs:
         raise UserError("no weights come with this installation; name a run to colour with")
     device = usable_device(options.device)
@@ -73,16 +88,55 @@ def ui(argv: list[str]) -> int:
         Colorizer.load(run, options.weights, device, options.output, trust=trust) for run in runs
     ]
     listening = ui_server.listen(options.port)
-    address = f"http://{ui_server.HOST}:{listening.getsockname()[1]}"
-    print(f"{address}    (Ctrl-C ends)", flush=True)
-    if options.open:
-        webbrowser.open(address)
-    studio = Studio(methods, precision=draft_precision(device))
+    initial = 0 if options.runs else first_with_hints(methods)
+    session = Session(methods, initial=initial, precision=preview_precision(device))
     try:
-        ui_server.server(studio, listening).run(sockets=[listening])
-    except KeyboardInterrupt:
-        print("ended")
+        code = _serve(ui_server.server(session, listening), options.open)
     finally:
-        studio.close()
+        session.close()
         listening.close()
-    return 0
+    sys.stdout.flush()
+    os._exit(code)  # at once: what is still being computed is of no use to anybody
+
+
+def _serve(server: PageServer, show: bool) -> int:
+    """Serve until a signal asks for the end; the exit code."""
+    with _ending() as signals:
+        # in a thread of its own, which the end of the process does not wait for
+        thread = threading.Thread(target=server.serve_page, daemon=True)
+        thread.start()
+        while thread.is_alive() and not server.started and not signals:
+            time.sleep(0.01)
+        host, port = server.listening.getsockname()
+        address = f"http://{host}:{port}"
+        print(f"{address}    (Ctrl-C ends)", flush=True)
+        if show:
+            webbrowser.open(address)
+        while thread.is_alive() and not signals:
+            time.sleep(0.1)
+        server.should_exit = True
+        thread.join(_END_S)
+    if not signals:
+        raise UserError(f"the page at {address} has ended by itself")
+    if signals[0] == signal.SIGINT:
+        print("ended", flush=True)
+        return 0
+    return 128 + signals[0]
+
+
+@contextmanager
+def _ending() -> Iterator[list[int]]:
+    """The signals so far that ask for the end; one that is ignored (``nohup``) stays ignored."""
+    signals: list[int] = []
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {
+        number: signal.signal(number, lambda number, frame: signals.append(number))
+        for number in heeded
+    }
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

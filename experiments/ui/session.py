@@ -13,12 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
+import tifffile
 from PIL import Image
 
 from ...datasets.base.errors import DataError, UserError
+from ..inference.choice import input_of, title
 from ..inference.colorizer import Colorizer
 from ..inference.exported_file import ExportedColors
 from ..inference.hints_file import Hints, hints_from_plain, hints_text
+from ..inference.input_kind import Guess, guess_kind
 from ..inference.palette import Palette
 from ..inference.picture_file import Picture, encode, read_picture
 from ..inference.precision import Precision, multiplies_bfloat16
@@ -27,6 +30,7 @@ from ..inference.prepared_picture import PreparedPicture
 MAX_PICTURES = 8
 MAX_PIXELS = 32_000_000  # of one picture
 MAX_ALL_PIXELS = 96_000_000  # of all together: with planes and alpha some 1.5 GB at most
+_LARGEST_PIXEL = 12  # bytes: three float levels
 VIEW = 1024  # longest side of what the page shows, pixels
 
 
@@ -44,8 +48,8 @@ class Opened:
         pixels: their number.
         decoded: as read for gray or for NIR methods, whichever came last.
         managed: which of the two.
-        seen: as the method of that number sees it, at full size, and at the page's, whose colours
-            are the draft's.
+        prepared: for the method of that number, at full size and at the page's; the colours of the
+            latter are the preview's.
     """
 
     name: str
@@ -53,20 +57,21 @@ class Opened:
     pixels: int
     decoded: Picture
     managed: bool
-    seen: tuple[int, PreparedPicture, PreparedPicture] | None = field(default=None)
+    prepared: tuple[int, PreparedPicture, PreparedPicture] | None = field(default=None)
 
 
-class Studio:
+class Session:
     """What the page can ask for. Calls from several threads wait for each other.
 
-    Uploads pass through a temporary folder of its own, which is all that it writes.
+    Uploads pass through a temporary folder, which is all that is written.
 
     Args:
         methods: the choice of methods.
         max_pictures: how many pictures are held; the one that was used least lately goes first.
         max_pixels: of one picture.
         max_all_pixels: of all that are held.
-        precision: of what the page shows; what it saves is computed in float32.
+        initial: number of the method that the page begins with.
+        precision: of the preview; what the page saves is computed in float32.
     """
 
     def __init__(
@@ -75,10 +80,11 @@ class Studio:
         max_pictures: int = MAX_PICTURES,
         max_pixels: int = MAX_PIXELS,
         max_all_pixels: int = MAX_ALL_PIXELS,
+        initial: int = 0,
         precision: Precision = "float32",
     ) -> None:
-        self.methods = methods
-        self._drafts = [
+        self.methods, self.initial = methods, initial
+        self._previewers = [
             method if isinstance(method.colors, ExportedColors) else method.at(precision)
             for method in methods
         ]
@@ -89,17 +95,18 @@ class Studio:
         self._folder = tempfile.TemporaryDirectory(prefix="crosschroma-ui-")
 
     def close(self) -> None:
-        """Forget all pictures and remove the temporary folder."""
-        with self._lock:
-            self._opened.clear()
-            self._folder.cleanup()
+        """Forget all pictures and remove the temporary folder, whatever is being computed."""
+        self._opened.clear()
+        self._folder.cleanup()
 
-    def described(self) -> list[dict[str, Any]]:
+    def describe(self) -> list[dict[str, Any]]:
         """The methods, for the page."""
         return [
             {
                 "id": number,
-                "name": _label(method),
+                "name": title(method),
+                "input": input_of(method),
+                "initial": number == self.initial,
                 "domain": method.domain,
                 "takes_hints": method.takes_hints,
                 "suggests": method.suggests,
@@ -109,7 +116,7 @@ class Studio:
             for number, method in enumerate(self.methods)
         ]
 
-    def open(self, name: str, data: bytes) -> str:
+    def open(self, name: str, data: bytes) -> tuple[str, Guess]:
         """Hold a picture.
 
         Args:
@@ -117,7 +124,7 @@ class Studio:
             data: the file.
 
         Returns:
-            What names it from now on; hard to guess.
+            What names it from now on, hard to guess; and what kind of picture it seems to be.
 
         Raises:
             DataError: no picture, or too large a one.
@@ -125,6 +132,7 @@ class Studio:
         name = PureWindowsPath(PurePosixPath(name).name).name[:200] or "picture"
         with self._lock:
             picture = self._read(name, data, managed=True)
+            guess = guess_kind([picture.levels])
             height, width = picture.levels.shape[:2]
             token = secrets.token_urlsafe(16)
             self._opened[token] = Opened(name, data, height * width, picture, True)
@@ -133,7 +141,7 @@ class Studio:
                 or sum(one.pixels for one in self._opened.values()) > self.max_all_pixels
             ) and len(self._opened) > 1:
                 self._opened.popitem(last=False)
-        return token
+        return token, guess
 
     def prepare(self, token: str, number: int) -> dict[str, Any]:
         """Sizes (width, height): of the picture, of the view, and as the method sees it.
@@ -143,7 +151,7 @@ class Studio:
             UserError: no such method, here as below.
         """
         with self._lock:
-            full, view = self._seen(token, number)
+            full, view = self._prepared(token, number)
             sizes = {
                 "picture": full.size,
                 "view": tuple(view.plane.shape[-2:]),
@@ -151,13 +159,13 @@ class Studio:
             }
         return {name: [width, height] for name, (height, width) in sizes.items()}
 
-    def before(self, token: str, number: int) -> bytes:
+    def shown_input(self, token: str, number: int) -> bytes:
         """What the method is given, as PNG of the view's size."""
         with self._lock:
-            return _png(self.methods[number].shown_input(self._seen(token, number)[1]))
+            return _png(self.methods[number].shown_input(self._prepared(token, number)[1]))
 
-    def colored(self, token: str, number: int, asked: Any) -> bytes:
-        """The result, as PNG of the view's size.
+    def preview(self, token: str, number: int, asked: Any) -> bytes:
+        """The result as the page shows it, a PNG of the view's size.
 
         Args:
             token: the picture.
@@ -169,22 +177,22 @@ class Studio:
         """
         hints = hints_from_plain(asked, "the page")
         with self._lock:
-            view = self._seen(token, number)[1]
-            return _png(_result(self._drafts[number], view, hints, np.dtype(np.uint8)))
+            view = self._prepared(token, number)[1]
+            return _png(_result(self._previewers[number], view, hints, np.dtype(np.uint8)))
 
     def suggestions(self, token: str, number: int, asked: Any, x: float, y: float) -> list[Any]:
         """Likely colours at a pixel of the picture, given the hints: a, b and share of each."""
         hints = hints_from_plain(asked, "the page")
         with self._lock:
-            full, _ = self._seen(token, number)
-            found = self.methods[number].suggest(full, x, y, hints.points, hints.palette)
-        return [{"a": one.a, "b": one.b, "share": one.share} for one in found]
+            full, _ = self._prepared(token, number)
+            suggestions = self.methods[number].suggest(full, x, y, hints.points, hints.palette)
+        return [{"a": one.a, "b": one.b, "share": one.share} for one in suggestions]
 
-    def saved(self, token: str, number: int, asked: Any) -> bytes:
+    def picture(self, token: str, number: int, asked: Any) -> bytes:
         """The result at full size, the bytes of the PNG that ``crosschroma colorize`` writes."""
         hints = hints_from_plain(asked, "the page")
         with self._lock:
-            full, _ = self._seen(token, number)
+            full, _ = self._prepared(token, number)
             picture = self._opened[token].decoded
             rgb = _result(self.methods[number], full, hints, picture.levels.dtype)
         return encode(picture, rgb)
@@ -193,7 +201,7 @@ class Studio:
         """The hints file that makes ``crosschroma colorize`` write the same picture again."""
         hints = hints_from_plain(asked, "the page")
         with self._lock:
-            (height, width), name = self._seen(token, number)[0].size, self._opened[token].name
+            (height, width), name = self._prepared(token, number)[0].size, self._opened[token].name
         method = self.methods[number].origin
         return hints_text(replace(hints, picture=(width, height), name=name, method=method))
 
@@ -206,7 +214,7 @@ class Studio:
         with self._lock:
             return Palette.of(self._read(name, data, managed=True).levels, name[:200])
 
-    def _seen(self, token: str, number: int) -> tuple[PreparedPicture, PreparedPicture]:
+    def _prepared(self, token: str, number: int) -> tuple[PreparedPicture, PreparedPicture]:
         """The picture as a method sees it, at full size and at the view's."""
         if not 0 <= number < len(self.methods):
             raise UserError(f"method {number}: there are {len(self.methods)}, from 0")
@@ -216,11 +224,11 @@ class Studio:
         opened, method = self._opened[token], self.methods[number]
         if opened.managed != method.managed:
             opened.decoded = self._read(opened.name, opened.data, method.managed)
-            opened.managed, opened.seen = method.managed, None
-        if opened.seen is None or opened.seen[0] != number:
+            opened.managed, opened.prepared = method.managed, None
+        if opened.prepared is None or opened.prepared[0] != number:
             full = method.prepare(opened.decoded.levels)
-            opened.seen = number, full, replace(full.shrunk(VIEW))
-        return opened.seen[1:]
+            opened.prepared = number, full, replace(full.shrunk(VIEW))
+        return opened.prepared[1:]
 
     def _read(self, name: str, data: bytes, managed: bool) -> Picture:
         """Decode as ``crosschroma colorize`` does, from a file."""
@@ -236,36 +244,46 @@ class Studio:
 
     def _check_pixels(self, path: Path) -> None:
         """Refuse a large picture by its header, before it is decoded."""
-        try:
-            with Image.open(path) as image:
-                pixels = image.width * image.height
-        except Image.DecompressionBombError:
-            pixels = self.max_pixels + 1
-        except Exception:  # what only OpenCV knows, or none at all: decoding will tell
-            return
-        if pixels > self.max_pixels:
+        if _stored_pixels(path) > self.max_pixels:
             raise DataError(
                 f"{path} has more than {self.max_pixels / 1e6:g} million pixels; make it smaller, "
                 "or use `crosschroma colorize`"
             )
 
 
-def draft_precision(device: str) -> Precision:
+def _stored_pixels(path: Path) -> float:
+    """The pixels that a file says it has; 0 where it is no picture, which decoding will name.
+
+    Of a TIFF that only OpenCV opens, levels in numbers of ``_LARGEST_PIXEL`` bytes, if these are
+    more.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError:
+        return float("inf")
+    except Exception:  # a broken file makes Pillow raise nearly anything
+        pass
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            pixels = page.imagewidth * page.imagelength
+            size = pixels * page.imagedepth * page.samplesperpixel * page.bitspersample / 8
+            return max(pixels, size / _LARGEST_PIXEL)
+    except Exception:  # no TIFF, or as broken
+        return 0
+
+
+def preview_precision(device: str) -> Precision:
     """Of what the page shows: the fastest that this machine has without getting ready for it."""
     return "bfloat16" if device == "cpu" and multiplies_bfloat16() else "float32"
 
 
-def _result(method: Colorizer, seen: PreparedPicture, hints: Hints, dtype: np.dtype) -> np.ndarray:
-    colors = method.predict(seen, hints.points, hints.palette)
-    return method.render(seen, colors, 1.0 if hints.strength is None else hints.strength, dtype)
-
-
-def _label(method: Colorizer) -> str:
-    if method.origin is None:
-        return method.name
-    path = Path(method.origin.run)
-    run = path.parent.name if path.suffix == ".pt" else path.stem
-    return f"{run}:{method.origin.output}" if method.origin.output else run
+def _result(
+    method: Colorizer, prepared: PreparedPicture, hints: Hints, dtype: np.dtype
+) -> np.ndarray:
+    colors = method.predict(prepared, hints.points, hints.palette)
+    return method.render(prepared, colors, 1.0 if hints.strength is None else hints.strength, dtype)
 
 
 def _png(rgb: np.ndarray) -> bytes:

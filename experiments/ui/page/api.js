@@ -5,23 +5,25 @@ export class Api {
   async open(file) {
     this.file = file;
     const answer = await post(`/api/pictures?name=${encodeURIComponent(file.name)}`, file);
-    this.token = (await answer.json()).id;
+    const { id, looks } = await answer.json();
+    this.token = id;
+    this.looks = looks;
   }
 
   async methods() {
     return (await checked(await fetch("/api/methods"))).json();
   }
 
-  async look(method) {
+  async prepare(method) {
     return (await this.about(method, "")).json();
   }
 
-  async before(method) {
-    return (await this.about(method, "/before")).blob();
+  async shownInput(method) {
+    return (await this.about(method, "/input")).blob();
   }
 
-  async result(method, asked) {
-    return (await this.about(method, "/result", asked)).blob();
+  async preview(method, asked) {
+    return (await this.about(method, "/preview", asked)).blob();
   }
 
   async suggestions(method, asked, x, y) {

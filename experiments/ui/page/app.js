@@ -1,6 +1,6 @@
 import { Api } from "./api.js";
 import { History } from "./history.js";
-import { css, fitted } from "./lab.js";
+import { css, fitted, fromHex, hex } from "./lab.js";
 import { Picker } from "./picker.js";
 import { Stage } from "./stage.js";
 
@@ -15,6 +15,8 @@ let busy = false; // a result is being made
 let again = false; // and is out of date already
 let tasks = 0; // that run now
 let asked = 0; // number of the last question for suggestions
+let chosen = false; // a method, by hand
+let picking = false; // a colour from the picture
 
 const method = () => methods[Number(at("method").value)];
 const state = () => history.present;
@@ -29,6 +31,9 @@ const stage = new Stage({
   settle: () => {
     history.settle();
     suggest();
+  },
+  zoom: (zoom) => {
+    at("zoom").value = zoom === 1 ? "fit" : `${zoom.toFixed(1)}x`;
   },
 });
 const picker = new Picker(at("picker"), (a, b, going) => {
@@ -51,9 +56,13 @@ function edit(index, part, gesture = null) {
 function addPoint(x, y) {
   if (!opened || !method().takes_hints) return;
   const [, a, b] = stage.colorAt("after", x, y); // as it is, until the user says otherwise
+  if (picking) {
+    pickColor(false);
+    takeColor(a, b);
+    return;
+  }
   selected = state().points.length;
-  at("compare").value = 0; // or the new point would be hidden
-  stage.compare(0);
+  if (x < stage.share * stage.sizes.picture[0]) stage.compare(0); // or it would be hidden
   history.settle();
   change({ points: [...state().points, { x, y, a, b, size: 5 }] });
   stage.focusPoint(selected);
@@ -72,6 +81,26 @@ function resize(index, size) {
 
 function recolor(a, b, gesture) {
   edit(selected, { a, b }, gesture);
+}
+
+/** A colour from elsewhere, at the point's luminance. */
+function takeColor(a, b) {
+  if (point()) recolor(...fitted(lightness(point()), a, b), null);
+}
+
+/** Take a colour from the screen where the browser can, else by a click on the picture. */
+async function pickColor(on = !picking) {
+  if (on && "EyeDropper" in window) {
+    try {
+      takeColor(...fromHex((await new window.EyeDropper().open()).sRGBHex));
+    } catch {
+      // Escape: nothing was picked
+    }
+    return;
+  }
+  picking = on;
+  at("eyedropper").setAttribute("aria-pressed", on);
+  if (on) say("click the picture where it has the colour");
 }
 
 function select(index) {
@@ -105,7 +134,7 @@ async function update() {
     while (again) {
       again = false;
       const began = performance.now();
-      await stage.draw("after", await api.result(method().id, question()));
+      await stage.draw("after", await api.preview(method().id, question()));
       say(`${method().name}: ${((performance.now() - began) / 1000).toFixed(2)} s`);
     }
   });
@@ -123,13 +152,37 @@ function showState() {
   if (!methods.length) return;
   const takes = method().takes_hints;
   at("frame").classList.toggle("hints", takes);
-  at("point").hidden = !takes || !point();
-  at("point-note").hidden = takes && Boolean(point());
-  at("point-note").textContent = takes
-    ? "Click the picture to add a point; drag to move it."
-    : `${method().name} takes no colour points.`;
+  at("point-panel").hidden = !takes;
+  at("point").hidden = at("delete").hidden = !point();
+  at("point-note").hidden = Boolean(point());
+  showMethod();
   if (opened) stage.showPoints(takes ? state().points : [], selected, lightness);
   if (takes && point()) showPoint(point());
+}
+
+/** What the method is for, and what to take where the picture seems to be of another kind. */
+function showMethod() {
+  const { domain, input, takes_hints: takes } = method();
+  const parts = [`For ${input}.`];
+  const looks = opened ? api.looks : null;
+  if (looks) parts.push(looks.text);
+  const other = looks?.sure && looks.domain !== domain && methods.find((one) => one.domain === looks.domain);
+  const hinting = !takes && domain === "gray" && methods.find((one) => one.takes_hints);
+  at("method-note").replaceChildren(parts.join(" "));
+  for (const [one, why] of [[other, "better for it"], [hinting, "takes colour points"]]) {
+    if (!one) continue;
+    const button = document.createElement("button");
+    button.textContent = `${one.name}: ${why}`;
+    button.addEventListener("click", () => choose(one.id));
+    at("method-note").append(document.createElement("br"), button);
+  }
+}
+
+function choose(id) {
+  at("method").value = id;
+  chosen = true;
+  showState();
+  if (opened) trying("colouring", prepare);
 }
 
 function showPoint(one) {
@@ -139,6 +192,7 @@ function showPoint(one) {
   for (const name of ["a", "b"]) {
     if (document.activeElement !== at(name)) at(name).value = Math.round(one[name]);
   }
+  if (document.activeElement !== at("hex")) at("hex").value = hex(L, one.a, one.b);
   at("size").value = at("size-value").value = one.size;
 }
 
@@ -185,14 +239,18 @@ async function openFile(file) {
     await api.open(file);
     history.clear(START);
     selected = -1;
-    await look();
+    const { domain, sure } = api.looks;
+    const fitting = methods.find((one) => one.domain === domain);
+    if (!chosen && sure && fitting && method().domain !== domain) at("method").value = fitting.id;
+    stage.compare(0);
+    await prepare();
   });
 }
 
 /** Show the picture as the chosen method sees it. */
-async function look() {
-  const sizes = await api.look(method().id);
-  const given = await api.before(method().id);
+async function prepare() {
+  const sizes = await api.prepare(method().id);
+  const given = await api.shownInput(method().id);
   await stage.draw("before", given);
   await stage.draw("after", given);
   opened = true;
@@ -218,7 +276,7 @@ async function loadHints(file) {
     const { points, palette = null, strength = 1 } = hints;
     history.settle();
     history.push({ points, palette, strength });
-    if (other) await look();
+    if (other) await prepare();
     else await update();
     if (hints.method && same < 0) say(`${file.name} was saved with a method that is not here`, true);
   });
@@ -283,7 +341,16 @@ at("save").addEventListener("click", () => save("picture", "_colored.png"));
 at("save-hints").addEventListener("click", () => save("hints", "_hints.json"));
 at("delete").addEventListener("click", () => removePoint(selected));
 at("no-palette").addEventListener("click", () => change({ palette: null }));
-at("compare").addEventListener("input", () => stage.compare(at("compare").value / 100));
+at("eyedropper").addEventListener("click", () => pickColor());
+at("zoom-in").addEventListener("click", () => stage.zoomBy(1.5));
+at("zoom-out").addEventListener("click", () => stage.zoomBy(1 / 1.5));
+at("zoom-fit").addEventListener("click", () => stage.whole());
+at("hex").addEventListener("change", () => {
+  const ab = fromHex(at("hex").value);
+  if (ab) takeColor(...ab);
+  else say(`${at("hex").value} is no colour such as #b43c28`, true);
+  if (point()) at("hex").value = hex(lightness(point()), point().a, point().b);
+});
 at("size").addEventListener("input", () => resize(selected, Number(at("size").value)));
 at("strength").addEventListener("input", () =>
   change({ strength: Number(at("strength").value) }, "strength"));
@@ -297,12 +364,11 @@ for (const name of ["a", "b"]) {
     recolor(a, b, null);
   });
 }
-at("method").addEventListener("change", () => {
-  showState();
-  if (opened) trying("colouring", look);
-});
+at("method").addEventListener("change", () => choose(Number(at("method").value)));
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && picking) pickColor(false);
+  if (event.key === "0" && !/INPUT|SELECT/.test(event.target.tagName)) stage.whole();
   if (!event.ctrlKey && !event.metaKey) return;
   const key = event.key.toLowerCase();
   if (key === "z" && !event.shiftKey) travel(() => history.undo());
@@ -322,7 +388,8 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 
 trying("starting", async () => {
   methods = await api.methods();
-  at("method").replaceChildren(...methods.map((one) => new Option(`${one.name} (${one.domain})`, one.id)));
+  at("method").replaceChildren(...methods.map((one) => new Option(one.name, one.id)));
+  at("method").value = methods.findIndex((one) => one.initial);
   say("");
   showState();
 });

@@ -62,6 +62,19 @@ export function css(L, a, b) {
   return `rgb(${labToRgb(L, a, b).join(" ")})`;
 }
 
+/** A colour as #rrggbb. */
+export function hex(L, a, b) {
+  return `#${labToRgb(L, a, b).map((level) => level.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** a and b of a colour as #rrggbb or #rgb; nothing of what is no colour. */
+export function fromHex(text) {
+  const short = /^#?([0-9a-f])([0-9a-f])([0-9a-f])$/i.exec(text.trim());
+  const digits = short ? short.slice(1).map((digit) => digit + digit).join("") : text.trim().replace(/^#/, "");
+  if (!/^[0-9a-f]{6}$/i.test(digits)) return null;
+  return rgbToLab([0, 2, 4].map((at) => parseInt(digits.slice(at, at + 2), 16))).slice(1);
+}
+
 function dot(p, q) {
   return p[0] * q[0] + p[1] * q[1] + p[2] * q[2];
 }

@@ -2,42 +2,101 @@ import { css, rgbToLab } from "./lab.js";
 
 /** The picture, before over after, and its points. Places are pixels of the whole picture. */
 export class Stage {
-  /** @param on `add`, `select`, `move`, `resize`, `remove`, each called with what it concerns. */
+  /** @param on `add`, `select`, `move`, `resize`, `remove`, `zoom`, each called with what it concerns. */
   constructor(on) {
     this.on = on;
     this.frame = document.getElementById("frame");
     this.layer = document.getElementById("points");
     this.canvases = { before: document.getElementById("before"), after: document.getElementById("after") };
     this.divider = document.getElementById("divider");
+    this.share = 0; // of the picture that shows what was given
+    [this.zoom, this.left, this.top] = [1, 0, 0]; // times the fitting size; moved by so many CSS pixels
     const { after } = this.canvases;
-    after.addEventListener("pointerdown", (event) => {
-      if (event.button === 0) this.on.add(...this.place(event));
-    });
+    this.frame.addEventListener("pointerdown", (event) => this.press(event));
     after.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
       this.on.add(...this.sizes.picture.map((side) => Math.floor(side / 2)));
     });
-    this.frame.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.dragDivider();
+    this.frame.parentElement.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     new ResizeObserver(() => this.fit()).observe(this.frame.parentElement);
   }
 
   open(sizes) {
+    const other = !this.sizes || sizes.picture.some((side, i) => side !== this.sizes.picture[i]);
     this.sizes = sizes;
     document.getElementById("empty").hidden = true;
     this.frame.hidden = false;
-    this.fit();
+    if (other) this.whole();
+    else this.fit();
   }
 
-  /** As large as the window lets it be. */
+  /** A click adds a point; a drag of more than a few pixels moves the picture instead. */
+  press(event) {
+    if (event.target.closest("#divider, .point") || event.button > 1) return;
+    event.preventDefault();
+    const from = { x: event.clientX, y: event.clientY, left: this.left, top: this.top };
+    const { frame } = this;
+    let moved = false;
+    frame.setPointerCapture(event.pointerId);
+    const move = (next) => {
+      const [dx, dy] = [next.clientX - from.x, next.clientY - from.y];
+      if (!moved && Math.hypot(dx, dy) < 5) return;
+      moved = true;
+      frame.classList.add("moving");
+      [this.left, this.top] = [from.left + dx, from.top + dy];
+      this.fit();
+    };
+    const end = (last) => {
+      frame.removeEventListener("pointermove", move);
+      for (const kind of ["pointerup", "pointercancel"]) frame.removeEventListener(kind, end);
+      frame.classList.remove("moving");
+      if (!moved && last.type === "pointerup" && event.button === 0) this.on.add(...this.place(event));
+    };
+    frame.addEventListener("pointermove", move);
+    for (const kind of ["pointerup", "pointercancel"]) frame.addEventListener(kind, end);
+  }
+
+  /** As large as the window lets it be, times the zoom, and never out of sight. */
   fit() {
     if (!this.sizes) return;
     const [width, height] = this.sizes.view;
     const room = this.frame.parentElement;
-    const scale = Math.min((room.clientWidth - 40) / width, (room.clientHeight - 40) / height);
-    this.frame.style.width = `${Math.round(scale * width)}px`;
-    this.frame.style.height = `${Math.round(scale * height)}px`;
+    const scale = this.zoom * Math.min((room.clientWidth - 40) / width, (room.clientHeight - 40) / height);
+    const sides = [Math.round(scale * width), Math.round(scale * height)];
+    const limits = [
+      Math.max(0, (sides[0] - room.clientWidth) / 2 + 40),
+      Math.max(0, (sides[1] - room.clientHeight) / 2 + 40),
+    ];
+    if (this.zoom <= 1) limits.fill(0);
+    const within = (value, limit) => Math.min(limit, Math.max(-limit, value));
+    [this.left, this.top] = [within(this.left, limits[0]), within(this.top, limits[1])];
+    this.frame.style.width = `${sides[0]}px`;
+    this.frame.style.height = `${sides[1]}px`;
+    this.frame.style.transform = `translate(${this.left}px, ${this.top}px)`;
+    this.frame.classList.toggle("close", scale > 3);
+    this.on.zoom(this.zoom);
     if (this.shown) this.showPoints(...this.shown);
+  }
+
+  whole() {
+    [this.zoom, this.left, this.top] = [1, 0, 0];
+    this.fit();
+  }
+
+  /** Zoom by a factor about a place of the window; without one, about the middle of the stage. */
+  zoomBy(factor, event = null) {
+    if (!this.sizes) return;
+    const room = this.frame.parentElement.getBoundingClientRect();
+    const [x, y] = event
+      ? [event.clientX - room.left - room.width / 2, event.clientY - room.top - room.height / 2]
+      : [0, 0];
+    const zoom = Math.min(32, Math.max(1, this.zoom * factor));
+    const ratio = zoom / this.zoom;
+    [this.left, this.top] = [x - ratio * (x - this.left), y - ratio * (y - this.top)];
+    this.zoom = zoom;
+    this.fit();
   }
 
   async draw(which, blob) {
@@ -60,10 +119,31 @@ export class Stage {
 
   /** Show `share` (0 to 1) of what was given, from the left. */
   compare(share) {
-    this.canvases.after.style.clipPath = share ? `inset(0 0 0 ${100 * share}%)` : "";
-    this.divider.hidden = !share;
-    this.divider.style.left = `${100 * share}%`;
-    this.layer.hidden = share > 0;
+    this.share = Math.min(1, Math.max(0, share));
+    const clip = this.share ? `inset(0 0 0 ${100 * this.share}%)` : "";
+    this.canvases.after.style.clipPath = this.layer.style.clipPath = clip;
+    this.divider.style.left = `${100 * this.share}%`;
+    this.divider.setAttribute("aria-valuenow", Math.round(100 * this.share));
+  }
+
+  dragDivider() {
+    const { divider } = this;
+    divider.addEventListener("pointerdown", (event) => {
+      divider.setPointerCapture(event.pointerId);
+      divider.focus({ preventScroll: true });
+      event.preventDefault();
+    });
+    divider.addEventListener("pointermove", (event) => {
+      if (!divider.hasPointerCapture(event.pointerId)) return;
+      const box = this.frame.getBoundingClientRect();
+      this.compare((event.clientX - box.left) / box.width);
+    });
+    divider.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -0.05, ArrowRight: 0.05, Home: -1, End: 1 };
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      this.compare(this.share + steps[event.key]);
+    });
   }
 
   showPoints(points, selected, lightness) {
@@ -125,10 +205,13 @@ export class Stage {
     event.preventDefault();
   }
 
+  /** Over a point its size, elsewhere the zoom. */
   wheel(event) {
-    if (!event.deltaY || !this.shown?.[0].length) return;
+    if (!event.deltaY || !this.sizes) return;
     event.preventDefault();
-    this.on.resize(this.shown[1], event.deltaY < 0 ? 1 : -1);
+    const marker = event.target.closest(".point");
+    if (marker) this.on.resize(Number(marker.dataset.index), event.deltaY < 0 ? 1 : -1);
+    else this.zoomBy(Math.exp(-event.deltaY / 400), event);
   }
 
   place(event) {

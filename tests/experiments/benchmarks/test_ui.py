@@ -11,20 +11,20 @@ from rich.console import Console
 pytest.importorskip("fastapi")
 
 from crosschroma.experiments.benchmarks.ui import CLICK, NETWORK, bench_ui
-from crosschroma.experiments.ui.session import Studio
+from crosschroma.experiments.ui.session import Session
 
 
 def test_clicks_add_hints_and_are_timed(
     hint_painter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    colored = Studio.colored
+    preview = Session.preview
 
-    def watched(studio: Studio, token: str, number: int, hints: dict) -> bytes:
+    def watched(session: Session, token: str, number: int, hints: dict) -> bytes:
         asked.append(len(hints["points"]))
-        return colored(studio, token, number, hints)
+        return preview(session, token, number, hints)
 
-    monkeypatch.setattr(Studio, "colored", watched)
+    monkeypatch.setattr(Session, "preview", watched)
     out = tmp_path / "ui.json"
     found = bench_ui(out, run=hint_painter, size=64, threads=1, repeats=2)
     assert asked == [1, 2, 3]

@@ -15,7 +15,9 @@ import torch
 from crosschroma.datasets.base.color import lab_from_uint8, lab_to_rgb, rgb_to_lab
 from crosschroma.experiments import cli
 from crosschroma.experiments.inference.colorizer import Colorizer
-from crosschroma.experiments.ui.session import Studio
+from crosschroma.experiments.inference.input_kind import Guess
+from crosschroma.experiments.ui import session as ui_session
+from crosschroma.experiments.ui.session import Session
 from crosschroma.models.unet import UNet
 from PIL import Image
 
@@ -23,7 +25,6 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 pytest.importorskip("playwright")
 
-import uvicorn
 from crosschroma.experiments.ui import server as ui_server
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -46,17 +47,16 @@ def browser() -> Iterator[Browser]:
 def address(hint_painter: Path) -> Iterator[str]:
     torch.manual_seed(0)
     nir = Colorizer(UNet.Config(domain="nir", width=4, levels=2).build(), None)
-    studio = Studio([Colorizer.load(hint_painter), nir])
+    session = Session([Colorizer.load(hint_painter), nir])
     with ui_server.listen(0) as listening:
         host = f"127.0.0.1:{listening.getsockname()[1]}"
-        app = ui_server.create_app(studio, frozenset({host}))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        server = ui_server.server(session, listening)
+        thread = threading.Thread(target=server.serve_page)
         thread.start()
         yield f"http://{host}"
         server.should_exit = True
         thread.join()
-    studio.close()
+    session.close()
 
 
 @pytest.fixture
@@ -102,6 +102,12 @@ def shown(page: Page, which: str = "after") -> np.ndarray:
         which,
     )
     return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def shown_now(page: Page) -> np.ndarray:
+    """The result's canvas, whatever the status says."""
+    page.evaluate("document.getElementById('status').textContent = 'painter:'")
+    return shown(page)
 
 
 def click(page: Page, selector: str, x: float, y: float) -> None:
@@ -157,7 +163,9 @@ def test_points_are_dragged_resized_moved_by_keys_and_deleted(page: Page, pictur
     page.locator(".point").focus()
     page.keyboard.press("Shift+ArrowRight")
     assert lab_from_uint8(shown(page))[24, 74, 2] < -20
-    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    marker = page.locator(".point").bounding_box()
+    assert marker
+    page.mouse.move(marker["x"] + marker["width"] / 2, marker["y"] + marker["height"] / 2)
     page.mouse.wheel(0, -100)
     expect(page.locator("#size-value")).to_have_text("6")
     page.locator(".point").press("-")
@@ -220,7 +228,7 @@ def test_saved_files_reproduce_the_picture_and_load_again(
 def test_nir_methods_take_palettes_but_no_points(page: Page, picture: Path) -> None:
     with_a_blue_point(page, picture)
     page.select_option("#method", index=1)
-    expect(page.locator("#point-note")).to_contain_text("takes no colour points")
+    expect(page.locator("#point-panel")).to_be_hidden()
     expect(page.locator("#status")).to_contain_text("unet:")
     expect(page.locator(".point")).to_have_count(0)
     click(page, "#after", 0.3, 0.3)
@@ -231,15 +239,105 @@ def test_nir_methods_take_palettes_but_no_points(page: Page, picture: Path) -> N
     expect(page.locator(".point")).to_have_count(1)
 
 
-def test_before_and_after_are_divided_by_the_slider(page: Page, picture: Path) -> None:
+def test_before_and_after_are_divided_on_the_picture(page: Page, picture: Path) -> None:
     page.set_input_files("#file", picture)
     shown(page)
     before = lab_from_uint8(np.ascontiguousarray(shown(page, "before")))
     assert np.abs(before[..., 1:]).max() < 1
-    page.locator("#compare").fill("40")
-    clip = page.locator("#after").evaluate("canvas => canvas.style.clipPath")
-    assert clip == "inset(0px 0px 0px 40%)"
-    expect(page.locator("#divider")).to_be_visible()
+    box = page.locator("#frame").bounding_box()
+    assert box
+    page.mouse.move(box["x"], box["y"] + 0.7 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.7 * box["height"])
+    page.mouse.up()
+    divider = page.locator("#divider")
+    expect(divider).to_have_attribute("aria-valuenow", "40")
+    clip = page.locator("#after").evaluate("canvas => parseFloat(canvas.style.clipPath.slice(12))")
+    assert clip == pytest.approx(40, abs=1)
+    divider.press("Home")
+    expect(divider).to_have_attribute("aria-valuenow", "0")
+    expect(page.locator(".point")).to_have_count(0)  # the drag was no click
+
+
+def test_the_wheel_zooms_a_drag_moves_and_points_stay_in_place(page: Page, picture: Path) -> None:
+    page.set_input_files("#file", picture)
+    shown(page)
+    fitting = page.locator("#frame").bounding_box()
+    assert fitting
+    corner = fitting["x"] + 0.25 * fitting["width"], fitting["y"] + 0.25 * fitting["height"]
+    page.mouse.move(*corner)
+    for _ in range(4):
+        page.mouse.wheel(0, -200)
+    expect(page.locator("#zoom")).to_have_text("7.4x")
+    page.mouse.click(*corner)  # the wheel kept this place of the picture under the pointer
+    expect(page.locator(".point")).to_have_count(1)
+    label = page.locator(".point").get_attribute("aria-label") or ""
+    x, y = map(int, label.removeprefix("Point 1 at ").split(":")[0].split(","))
+    assert (x, y) == (pytest.approx(32, abs=2), pytest.approx(24, abs=2))
+    zoomed = page.locator("#frame").bounding_box()
+    page.mouse.move(corner[0] + 300, corner[1] + 250)  # beside the point, which is large now
+    page.mouse.down()
+    page.mouse.move(corner[0] + 340, corner[1] + 270, steps=3)
+    page.mouse.up()
+    moved = page.locator("#frame").bounding_box()
+    assert zoomed
+    assert moved
+    assert (moved["x"] - zoomed["x"], moved["y"] - zoomed["y"]) == pytest.approx((40, 20), abs=1)
+    expect(page.locator(".point")).to_have_count(1)
+    page.click("#zoom-fit")
+    assert page.locator("#frame").bounding_box() == fitting
+
+
+def test_colours_are_given_as_hex_and_picked_from_the_picture(page: Page, picture: Path) -> None:
+    with_a_blue_point(page, picture)
+    page.locator("#hex").fill("#b43c28")
+    page.locator("#hex").press("Enter")
+    a, b = (float(page.locator(name).input_value()) for name in ("#a", "#b"))
+    expected = lab_from_uint8(np.array([[[0xB4, 0x3C, 0x28]]], np.uint8))[0, 0]
+    assert (a, b) == pytest.approx(expected[1:], abs=1)
+    page.locator("#hex").fill("no colour")
+    page.locator("#hex").press("Enter")
+    expect(page.locator("#status")).to_contain_text("no colour is no colour such as")
+    result = lab_from_uint8(shown_now(page))
+    page.evaluate("delete window.EyeDropper")
+    page.click("#eyedropper")
+    click(page, "#after", 0.1, 0.9)
+    expect(page.locator(".point")).to_have_count(1)
+    expect(page.locator("#a")).to_have_value(str(round(float(result[86, 12, 1]))))
+
+
+def test_all_of_a_point_is_in_sight_in_a_small_window(page: Page, picture: Path) -> None:
+    page.set_viewport_size({"width": 800, "height": 600})
+    with_a_blue_point(page, picture)
+    for button in ("#delete", "#save", "#undo", "#zoom-fit", "#hex", "#eyedropper", "#method"):
+        box = page.locator(button).bounding_box()
+        assert box, button
+        assert box["x"] >= 0, button
+        assert box["y"] + box["height"] <= 600, button
+        assert box["x"] + box["width"] <= 800, button
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    page.click("#delete")
+    expect(page.locator(".point")).to_have_count(0)
+
+
+def test_the_page_says_what_colours_and_offers_what_fits(
+    page: Page, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ui_session, "guess_kind", lambda _: Guess(9.0))
+    page.set_input_files("#file", picture)
+    # a sure guess takes the method that fits, and the other one that takes points is offered
+    expect(page.locator("#method")).to_have_value("1")
+    note = page.locator("#method-note")
+    expect(note).to_contain_text(
+        "For near-infrared pictures. It looks like a near-infrared picture."
+    )
+    page.select_option("#method", "0")
+    note.get_by_role("button", name="unet: better for it").click()
+    expect(page.locator("#method")).to_have_value("1")
+    monkeypatch.setattr(ui_session, "guess_kind", lambda _: Guess(-9.0))
+    page.set_input_files("#file", picture)
+    expect(note).to_contain_text("It looks like a photograph.")
+    expect(page.locator("#method")).to_have_value("1")  # it was chosen by hand
 
 
 def test_a_file_that_is_no_picture_is_named(browser: Browser, address: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import checkpoint
 from crosschroma.experiments.inference.colorizer import Colorizer
-from crosschroma.experiments.ui.session import GoneError, Studio
+from crosschroma.experiments.ui.session import GoneError, Session
 from crosschroma.models.unet import UNet
 from PIL import Image
 
@@ -42,17 +42,17 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 @pytest.fixture
-def studio(hint_painter: Path) -> Iterator[Studio]:
+def session(hint_painter: Path) -> Iterator[Session]:
     torch.manual_seed(0)
     nir = Colorizer(UNet.Config(domain="nir", width=4, levels=2).build(), None)
-    studio = Studio([Colorizer.load(hint_painter), nir], max_pictures=3, max_pixels=20_000)
-    yield studio
-    studio.close()
+    session = Session([Colorizer.load(hint_painter), nir], max_pictures=3, max_pixels=20_000)
+    yield session
+    session.close()
 
 
 @pytest.fixture
-def client(studio: Studio) -> TestClient:
-    app = ui_server.create_app(studio, frozenset({HOST}), max_upload=100_000)
+def client(session: Session) -> TestClient:
+    app = ui_server.create_app(session, frozenset({HOST}), max_upload=100_000)
     return TestClient(app, base_url=f"http://{HOST}")
 
 
@@ -91,24 +91,24 @@ def test_methods_say_what_they_take(client: TestClient) -> None:
 def test_a_hint_colours_its_place_and_nothing_else(client: TestClient, place: str) -> None:
     sizes = client.get(f"{place}/0").json()
     assert sizes == {"picture": [120, 90], "view": [120, 90], "network": [85, 64]}
-    plain = pixels(client.post(f"{place}/0/result", json={"points": []}).content)
-    hinted = pixels(client.post(f"{place}/0/result", json={"points": [POINT]}).content)
+    plain = pixels(client.post(f"{place}/0/preview", json={"points": []}).content)
+    hinted = pixels(client.post(f"{place}/0/preview", json={"points": [POINT]}).content)
     lab = lab_from_uint8(hinted)
     assert lab[30, 40, 1:] == pytest.approx([35 + 5.5, -30 + 11], abs=3)  # on the warm tone
     assert np.array_equal(plain[60:], hinted[60:])
-    before = lab_from_uint8(pixels(client.get(f"{place}/0/before").content))
+    before = lab_from_uint8(pixels(client.get(f"{place}/0/input").content))
     assert np.abs(before[..., 1:]).max() < 1
     assert np.abs(before[..., 0] - lab[..., 0]).max() < 1.5
-    gray = client.post(f"{place}/0/result", json={"points": [POINT], "strength": 0})
+    gray = client.post(f"{place}/0/preview", json={"points": [POINT], "strength": 0})
     assert np.abs(lab_from_uint8(pixels(gray.content))[..., 1:]).max() < 1
 
 
-def test_large_pictures_are_shown_small_and_saved_large(studio: Studio) -> None:
-    studio.max_pixels = 10**6
-    token = studio.open("wide.png", png(60, 2048))
-    assert studio.prepare(token, 0)["view"] == [1024, 30]
-    assert pixels(studio.colored(token, 0, [])).shape == (30, 1024, 3)
-    assert pixels(studio.saved(token, 0, [])).shape == (60, 2048, 3)
+def test_large_pictures_are_shown_small_and_saved_large(session: Session) -> None:
+    session.max_pixels = 10**6
+    token, _ = session.open("wide.png", png(60, 2048))
+    assert session.prepare(token, 0)["view"] == [1024, 30]
+    assert pixels(session.preview(token, 0, [])).shape == (30, 1024, 3)
+    assert pixels(session.picture(token, 0, [])).shape == (60, 2048, 3)
 
 
 @pytest.mark.parametrize("palette", [False, True])
@@ -136,11 +136,11 @@ def test_saved_hints_make_colorize_write_the_saved_picture(
 
 
 def test_colorize_refuses_what_would_not_be_the_same(
-    studio: Studio, hint_painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    session: Session, hint_painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    token = studio.open("a.png", png())
+    token, _ = session.open("a.png", png())
     path = tmp_path / "hints.json"
-    path.write_text(studio.hints(token, 0, [POINT]))
+    path.write_text(session.hints(token, 0, [POINT]))
     for name, size in (("a.png", 120), ("other.png", 121)):
         (tmp_path / name).write_bytes(png(width=size))
     argv = ["--hints", str(path), "--device", "cpu", "--out", str(tmp_path / "out")]
@@ -162,9 +162,9 @@ def test_suggestions_fit_the_place(client: TestClient, place: str) -> None:
 
 
 def test_nir_methods_colour_and_refuse_points(client: TestClient, place: str) -> None:
-    result = client.post(f"{place}/1/result", json={"points": []})
+    result = client.post(f"{place}/1/preview", json={"points": []})
     assert pixels(result.content).shape == (90, 120, 3)
-    refused = client.post(f"{place}/1/result", json={"points": [POINT]})
+    refused = client.post(f"{place}/1/preview", json={"points": [POINT]})
     assert (refused.status_code, refused.json()["error"]) == (
         400,
         "unet takes no hints; zhang17 does",
@@ -206,25 +206,25 @@ def test_large_uploads_and_pictures_are_refused(client: TestClient) -> None:
 
 
 def test_what_is_no_picture_is_named_without_our_folders(
-    client: TestClient, studio: Studio
+    client: TestClient, session: Session
 ) -> None:
     refused = client.post("/api/pictures?name=../../notes.txt", content=b"hello")
     assert refused.status_code == 400
     assert refused.json()["error"].startswith("cannot decode notes.txt")
-    assert not list(Path(studio._folder.name).iterdir())
+    assert not list(Path(session._folder.name).iterdir())
 
 
-def test_pictures_are_forgotten_the_oldest_first(studio: Studio) -> None:
-    first, *rest = (studio.open(f"{number}.png", png()) for number in range(3))
-    studio.prepare(first, 0)
-    newest = studio.open("new.png", png())
+def test_pictures_are_forgotten_the_oldest_first(session: Session) -> None:
+    first, *rest = (session.open(f"{number}.png", png())[0] for number in range(3))
+    session.prepare(first, 0)
+    newest, _ = session.open("new.png", png())
     for token in (first, rest[1], newest):
-        studio.prepare(token, 0)
+        session.prepare(token, 0)
     with pytest.raises(GoneError):
-        studio.prepare(rest[0], 0)
-    studio.max_all_pixels = 25_000
-    last = studio.open("last.png", png())
-    assert list(studio._opened) == [newest, last]
+        session.prepare(rest[0], 0)
+    session.max_all_pixels = 25_000
+    last, _ = session.open("last.png", png())
+    assert list(session._opened) == [newest, last]
 
 
 def test_unknown_pictures_methods_and_points_are_errors(client: TestClient, place: str) -> None:
@@ -237,7 +237,7 @@ def test_unknown_pictures_methods_and_points_are_errors(client: TestClient, plac
         ({"points": [], "strength": 9}, "strength 9"),
         ({"points": [], "palette": {}}, "the palette has no"),
     ):
-        refused = client.post(f"{place}/0/result", json=asked)
+        refused = client.post(f"{place}/0/preview", json=asked)
         assert refused.status_code == 400
         assert text in refused.json()["error"]
     assert "no hints file" in client.post("/api/hints", content=b"[").json()["error"]
@@ -254,7 +254,7 @@ def test_the_command_needs_weights_and_its_extra(
         assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
     with pytest.raises(UserError, match="cannot listen on"):
         ui_server.listen(70_000)
-    monkeypatch.setattr("crosschroma.experiments.artifacts.weights_file.shipped_names", list)
+    monkeypatch.setattr("crosschroma.models.base.shipped_weights.shipped_list", list)
     assert cli.run(["ui"]) == 1
     assert "name a run to colour with" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "fastapi", None)
