@@ -235,5 +235,11 @@ def test_in_a_browser(tmp_path: Path) -> None:
         assert page.evaluate(names) == ["bad", "good"]
         page.click("thead th:nth-child(2) button")
         assert page.evaluate(names) == ["good", "bad"]
+        # a small picture of each row, in the table's order, leads to it
+        titles = "[...document.querySelectorAll('#thumbs button')].map(b => b.title)"
+        assert page.evaluate(titles) == ["good", "bad"]
+        page.click("#thumbs button:nth-child(2)")
+        page.wait_for_function("key.textContent === '2/2  bad'")
+        assert page.locator("#thumbs [aria-current] img").get_attribute("alt") == "bad"
         assert faults == []
         browser.close()
