@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from .base.adapter import Adapter, Planes, Record, Source, SplitName
+from .base.adapter import Adapter, NotingSource, Planes, Record, Source, SplitName
 from .base.errors import UserError
 from .files.adapter import SPLITS, FileAdapter, missing
 from .files.folder import FileSource
@@ -164,7 +164,7 @@ def _look_at_all(
 
 
 def _size_and_notes(source: Source, index: int) -> tuple[tuple[int, int], list[str]]:
-    planes, notes = source.noted(index) if isinstance(source, FileSource) else (None, [])
+    planes, notes = source.noted(index) if isinstance(source, NotingSource) else (None, [])
     return _shape(planes or source.load(index)), notes
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, TypedDict
+from typing import ClassVar, NamedTuple, TypedDict
 
 from .base.adapter import Record, SplitName
 from .base.boxes import Box, largest_first
@@ -55,11 +56,17 @@ class Coco(PhotoAdapter):
         return self._there(train if name == "train" else validation)
 
     def notes(self) -> list[str]:
-        """How many listed images ``allow_missing`` left out."""
-        if not self.allow_missing:
-            return []
+        """Annotations of images that are not listed, and images ``allow_missing`` left out."""
         parts = {part: len(self._listed(part)) for part in ("train2017", "val2017")}
-        return [
+        unlisted = {part: self._listing(part).unlisted for part in parts}
+        notes = [
+            f"{part}: {count} annotations belong to images that are not listed, and are not used"
+            for part, count in unlisted.items()
+            if count
+        ]
+        if not self.allow_missing:
+            return notes
+        return notes + [
             f"{part}: {total - len(self._part(part))} of {total} listed images are not there"
             for part, total in parts.items()
         ]
@@ -74,15 +81,23 @@ class Coco(PhotoAdapter):
         return [record for record in records if record.rgb not in gone]
 
     def _listed(self, part: str) -> list[Record]:
-        base = self.base()
-        path = base / "annotations" / f"instances_{part}.json"
+        folder, listing = self.base() / part, self._listing(part)
+        return [
+            Record(key=f"{part}/{file}", rgb=folder / file, boxes=boxes, size=listing.sizes[file])
+            for file, boxes in listing.boxes.items()
+        ]
+
+    def _listing(self, part: str) -> _Listing:
+        path = self.base() / "annotations" / f"instances_{part}.json"
         if not path.is_file():
             raise DataError(f"{self.name}: no file {path}; expected {self.layout}")
-        boxes = _boxes(path, path.stat().st_mtime_ns, self.crowd)
-        return [
-            Record(key=f"{part}/{file}", rgb=base / part / file, boxes=found)
-            for file, found in boxes.items()
-        ]
+        return _read_listing(path, path.stat().st_mtime_ns, self.crowd)
+
+
+class _Listing(NamedTuple):
+    boxes: dict[str, tuple[Box, ...]]
+    sizes: dict[str, tuple[int, int]]  # height, width
+    unlisted: int  # annotations of images that are not listed
 
 
 class _Image(TypedDict):
@@ -107,21 +122,29 @@ class _Instances(TypedDict):
 
 
 @lru_cache(maxsize=4)
-def _boxes(path: Path, changed_ns: int, crowd: bool) -> dict[str, tuple[Box, ...]]:
+def _read_listing(path: Path, changed_ns: int, crowd: bool) -> _Listing:
     """Boxes by image file, xyxy in pixels; kept in memory: the training JSON takes 10 s to read."""
     content: _Instances = read_json(path, _Instances, "COCO instances file")
-    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    images = sorted(content["images"], key=lambda image: image["file_name"])
+    for one, other in pairwise(images):
+        if one["file_name"] == other["file_name"]:
+            raise DataError(f"{path} lists {one['file_name']} twice; keep one of the entries")
+    sizes = {image["id"]: (image["width"], image["height"]) for image in images}
+    if len(sizes) < len(images):
+        raise DataError(f"{path} gives two images one id; give each its own")
     boxes: dict[int, list[Box]] = defaultdict(list)
+    unlisted = 0
     for item in content["annotations"]:
         number = item["image_id"]
         if number not in sizes:
-            raise DataError(f"{path} is not a COCO instances file: no image {number}")
-        if crowd or not item.get("iscrowd", 0):
+            unlisted += 1
+        elif crowd or not item.get("iscrowd", 0):
             boxes[number].append(_xyxy(item["bbox"], *sizes[number]))
-    return {
-        image["file_name"]: largest_first(box for box in boxes[image["id"]] if _has_area(box))
-        for image in sorted(content["images"], key=lambda image: image["file_name"])
-    }
+    return _Listing(
+        {i["file_name"]: largest_first(filter(_has_area, boxes[i["id"]])) for i in images},
+        {i["file_name"]: (int(i["height"]), int(i["width"])) for i in images},
+        unlisted,
+    )
 
 
 def _xyxy(bbox: tuple[float, float, float, float], width: float, height: float) -> Box:

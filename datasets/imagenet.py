@@ -95,7 +95,9 @@ def _entries(path: Path) -> list[str]:
     try:
         if path.suffix == ".npy":
             return [_file_name(int(index), path) for index in _indices(path)]
-        words = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
+        words = [
+            line.split()[0] for line in path.read_text("utf-8-sig").splitlines() if line.strip()
+        ]
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the image list {path}: {error}") from error
     return [_file_name(int(word), path) if word.isdigit() else word for word in words]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import re
 import sys
@@ -48,6 +49,9 @@ _TRAINING = ("train", "reproduce")
 def main() -> None:
     """Entry point; exits with 0, 1 (failed) or 2 (usage)."""
     wait_passively()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files that the terminal cannot print
+            stream.reconfigure(errors="backslashreplace")
     if sys.argv[1:2] and sys.argv[1] in _TRAINING:
         keep_memory()
     try:

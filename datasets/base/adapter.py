@@ -43,6 +43,15 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class NotingSource(Source, Protocol):
+    """A source that says what of its files it leaves out."""
+
+    def noted(self, index: int) -> tuple[Planes, list[str]]:
+        """``load``, and a text "NAME: what" for each thing that is left out."""
+        ...
+
+
 class Record(NamedTuple):
     """One image of a file-based dataset: its name and the files of its planes."""
 
@@ -50,6 +59,7 @@ class Record(NamedTuple):
     rgb: Path | None = None
     nir: Path | None = None
     boxes: tuple[tuple[float, float, float, float], ...] | None = None
+    size: tuple[int, int] | None = None  # height and width that the boxes were made for
 
     def files(self) -> list[Path]:
         """The files that hold the planes."""

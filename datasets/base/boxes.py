@@ -45,6 +45,11 @@ def cut_boxes(boxes: np.ndarray, top: float, left: float, height: int, width: in
     return moved[(moved[:, 2:] - moved[:, :2] >= 1).all(axis=1)].astype(np.float32)
 
 
+def boxes_outside(boxes: Iterable[Box], height: int, width: int) -> list[Box]:
+    """Those of which nothing lies within their picture."""
+    return [box for box in boxes if box[0] >= width or box[1] >= height or min(box[2:]) <= 0]
+
+
 def read_boxes(path: Path, min_score: float = 0.0) -> dict[str, tuple[Box, ...]]:
     """The boxes of each picture, by key: the best scores first, those without a score by area.
 
@@ -95,5 +100,10 @@ def _scored(entry: Any, where: str) -> tuple[Box, float]:
         raise DataError(
             f"{where}: {text}: has no area; x2 must be beyond x1 and y2 beyond y1 "
             "(corners, not width and height)"
+        )
+    if x2 <= 1 and y2 <= 1 and any(value % 1 for value in entry[:4]):
+        raise DataError(
+            f"{where}: {text}: lies within one pixel; boxes are in pixels, not in "
+            "parts of the picture"
         )
     return (x1, y1, x2, y2), float(entry[4]) if len(entry) == 5 else math.inf

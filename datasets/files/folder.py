@@ -51,13 +51,16 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def skipped_text(folder: Path) -> list[str]:
-    """What below a folder of pictures is none and so not used, in at most a sentence each."""
+def skipped_files(folder: Path) -> dict[str, list[str]]:
+    """What below a folder of pictures is none and so not used, by the reason."""
     content = walk(folder)
-    others = [path.relative_to(folder).as_posix() for path in content.files if not is_image(path)]
-    texts = [f"not used, no pictures by their suffix: {first_names(others)}"] if others else []
-    texts += [f"not read: {path} ({reason})" for path, reason in content.unread.items()]
-    return texts
+    skipped: dict[str, list[str]] = {}
+    for path in content.files:
+        if not is_image(path):
+            skipped.setdefault("no picture", []).append(path.relative_to(folder).as_posix())
+    for path, reason in content.unread.items():
+        skipped.setdefault(reason, []).append(path.relative_to(folder).as_posix())
+    return skipped
 
 
 def first_names(names: Sequence[str], count: int = 3) -> str:
@@ -118,6 +121,12 @@ class FileSource:
 
 
 def _check_pair(record: Record, planes: Planes) -> None:
+    if record.size is not None and "rgb" in planes and planes["rgb"].shape[:2] != record.size:
+        (high, wide), (height, width) = record.size, planes["rgb"].shape[:2]
+        raise DataError(
+            f"{record.rgb} is {width}x{height}, its annotations are of {wide}x{high}: the boxes do "
+            "not fit; take the file that they were made for"
+        )
     if "rgb" not in planes or "nir" not in planes:
         return
     (rgb_height, rgb_width), (height, width) = planes["rgb"].shape[:2], planes["nir"].shape
@@ -204,7 +213,10 @@ class _AnyFiles(Adapter):
 
     def notes(self) -> list[str]:
         """Files below the folder that are no pictures."""
-        return skipped_text(self.base())
+        return [
+            f"{len(names)} files skipped, {reason}: {first_names(names)}"
+            for reason, names in skipped_files(self.base()).items()
+        ]
 
     def _splits(self, records: Sequence[Record]) -> list[SplitName]:
         foldered: list[SplitName | None] = [

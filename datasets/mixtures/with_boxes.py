@@ -12,7 +12,7 @@ import numpy as np
 
 from ..base.adapter import Adapter, Planes, Source, SplitName
 from ..base.bounds import Share
-from ..base.boxes import MIN_SCORE, Box, cut_boxes, read_boxes
+from ..base.boxes import MIN_SCORE, Box, boxes_outside, cut_boxes, read_boxes
 from ..base.errors import DataError
 from ..imagenet import ImageNetSample
 from .wrapper import Wrapper
@@ -41,11 +41,19 @@ class BoxedSource:
 
     def load(self, index: int) -> Planes:
         """Decode an image and add its boxes."""
-        planes = self.source.load(index)
+        return self.noted(index)[0]
+
+    def noted(self, index: int) -> tuple[Planes, list[str]]:
+        """The same, and how many boxes lie outside the image, which are left out."""
+        planes: Planes = self.source.load(index)
         plane = planes["rgb"] if "rgb" in planes else planes["nir"]
         height, width = plane.shape[:2]
-        boxes = np.array(self.boxes[self.keys[index]], np.float32).reshape(-1, 4)
-        return {**planes, "boxes": cut_boxes(boxes, 0, 0, height, width)}
+        listed = self.boxes[self.keys[index]]
+        outside = boxes_outside(listed, height, width)
+        note = f"{len(outside)} of {len(listed)} boxes lie outside the picture"
+        boxes = np.array(listed, np.float32).reshape(-1, 4)
+        planes = {**planes, "boxes": cut_boxes(boxes, 0, 0, height, width)}
+        return planes, [f"{self.keys[index]}: {note}"] if outside else []
 
     def stamp(self, index: int) -> str:
         """The underlying stamp and the boxes."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.bounds import WhiteLevel
-from ...datasets.base.boxes import Box
+from ...datasets.base.boxes import Box, boxes_outside
 from ...datasets.base.errors import DataError, UserError
 from ...datasets.files.folder import evenly_spaced
 from ...datasets.loading.decode import frames_note, open_picture
@@ -190,7 +190,11 @@ class _PictureWork:
         first = next(pictures)
         several = file.count > 1 and holds(SUFFIXES[job.target.suffix.lower()], file)
         prepared = self.colorizer.prepare(first.levels, job.boxes)
-        return OpenedPicture(file, first, prepared, pictures if several else None)
+        opened = OpenedPicture(file, first, prepared, pictures if several else None)
+        if outside := boxes_outside(job.boxes or (), *first.levels.shape[:2]):
+            note = f"{len(outside)} of {len(job.boxes or ())} boxes lie outside the picture"
+            opened.notes[note] = None
+        return opened
 
     def predict(self, job: _Job, opened: OpenedPicture) -> Tensor | bytes:
         """The colours of a picture; of several frames or pages, the file that they become."""

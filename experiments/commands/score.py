@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
 from ...datasets.base.typed_values import Bound
 from ..artifacts.run_file import Kind, RunFile
+from .shared.not_done import not_done
 from .shared.print_scores import report_scores
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class ScoreOptions(Checked):
 def score(argv: list[str]) -> int:
     """``crosschroma score DIR --dataset NAME``."""
     options = tyro.cli(ScoreOptions, prog="crosschroma score", args=argv)
+    from ...datasets.files.folder import image_files, skipped_files
+    from ...datasets.files.left_out import further_frames
     from ...datasets.loading.views import EvalView
     from ..evaluation.baselines import score_baseline
     from .shared.dataset_options import adapter_at
@@ -67,6 +71,10 @@ def score(argv: list[str]) -> int:
     else:
         run = _score_pictures(options, adapter, view)
     report_scores(run, options.json)
+    if options.folder is not None and options.baseline is None:
+        left_out = further_frames(image_files(options.folder))
+        if line := not_done(skipped_files(options.folder), left_out):
+            print(f"note: {line}", file=sys.stderr)
     return 0
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from ...datasets.base.adapter import Adapter
 from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
+from ...datasets.files.folder import Folder, Pairs, skipped_files
+from ...datasets.files.left_out import of_source
 from ...models.base.weights import LAST
 from .. import recipe_list
 from ..experiment import Experiment, Hardware
 from ..training.engine import fit
+from .shared.not_done import not_done
 from .shared.usage import UsageError, usage
 
 RUNS = Path("runs")
@@ -63,8 +68,22 @@ def train(argv: list[str]) -> int:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
     if options.resume and not (run / LAST).is_file():
         raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
+    left_out = _left_out(experiment.data)
+    if left_out:
+        print(f"note: {left_out}", file=sys.stderr)
     if fit(experiment, run, options.hardware, options.resume, options.overwrite):
         print(
             f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}"
         )
+        if left_out:
+            print(f"note: {left_out}", file=sys.stderr)
     return 0
+
+
+def _left_out(data: Adapter) -> str:
+    """What of the training files is not used, in one line."""
+    try:
+        skipped = skipped_files(data.base()) if isinstance(data, Folder | Pairs) else {}
+        return not_done(skipped, of_source(data.split("train")))
+    except UserError:
+        return ""  # training itself says what is missing

@@ -29,6 +29,7 @@ from .warp_error import FORMULA, METRIC_SIDE, WarpError
 from .writer import FrameShape, Times, VideoWriter
 
 PART_FRAMES = 120  # what an interruption can cost, and how far apart key frames are at most
+_SLACK_S = 0.5  # by which headers without a count of frames may be wrong
 _FLOAT = np.dtype(np.float32)
 
 
@@ -328,17 +329,23 @@ def _notes(
         notes.append(f"{video.path} does not say its rate; {rate} were taken")
     steps = ((time - times.starts[0]) * times.base for time in times.starts)
     drift_s = float(max(abs(step - index / video.fps) for index, step in enumerate(steps)))
-    if encoder.constant and drift_s > 0.5 / video.fps:
+    if encoder.constant and drift_s > 1.5 / video.fps:
         notes.append(
             f"{video.path} has frames of varying length; all are kept, at {rate}, and stand up to "
             f"{drift_s:.2f} s from their own times, and so from the sound; .mp4 and .mkv keep them"
         )
     if end["damaged"]:
         notes.append(f"{video.path} is damaged: {end['damaged']} pieces could not be decoded")
-    if end["frames"] < video.expected - 1:
+    shown_s = float((times.end - times.starts[0]) * times.base)
+    if end["frames"] < video.counted - 1:
         notes.append(
             f"{video.path} ends after {end['frames']} frames, though its header names "
-            f"{video.expected}: it may be damaged"
+            f"{video.counted}: it may be damaged"
+        )
+    elif not video.counted and shown_s < video.seconds - max(_SLACK_S, 3 / video.fps):
+        notes.append(
+            f"{video.path} ends after {shown_s:.2f} s, though its header says "
+            f"{video.seconds:.2f} s: it may be damaged"
         )
     if (shape.height, shape.width) != (video.height, video.width):
         notes.append(

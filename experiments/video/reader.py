@@ -48,7 +48,9 @@ class Video:
         width: likewise.
         aspect: width of a pixel by its height, as it is shown; ``None`` where the file is silent.
         fps: mean frames per second; 25 where the file is silent.
-        expected: number of frames by the file's header, 0 if it does not say.
+        counted: number of frames that the file's header names, 0 where it names none.
+        expected: the same, or by its length; 0 if it does not say.
+        seconds: length of the frames by the header, 0 where it does not say.
         start: seconds that the file's times begin with.
         times: of the frames read or skipped so far, ascending, in units of ``time_base``.
         time_base: in seconds.
@@ -81,7 +83,10 @@ class Video:
         self._step = max(1, round(1 / (self.fps * self.time_base)))
         seconds = (stream.duration or 0) * self.time_base
         seconds = seconds or Fraction(self.container.duration or 0, av.time_base)
+        self.counted = stream.frames
         self.expected = stream.frames or max(0, round(seconds * self.fps))
+        silent = not self.container.streams.audio  # else its length may be that of the sound
+        self.seconds = float(seconds) if stream.duration or silent else 0.0
         self._size = first.width, first.height
         self.height, self.width = self._picture(first).shape[:2]
         aspect = stream.sample_aspect_ratio or None

@@ -123,7 +123,7 @@ class VideoWriter:
             picture.pts, picture.time_base = next(showing), 1 / _rate(shape.fps)
             encode(picture)
 
-        with _named(path), av.open(str(path), "w") as container:
+        with _named(path), av.open(str(path.absolute()), "w") as container:
             stream = self._add_stream(container, shape)
             yield write
             encode(None)
@@ -145,7 +145,11 @@ class VideoWriter:
             UserError: it cannot be written.
         """
         times = _equal_steps(times, shape.fps) if self.constant else times
-        with _named(out), open_video(source) as original, av.open(str(out), "w") as joined:
+        with (
+            _named(out),
+            open_video(source) as original,
+            av.open(str(out.absolute()), "w") as joined,
+        ):
             joined.flags |= Flags.bitexact.value  # no random numbers, no versions
             tags = original.metadata.items()
             joined.metadata.update({k: v for k, v in tags if k not in _CONTAINER_TAGS})
@@ -163,7 +167,7 @@ class VideoWriter:
             )
             for packet in packets:
                 joined.mux(packet)
-        with av.open(str(out)) as joined:
+        with av.open(str(out.absolute())) as joined:
             aspect = joined.streams.video[0].sample_aspect_ratio
         if shape.aspect and aspect != shape.aspect:
             notes.append(
@@ -210,7 +214,7 @@ class VideoWriter:
         decoding = chain((starts[0] - step * back for back in range(reorder, 0, -1)), starts)
         before = 0
         for path, frames in parts:
-            with av.open(str(path)) as part:
+            with av.open(str(path.absolute())) as part:
                 first = None
                 for packet in part.demux(video=0):
                     if packet.pts is None or packet.time_base is None:

@@ -136,7 +136,7 @@ def json_object(path: Path, what: str) -> dict[str, Any]:
         UserError: it holds something else.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{what}: {path.name} cannot be read: {error}") from error
     if not isinstance(data, dict):

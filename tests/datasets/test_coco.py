@@ -100,7 +100,10 @@ def test_changed_annotations_are_read_again(made: Path) -> None:
         ('{"images": [', r"instances_val2017\.json is not a COCO instances file"),
         ('{"images": []}', "no annotations"),
         ("[1]", "not a COCO instances file"),
-        (json.dumps(instances(1, [box(7, 1, 1, 2, 2)])), "no image 7"),
+        (
+            json.dumps({**instances(1, []), "images": 2 * instances(1, [])["images"]}),
+            r"lists .* twice; keep one",
+        ),
         (json.dumps(instances(1, [box(0, 1, 1)])), "not a COCO instances file"),
     ],
 )
@@ -108,6 +111,22 @@ def test_bad_annotations(made: Path, content: str, error: str) -> None:
     (made / "annotations" / "instances_val2017.json").write_text(content)
     with pytest.raises(DataError, match=error):
         Coco(root=made).split("test")
+
+
+def test_annotations_of_images_that_are_not_listed_are_named(made: Path) -> None:
+    path = made / "annotations" / "instances_val2017.json"
+    path.write_text(json.dumps(instances(1, [box(7, 1, 1, 2, 2)])))
+    assert len(Coco(root=made).split("test")) == 1
+    assert any("1 annotations belong to images" in note for note in Coco(root=made).notes())
+
+
+def test_sizes_that_are_not_those_of_the_file_are_named(made: Path) -> None:
+    path = made / "annotations" / "instances_val2017.json"
+    content = instances(1, [])
+    content["images"][0]["width"] += 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="the boxes do not fit"):
+        Coco(root=made).split("test").load(0)
 
 
 def test_missing_annotations_name_the_layout(made: Path) -> None:
