@@ -29,7 +29,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     methods = (site / "methods" / "index.html").read_text()
     for quoted in (
-        "encoder_unet_nir",
+        "encoder_unet_nir_epfl",
         "colormamba_released",
         "scene-disjoint 14",
         "ddcolor_photos",

@@ -91,7 +91,7 @@ import sys
 import crosschroma
 print(crosschroma.__file__, crosschroma.__version__, "torch" in sys.modules, dir(crosschroma))
 from crosschroma import Colorizer
-print(Colorizer.load("encoder_unet_nir").origin.run, Colorizer.__module__)
+print(Colorizer.load("encoder_unet_nir_epfl").origin.run, Colorizer.__module__)
 """
 
 
@@ -100,7 +100,7 @@ def answers(package: Path) -> list[str]:
     colorizer = "crosschroma.experiments.inference.colorizer"
     return [
         f"{package / '__init__.py'} {version} False ['Colorizer', '__version__', 'colorizer_for']",
-        f"encoder_unet_nir {colorizer}",
+        f"encoder_unet_nir_epfl {colorizer}",
     ]
 
 

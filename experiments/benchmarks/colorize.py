@@ -77,7 +77,7 @@ def bench_colorize(
     *,
     runs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN...")] = (
         "ddcolor_photos",
-        "encoder_unet_nir",
+        "encoder_unet_nir_epfl",
     ),
     device: Literal["cpu", "cuda"] = "cpu",
     batches: Annotated[tuple[Count, ...], tyro.conf.arg(metavar="N...")] = (1, 8, 32),

@@ -77,7 +77,7 @@ def _whole(out: Path) -> list[GpuStage]:
 def _small(out: Path) -> list[GpuStage]:
     once = ("--repeats", "1")
     small = ("--design", "small", "--size", "64")
-    pictures = ("--runs", "encoder_unet_nir", "--batches", "1", "2", "--size", "64")
+    pictures = ("--runs", "encoder_unet_nir_epfl", "--batches", "1", "2", "--size", "64")
     return [
         _bench("kernels", out, _of_kernels, 120, "--shapes", "1,64,1,1024"),
         _bench("scan", out, _of_scan, 120, "--shapes", "tiny", "--plot", "None", *once),

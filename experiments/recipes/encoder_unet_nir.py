@@ -1,8 +1,7 @@
 """``encoder_unet_vcip_chord_all`` with photographs in simulated NIR among its pairs.
 
 VCIP shows country, fields, forest and mountains only, and what has learnt from it alone paints sky
-on walls. These weights come with the package, for NIR pictures of anything: `colorize` takes them
-unless told otherwise.
+on walls.
 
 Command: crosschroma train encoder_unet_nir
 Time:    33 minutes on one core of an Intel Xeon (AMX, bfloat16), beside other runs

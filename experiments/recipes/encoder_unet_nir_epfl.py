@@ -5,8 +5,9 @@ old buildings; its photographs, in simulated NIR, the ImageNet sample's and the 
 ``ddcolor_photos``.
 
 Command: crosschroma train encoder_unet_nir_epfl
-Time:    not run yet
-Result:  not run yet
+Time:    50 minutes of one core of an AMD EPYC (float32), beside other processes (99 with a pause)
+Result:  40 pairs of RGB-NIR Scene 17.89 dB, AE 4.59 (``encoder_unet_nir``: 17.45, 5.61); VCIP's 28
+    test images 17.46 dB, AE 5.05 (17.42, 4.94), scene-disjoint 14 17.16, 5.69 (17.45, 5.34)
 """
 
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What ``encoder_unet_vcip_chord`` has found on its validation fold, on all 336 clean pairs.
 
-The weights come with the package, see results/weights.
-
 Command: crosschroma train encoder_unet_vcip_chord_all
 Time:    15 minutes on one core of an Intel Xeon (AMX, bfloat16), beside another run
 Result:  28 test images 17.68 dB, SSIM7 .587, AE 4.63; scene-disjoint 14 17.72 dB, .585, 5.15; with

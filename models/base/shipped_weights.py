@@ -10,12 +10,8 @@ from pathlib import Path
 from ...datasets.base.errors import UserError
 
 SUFFIX = ".safetensors"
-# first digits of the SHA-256 of files that are older than the hash which newer ones state
-OLD_FILES = {
-    "ddcolor_photos": "033d1dba2baea8d0",
-    "encoder_unet_nir": "0c4677c716f6c413",
-    "encoder_unet_vcip_chord_all": "e307e7644e6df67d",
-}
+# first digits of the SHA-256 of a file that is older than the hash which newer ones state
+OLD_FILES = {"ddcolor_photos": "033d1dba2baea8d0"}
 _LIST = "weights.json"
 _PACKAGE = (__package__ or "").partition(".")[0]
 

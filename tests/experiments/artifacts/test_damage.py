@@ -153,12 +153,12 @@ def test_shipped_weights_are_known_by_their_hash(
         warnings.simplefilter("error")
         for name in shipped_weights.OLD_FILES:
             weights_file.load_any(name)
-    name = "encoder_unet_nir"
+    name = "ddcolor_photos"
     data = known[name].read_bytes()
     path = tmp_path / f"{name}.safetensors"
     path.write_bytes(flipped(data, len(data) // 2))
     monkeypatch.setattr("crosschroma.models.base.weights.shipped_weights", lambda: {name: path})
-    with pytest.raises(UserError, match=r"encoder_unet_nir\.safetensors is damaged: install"):
+    with pytest.raises(UserError, match=r"ddcolor_photos\.safetensors is damaged: install"):
         weights_file.load_any(name)
 
 

@@ -120,17 +120,17 @@ def test_the_list_names_all_shipped_weights_and_no_others() -> None:
 def test_unlisted_weights_are_offered_last_by_their_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("a_new_one", "encoder_unet_nir"):
+    for name in ("a_new_one", "encoder_unet_nir_epfl"):
         (tmp_path / f"{name}.safetensors").touch()
     text = (
-        Path(shipped_weights.shipped_weights()["encoder_unet_nir"]).parent / "weights.json"
+        Path(shipped_weights.shipped_weights()["encoder_unet_nir_epfl"]).parent / "weights.json"
     ).read_text()
     (tmp_path / "weights.json").write_text(text)
     monkeypatch.setattr(shipped_weights, "_folders", lambda: [tmp_path])
     assert [entry.name for entry in shipped_weights.shipped_list()] == [
-        "encoder_unet_nir",
+        "encoder_unet_nir_epfl",
         "a_new_one",
     ]
-    assert shipped_weights.default_weights("nir") == "encoder_unet_nir"
+    assert shipped_weights.default_weights("nir") == "encoder_unet_nir_epfl"
     with pytest.raises(UserError, match="no weights come"):
         shipped_weights.default_weights("gray")

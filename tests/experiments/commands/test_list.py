@@ -63,8 +63,8 @@ def test_scores_are_those_of_the_tables(capsys: pytest.CaptureFixture[str]) -> N
     assert rows["budget_unet"][0] == f"{budget} from gray in budget"
     assert rows["encoder_unet_vcip_lite2"][0].endswith("in vcip_folds")
     assert rows["colormamba_vcip"][0] == "no row"
-    shipped = psnr("encoder_unet_nir", "scene_disjoint")
-    assert rows["encoder_unet_nir"][0] == f"{shipped} from nir in vcip, weights shipped"
+    shipped = psnr("encoder_unet_nir_epfl", "scene_disjoint")
+    assert rows["encoder_unet_nir_epfl"][0] == f"{shipped} from nir in vcip, weights shipped"
 
 
 def test_shipped_weights_are_marked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from crosschroma.models.color.hint_points import HintPoint
 from pictures import smooth_picture
 
 pytestmark = pytest.mark.gpu
-SHIPPED = ("ddcolor_photos", "encoder_unet_nir")
+SHIPPED = ("ddcolor_photos", "encoder_unet_nir_epfl")
 
 Painter = Callable[[str], np.ndarray]  # by the device
 
@@ -29,7 +29,7 @@ def whole(device: str, run: str) -> np.ndarray:
 
 
 def in_tiles(device: str) -> np.ndarray:
-    colorizer = Colorizer.load("encoder_unet_nir", device=device)
+    colorizer = Colorizer.load("encoder_unet_nir_epfl", device=device)
     colorizer.tile, colorizer.size = 128, None
     return colorizer(smooth_picture(200, 301))
 

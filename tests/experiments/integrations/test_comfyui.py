@@ -58,7 +58,7 @@ def batch(count: int, height: int = 40, width: int = 56) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def nir() -> Colorizer:
-    return Colorizer.load("encoder_unet_nir")
+    return Colorizer.load("encoder_unet_nir_epfl")
 
 
 def test_every_node_says_what_comfyui_asks(pack: ModuleType) -> None:
@@ -74,7 +74,7 @@ def test_every_node_says_what_comfyui_asks(pack: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "domain"), [("ddcolor_photos", "gray"), ("encoder_unet_nir", "nir")]
+    ("weights", "domain"), [("ddcolor_photos", "gray"), ("encoder_unet_nir_epfl", "nir")]
 )
 def test_pictures_are_coloured_as_by_the_colorizer(
     pack: ModuleType, weights: str, domain: str
