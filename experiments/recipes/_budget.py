@@ -61,7 +61,7 @@ def budget_experiment(method: Method.Config) -> Experiment:
     A step is one batch. A GAN trains its two networks on it; a method of stages divides the steps
     among them, see ``stage_steps``. Architecture, losses and learning rate are the method's own.
     """
-    return Experiment(name="", method=method, data=_DATA, train_view=VIEW, training=TRAINING)
+    return Experiment(name="budget", method=method, data=_DATA, train_view=VIEW, training=TRAINING)
 
 
 def stage_steps(*shares: float) -> tuple[int, ...]:

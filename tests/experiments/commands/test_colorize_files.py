@@ -341,7 +341,9 @@ def test_a_photograph_taken_for_nir_is_told(
     assert said("gray", "c") == "note: coloured by unet, for gray photographs\n"
 
 
-@pytest.mark.parametrize(("log_odds", "name"), [(9.0, "encoder_unet_nir_epfl"), (0.5, "ddcolor_photos")])
+@pytest.mark.parametrize(
+    ("log_odds", "name"), [(9.0, "encoder_unet_nir_epfl"), (0.5, "ddcolor_photos")]
+)
 def test_without_a_run_the_picture_decides(
     log_odds: float,
     name: str,
