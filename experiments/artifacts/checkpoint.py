@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +88,17 @@ class Trained:
             experiment=replace(experiment, name=f"{experiment.name}:{output}", method=config),
             output=output,
         )
+
+
+def started_from(starts: Sequence[Mapping[str, Any]]) -> str:
+    """Of a run that began with another's weights, which these were; "" of others."""
+    texts = [
+        f"weights of {start['run']} ({start['weights_sha256'][:12]}), learnt from "
+        f"{start['learnt_from']}"
+        for start in (entry.get("from") for entry in starts)
+        if start
+    ]
+    return "; ".join(texts)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], keep: Path | None = None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from ...datasets.base.errors import UserError
 
 class TensorBoard:
     """Scalars, image grids and hyper-parameters of one run.
+
+    A full disk, or a folder that is gone, stops the log and not the training: ``fault`` says it.
 
     Args:
         folder: the run's folder.
@@ -31,18 +34,22 @@ class TensorBoard:
             self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
         except OSError as error:
             raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
+        self._folder, self.fault = folder, ""
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
         """Named values; ``None`` (not available) leaves a gap."""
-        for name, value in values.items():
-            if value is not None:
-                self._writer.add_scalar(name, value, step)
+        with self._noting_faults():
+            for name, value in values.items():
+                if value is not None:
+                    self._writer.add_scalar(name, value, step)
 
     def images(self, name: str, columns: Mapping[str, Tensor], step: int) -> None:
         """A grid: one row an image, one column a name (BCHW in [0,1], C of 1 or 3)."""
         colored = [column.expand(-1, 3, -1, -1) for column in columns.values()]
         rows = torch.cat([column.float().cpu().clamp(0, 1) for column in colored], dim=3)
-        self._writer.add_image(f"{name} ({' | '.join(columns)})", torch.cat(list(rows), 1), step)
+        with self._noting_faults():
+            name = f"{name} ({' | '.join(columns)})"
+            self._writer.add_image(name, torch.cat(list(rows), 1), step)
 
     def hyperparameters(
         self, plain: Mapping[str, Any], metrics: Mapping[str, float | None], step: int
@@ -51,13 +58,24 @@ class TensorBoard:
         from torch.utils.tensorboard.summary import hparams
 
         values = {f"best/{name}": value for name, value in metrics.items() if value is not None}
-        writer = self._writer._get_file_writer()
-        for summary in hparams(dict(_flat(plain)), values):
-            writer.add_summary(summary)
+        with self._noting_faults():
+            writer = self._writer._get_file_writer()
+            for summary in hparams(dict(_flat(plain)), values):
+                writer.add_summary(summary)
         self.scalars(values, step)
 
     def close(self) -> None:
-        self._writer.close()
+        """Write what is left."""
+        with self._noting_faults():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _noting_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # the writer's thread fails with errors of all kinds
+            reason = getattr(error, "strerror", None) or error
+            self.fault = f"cannot write TensorBoard events into {self._folder}: {reason}; "
 
 
 def _flat(plain: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -9,7 +9,6 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...datasets.base.atomic_write import write_atomic
@@ -32,9 +31,10 @@ from ..inference.pixels import checked, is_colored
 from ..video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
 from ..video.reader import Video, is_video
 from .colorize_targets import SUFFIXES, beside, find_targets
-from .overlap import OpenedPicture, overlapped
+from .overlap import OpenedPicture, is_out_of_memory, overlapped
 
-_OF_ONE_FILE = (UserError, MemoryError, torch.OutOfMemoryError)
+# of errors about memory on the CPU, for which torch and OpenCV have no class
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "Insufficient memory")
 _GAP = 8  # white pixels between before and after
 
 
@@ -160,7 +160,9 @@ def _videos(
         step = partial(progress, job.picture)
         try:
             video = colorize_video(colorizer, job.picture, job.target, job.options, step)
-        except _OF_ONE_FILE as error:
+        except Exception as error:
+            if not _of_one_file(error):
+                raise
             yield job, error
         else:
             report.videos[job.target] = video
@@ -173,7 +175,7 @@ def _pictures(
     work = _PictureWork(colorizer, options, report)
     alone = options.hints or options.palette or colorizer.precision == "bfloat16-compiled"
     for job, error in overlapped(colorizer, jobs, work, 1 if alone else None):
-        if error is not None and not isinstance(error, _OF_ONE_FILE):
+        if error is not None and not _of_one_file(error):
             raise error
         yield job, error
 
@@ -305,7 +307,12 @@ def _side_by_side(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.hstack([before, gap, quantised(after, np.dtype(np.uint8))])
 
 
+def _of_one_file(error: Exception) -> bool:
+    """Whether the other files can be coloured all the same."""
+    return isinstance(error, UserError) or is_out_of_memory(error)
+
+
 def _reason(picture: Path, error: Exception) -> str:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if is_out_of_memory(error):
         return f"{picture} needs more memory than there is; make it smaller"
     return str(error) if str(picture) in str(error) else f"{picture}: {error}"

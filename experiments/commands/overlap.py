@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from ...datasets.loading.decode import PictureFile
 from ..inference.colorizer import Colorizer
 from ..inference.picture_file import Picture, PictureFormat, left_out
 from ..inference.prepared_picture import PreparedPicture
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "Insufficient memory")
 
 _AHEAD = 2  # pictures that are being read, or of those behind that are being written
 _PIXELS = 16_000_000  # read and not yet written, beyond which no further picture is read
@@ -155,6 +158,12 @@ def _alike(first: _Task[Job], second: _Task[Job]) -> bool:
     )
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error is about memory: on the CPU torch and OpenCV have no class for that."""
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(text in str(error) for text in _NO_MEMORY)
+
+
 def _colors(
     group: list[_Task[Job]], colorizer: Colorizer, work: Work[Job]
 ) -> list[Tensor | bytes | None]:
@@ -165,8 +174,10 @@ def _colors(
                 [task.reading.result().prepared for task in group]
             )
             return list(together.split(1))
-        except (MemoryError, torch.OutOfMemoryError):
-            pass  # one by one, then
+        except (MemoryError, RuntimeError, cv2.error) as error:
+            if not is_out_of_memory(error):
+                raise
+            # one by one, then
     outputs: list[Tensor | bytes | None] = []
     for task in group:
         colors = None

@@ -39,7 +39,10 @@ class TrainOptions(Checked):
         experiment: the recipe's settings.
         hardware: where to compute.
         run_dir: folder for checkpoints and TensorBoard events; default runs/<name>.
-        resume: go on from the folder's last checkpoint.
+        from_run: begin with the weights of a run, or a shipped or imported file, of the same
+            design; what begins anew is printed.
+        resume: go on from the folder's last checkpoint; with more --training.steps, a run that has
+            finished becomes longer.
         overwrite: delete the run that the folder holds, and train anew.
         smoke: a narrow network for two steps, to see that everything is there.
     """
@@ -47,6 +50,7 @@ class TrainOptions(Checked):
     experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     hardware: Hardware = field(default_factory=Hardware)
     run_dir: Path | None = None
+    from_run: Annotated[str, tyro.conf.arg(name="from", metavar="RUN")] = ""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -66,12 +70,15 @@ def train(argv: list[str]) -> int:
     run = options.run_dir or RUNS / experiment.name
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
+    if options.resume and options.from_run:
+        raise UsageError("--resume goes on with a run and --from begins one; give one of them")
     if options.resume and not (run / LAST).is_file():
         raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
     left_out = _left_out(experiment.data)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
-    if fit(experiment, run, options.hardware, options.resume, options.overwrite):
+    resume, overwrite, start = options.resume, options.overwrite, options.from_run
+    if fit(experiment, run, options.hardware, resume, overwrite, start):
         print(
             f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -11,7 +12,7 @@ from ...datasets.base.errors import UserError
 from ...datasets.loading.views import EvalView
 from ...datasets.unknown_data import UnknownData
 from ...models.base.hub_weights import cached_address
-from ..artifacts.checkpoint import BEST, LAST, Trained
+from ..artifacts.checkpoint import BEST, LAST, Trained, started_from
 from ..artifacts.provenance import portable_settings, provenance
 from ..artifacts.run_file import RunFile, Status, canonical_sha256
 from ..experiment import Experiment
@@ -53,7 +54,7 @@ def evaluate_run(
     )
     return replace(
         run,
-        **origin(experiment),
+        **origin(experiment, trained.starts),
         steps=trained.steps,
         weights={
             "file": trained.file,
@@ -115,17 +116,20 @@ def failed_row(experiment: Experiment, status: Status, note: str) -> RunFile:
     )
 
 
-def origin(experiment: Experiment) -> dict[str, Any]:
+def origin(experiment: Experiment, starts: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Fields of a row that tell where its weights come from.
 
     Without the folders of one machine.
+
+    Args:
+        experiment: the settings.
+        starts: the run's provenance, which says what weights it began with.
     """
     config = portable_settings(experiment)
+    learnt = (experiment.data.train_data, experiment.method.learnt_from, started_from(starts))
     return {
         "recipe": experiment.name,
-        "train_data": "; ".join(
-            filter(None, (experiment.data.train_data, experiment.method.learnt_from))
-        ),
+        "train_data": "; ".join(filter(None, learnt)),
         "config": config,
         "config_sha256": canonical_sha256(config),
         "seed": None if isinstance(experiment.data, UnknownData) else experiment.seed,

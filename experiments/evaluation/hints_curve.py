@@ -216,7 +216,7 @@ def _about(trained: Trained, adapter: Adapter, view: EvalView, device: str) -> d
             "step": trained.step,
             "sha256": trained.weights_sha256,
         },
-        **origin(trained.experiment),
+        **origin(trained.experiment, trained.starts),
         "trained": trained.starts,
         **provenance(device),
     }

@@ -7,7 +7,6 @@ import itertools
 import sys
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,25 +39,15 @@ from .preflight import (
     check_same_experiment,
     micro_batch_size,
 )
-from .progress import ProgressLine
+from .progress import ProgressLine, metrics_text
 from .run_folder import refuse_overwriting, run_folder
+from .run_progress import Progress
+from .start import begin
 from .step import LossWatch, MicroStep, numbers
 
 
 class StoppedError(UserError):
     """The run was asked to stop (SIGTERM, Ctrl-C) and has saved itself."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands; all that is not weights, optimisers or random states."""
-
-    step: int = 0
-    train_s: float = 0.0
-    best: float | None = None
-    best_step: int = 0
-    best_metrics: dict[str, float | None] | None = None
-    worse: int = 0  # validations since the best
 
 
 def fit(
@@ -67,12 +56,14 @@ def fit(
     hardware: Hardware,
     resume: bool = False,
     overwrite: bool = False,
+    start: str = "",
 ) -> bool:
     """Train an experiment into the folder ``run``.
 
     Writes ``last.pt`` (everything), ``best.pt`` (the weights that did best on validation) and
     TensorBoard events. With ``resume`` a run goes on from ``last.pt``; on a CPU it ends
     bit-identical to one that was never stopped. With ``overwrite`` a run that is there is deleted.
+    A new one begins with the weights of the run ``start``, see ``begin``.
 
     Returns:
         Whether this process is the main one of all, whose business it is to report.
@@ -90,7 +81,7 @@ def fit(
         if fabric.is_global_zero:
             stack.enter_context(run_folder(run, resume, overwrite))
         fabric.barrier()  # the folder is as it should be before any process looks
-        for _ in Run(experiment, run, hardware, fabric).steps(resume):
+        for _ in Run(experiment, run, hardware, fabric, start).steps(resume):
             pass
     # not after an error: the other processes would wait for one that will not come; when it
     # exits, Fabric ends them
@@ -102,7 +93,7 @@ class Run:
     """A training in this process, to be gone through a step at a time; see ``fit``."""
 
     def __init__(
-        self, experiment: Experiment, run: Path, hardware: Hardware, fabric: Fabric
+        self, experiment: Experiment, run: Path, hardware: Hardware, fabric: Fabric, start: str = ""
     ) -> None:
         self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
         self.training = experiment.training
@@ -112,10 +103,8 @@ class Run:
 
         fabric.seed_everything(experiment.seed, verbose=False)
         self.method = experiment.method.build()
-        if not (run / checkpoint.LAST).exists() and (loaded := self.method.load_pretrained()):
-            fabric.print(loaded)
-        if loaded := self.method.load_losses():
-            fabric.print(loaded)
+        self.starts = [dict(provenance(fabric.device))]
+        self._load(start)
         check_minutes(self.training, self.method)
         self.method.to(fabric.device)
         self.networks: dict[str, _FabricModule] = {}
@@ -147,7 +136,16 @@ class Run:
         self.watch = LossWatch(at_once=fabric.device.type == "cpu")
         self.votes = vote_group(fabric)
         self.saved_step = -1
-        self.starts = [provenance(fabric.device)]
+
+    def _load(self, start: str) -> None:
+        """Weights that a new run begins with, and the networks inside losses."""
+        if not (self.folder / checkpoint.LAST).exists():
+            loaded, entry = begin(self.method, start)
+            self.starts[-1] |= entry
+            if loaded:
+                self.fabric.print(loaded)
+        if loaded := self.method.load_losses():
+            self.fabric.print(loaded)
 
     def steps(self, resume: bool = False, shown: bool = True) -> Generator[int, None, None]:
         """Train; yields after each optimisation step how many are done.
@@ -201,7 +199,8 @@ class Run:
             if any(self._due(every) for every in looking):
                 self.watch.check()
             progress.train_s += time.monotonic() - started
-            stopping = self._agree(stop.asked)
+            fault = board.fault if board is not None else ""
+            stopping = self._agree(stop.asked or bool(fault))
             if self._is_over() or stopping:
                 self.watch.check()
             if board is not None and self._due(training.log_every):
@@ -221,7 +220,8 @@ class Run:
                 self._save()
             if stopping:
                 raise StoppedError(
-                    f"stopped at step {progress.step}, saved in {self.folder}; --resume goes on"
+                    f"{fault}stopped at step {progress.step}, saved in {self.folder}; --resume "
+                    "goes on"
                 )
             yield progress.step
         if self.saved_step != progress.step and progress.step > 0:
@@ -282,7 +282,7 @@ class Run:
                 plain = to_plain(self.experiment)
                 board.hyperparameters(plain, self.progress.best_metrics or metrics, step)
         shown = {name: metrics.get(name) for name in self.training.metrics}
-        line.say(f"step {step}: {_shown_text(shown)}")
+        line.say(f"step {step}: {metrics_text(shown)}")
 
     @torch.no_grad()
     def _grid(self, source: Source) -> dict[str, Tensor]:
@@ -347,7 +347,10 @@ class Run:
         state = checkpoint.load_last(self.folder)
         # settings that came later than the run have their defaults
         saved = to_plain(from_plain(state["experiment"], Experiment, str(self.folder)))
-        check_same_experiment(saved, to_plain(self.experiment), self.folder)
+        present = to_plain(self.experiment)
+        if text := check_same_experiment(saved, present, self.folder, state["step"], self.method):
+            self.fabric.print(text)
+            self.starts[-1]["lengthened"] = text
         if len(state["random"]) != self.fabric.world_size:
             raise UserError(
                 f"{self.folder} was trained by {len(state['random'])} process(es), not "
@@ -444,7 +447,3 @@ class Run:
 
     def _rates(self) -> dict[str, float]:
         return {f"lr/{n}": opt.param_groups[0]["lr"] for n, opt in self.optimizers.items()}
-
-
-def _shown_text(metrics: dict[str, float | None]) -> str:
-    return "  ".join(f"{k} {'n/a' if v is None else format(v, '.4g')}" for k, v in metrics.items())

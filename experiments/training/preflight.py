@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...models.base.method import Method
 from ..experiment import Experiment, Training
 from ..metrics.definitions import METRICS
 from ..metrics.scorer import Scorer
-from ..settings import differences
+from ..settings import differences, from_plain
 
 
 def check_monitor(training: Training) -> None:
@@ -56,8 +57,20 @@ def check_precision(training: Training, optimizers: int) -> None:
         )
 
 
-def check_same_experiment(saved: dict[str, Any], present: dict[str, Any], folder: Path) -> None:
-    """A run goes on with the settings it was begun with; ``saved`` and ``present`` are plain.
+def check_same_experiment(
+    saved: dict[str, Any], present: dict[str, Any], folder: Path, step: int, method: Method
+) -> str:
+    """A run goes on with the settings it was begun with; a finished one may be lengthened.
+
+    Args:
+        saved: the settings that it was begun with, plain.
+        present: those that it is to go on with.
+        folder: of the run, for errors.
+        step: optimisation steps done.
+        method: one that trains in stages is not lengthened: they would divide the steps anew.
+
+    Returns:
+        How a finished run is lengthened and what becomes of its schedule, in words; else "".
 
     Raises:
         UserError: naming the settings that differ.
@@ -68,12 +81,28 @@ def check_same_experiment(saved: dict[str, Any], present: dict[str, Any], folder
     free += [name for name in different if re.fullmatch(r"data\.(\w+\.)*root", name)]
     if present["training"]["schedule"] == "constant":
         free += ["training.steps", "training.minutes"]  # others would have had other rates
+    before, after = saved["training"]["steps"], present["training"]["steps"]
+    timed = present["training"]["minutes"] is not None
+    one_stage = method.schedule_part(0, after) == range(after)
+    lengthened = before <= step < after and one_stage and not timed
+    if lengthened:
+        free.append("training.steps")
     refused = [name for name in different if name not in free]
     if refused:
         raise UserError(
             f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
             "same, or choose another --run-dir"
         )
+    if not lengthened:
+        return ""
+    training = from_plain(present["training"], Training)
+    old, new = replace(training, steps=before), training
+    factors = old.rate_factor(step - 1), new.rate_factor(step)
+    return (
+        f"lengthened from {before} to {after} steps: learning rates follow the schedule "
+        f"{training.schedule} over all {after} from step {step} on, so their factor goes from "
+        f"{factors[0]:.3g} to {factors[1]:.3g}"
+    )
 
 
 def micro_batch_size(experiment: Experiment, world: int) -> int:

@@ -91,3 +91,8 @@ class ProgressLine:
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def metrics_text(metrics: Mapping[str, float | None]) -> str:
+    """Metrics by name on one line, in four digits."""
+    return "  ".join(f"{k} {'n/a' if v is None else format(v, '.4g')}" for k, v in metrics.items())
