@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
@@ -66,8 +68,9 @@ def test_folder_keeps_its_tree_and_survives_a_broken_picture(tmp_path: Path) -> 
     assert len(over.written) == 2
 
 
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(10**14), lambda: np.empty(10**15)])
 def test_a_picture_too_large_for_memory_does_not_stop_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    allocate: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "in" / "large.png", 80, 80)
@@ -76,7 +79,7 @@ def test_a_picture_too_large_for_memory_does_not_stop_the_others(
 
     def limited(levels: np.ndarray, boxes: None) -> PreparedPicture:
         if levels.shape[0] > 60:
-            raise MemoryError
+            allocate()
         return look(levels, boxes)
 
     monkeypatch.setattr(colorize, "prepare", limited)
