@@ -18,7 +18,6 @@ from ..inference.picture_file import Picture, PictureFormat, left_out
 from ..inference.prepared_picture import PreparedPicture
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "Insufficient memory")
-
 _AHEAD = 2  # pictures that are being read, or of those behind that are being written
 _PIXELS = 16_000_000  # read and not yet written, beyond which no further picture is read
 _GPU_BATCH = 8

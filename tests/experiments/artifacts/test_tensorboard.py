@@ -25,9 +25,9 @@ def test_a_fault_of_the_log_stops_the_run_saved(
         patch.setattr(SummaryWriter, "add_scalar", full)
         with pytest.raises(
             StoppedError,
-            match=r"TensorBoard events into .*No space left on device; stopped at step 2",
+            match=r"TensorBoard events into .*No space left on device; stopped at step 3",
         ):
             fit(experiment, tmp_path, hardware)
-    assert checkpoint.load_checkpoint(tmp_path / "last.pt")["step"] == 2
+    assert checkpoint.load_checkpoint(tmp_path / "last.pt")["step"] == 3
     fit(experiment, tmp_path, hardware, resume=True)
     assert checkpoint.load_checkpoint(tmp_path / "last.pt")["step"] == 6
