@@ -82,7 +82,7 @@ def check_same_experiment(
     if present["training"]["schedule"] == "constant":
         free += ["training.steps", "training.minutes"]  # others would have had other rates
     before, after = saved["training"]["steps"], present["training"]["steps"]
-    timed = present["training"]["minutes"] is not None
+    timed = present["training"].get("minutes") is not None
     one_stage = method.schedule_part(0, after) == range(after)
     lengthened = before <= step < after and one_stage and not timed
     if lengthened:
