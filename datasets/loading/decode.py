@@ -190,7 +190,7 @@ def unused_bits(levels: np.ndarray) -> str:
     if bits is None or not top:
         return ""
     return (
-        f"no level above {top} of 65535: where {bits} bits lie in its 16, "
+        f"no level above {2**bits - 1} of 65535: where {bits} bits lie in its 16, "
         f"a white level of {2**bits - 1} makes them bright"
     )
 

@@ -29,7 +29,6 @@ from .warp_error import FORMULA, METRIC_SIDE, WarpError
 from .writer import FrameShape, Times, VideoWriter
 
 PART_FRAMES = 120  # what an interruption can cost, and how far apart key frames are at most
-_SLACK_S = 0.5  # by which headers without a count of frames may be wrong
 _FLOAT = np.dtype(np.float32)
 
 
@@ -336,16 +335,12 @@ def _notes(
         )
     if end["damaged"]:
         notes.append(f"{video.path} is damaged: {end['damaged']} pieces could not be decoded")
-    shown_s = float((times.end - times.starts[0]) * times.base)
-    if end["frames"] < video.counted - 1:
+    missing_s = video.seconds - float((times.end - times.starts[0]) * times.base)
+    # frames of varying length cannot be counted by the length of the file
+    if end["frames"] < video.counted - 1 or (not video.counted and missing_s > 3 / video.fps):
         notes.append(
             f"{video.path} ends after {end['frames']} frames, though its header names "
-            f"{video.counted}: it may be damaged"
-        )
-    elif not video.counted and shown_s < video.seconds - max(_SLACK_S, 3 / video.fps):
-        notes.append(
-            f"{video.path} ends after {shown_s:.2f} s, though its header says "
-            f"{video.seconds:.2f} s: it may be damaged"
+            f"{video.expected}: it may be damaged"
         )
     if (shape.height, shape.width) != (video.height, video.width):
         notes.append(

@@ -282,3 +282,18 @@ def test_a_rate_that_mpeg4_does_not_know_is_written_with_exact_times(tmp_path: P
     source = write_clip(tmp_path / "in.mp4", pictures(9), "libvpx-vp9", "yuv420p", fps=fps)
     colored(source, tmp_path / "out.mp4", codec="mpeg4")
     assert times_of(tmp_path / "out.mp4") == times_of(source)
+
+
+def test_frames_of_varying_length_are_no_damage(tmp_path: Path) -> None:
+    times = [0, 3000, 6000, 30000, 33000, 120000]
+    path = write_clip(tmp_path / "a.mkv", pictures(6), times=times)
+    report = colored(path, tmp_path / "b.mkv")
+    assert (report.frames, report.notes) == (6, [])
+    assert times_of(tmp_path / "b.mkv") == pytest.approx(times_of(path), abs=0.002)
+
+
+def test_paths_that_look_like_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_clip(tmp_path / "2024-01-01T10:20:30.mkv", pictures(2))
+    assert colored(Path(path.name), Path("c:1.mkv")).frames == 2
+    assert len(times_of(tmp_path / "c:1.mkv")) == 2
