@@ -93,10 +93,10 @@ class Trained:
 def started_from(starts: Sequence[Mapping[str, Any]]) -> str:
     """Of a run that began with another's weights, which these were; "" of others."""
     texts = [
-        f"weights of {start['run']} ({start['weights_sha256'][:12]}), learnt from "
-        f"{start['learnt_from']}"
+        f"weights of {start.get('run')} ({str(start.get('weights_sha256'))[:12]}), learnt from "
+        f"{start.get('learnt_from')}"
         for start in (entry.get("from") for entry in starts)
-        if start
+        if isinstance(start, Mapping)
     ]
     return "; ".join(texts)
 
