@@ -81,6 +81,6 @@ class EpflExtra(FileAdapter):
                 folder == "oldbuilding" and not self.oldbuilding
             ):
                 continue
-            files = (base / folder / f"{key}_{plane}.jpg" for plane in ("rgb", "nir"))
-            records.append(Record(key, *files))
+            rgb, nir = (base / folder / f"{key}_{plane}.jpg" for plane in ("rgb", "nir"))
+            records.append(Record(key, rgb, nir))
         return records

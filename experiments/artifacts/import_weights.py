@@ -12,6 +12,7 @@ from ...datasets.base.errors import UserError, unknown
 from ...datasets.unknown_data import UnknownData
 from ...losses.pretrained.published_weights import PublishedFile, published_file, sha256
 from ...losses.pretrained.tensor_file import read_named_tensors
+from ...models.base.weights import Start
 from ..experiment import Experiment
 from . import released_weights
 from .checkpoint import Trained, weights_sha256
@@ -163,7 +164,7 @@ def import_weights(
         step=None,
         steps=None,
         train_s=0.0,
-        starts=[dict(provenance())],
+        starts=[cast(Start, provenance())],
         weights_sha256=weights_sha256(networks),
         path=source,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import tyro
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...datasets.base.bounds import Count, Side
 from ...datasets.base.errors import UserError, unknown
+from ...models.base.domain import DomainName
 from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
 from ..artifacts.weights_file import load_any
@@ -205,7 +206,7 @@ def _onnx(colors: MethodColors, plane: Tensor) -> Way:
     about = About(
         method=colors.name,
         recipe="",
-        domain=colors.domain,
+        domain=cast(DomainName, colors.domain),
         output=OUTPUTS[colors.domain],
         size=None,
         weights_sha256="",

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...datasets.base.atomic_write import write_atomic
 from ...datasets.base.errors import UserError, unknown
+from ...models.base.domain import DomainName
 from ...models.base.method import Method
 from ..artifacts import weights_file
 from ..artifacts.checkpoint import Trained
@@ -39,7 +40,7 @@ from .sample_planes import sample_planes
 ExportFormat = Literal["onnx", "torchscript", "safetensors"]
 SUFFIXES = {"onnx": ONNX, "torchscript": TORCHSCRIPT, "safetensors": weights_file.SUFFIX}
 REQUIRED_DB = 90.0  # an error of a hundredth of an 8-bit level
-OUTPUTS = {"gray": "ab", "nir": "rgb"}
+OUTPUTS: dict[str, Literal["ab", "rgb"]] = {"gray": "ab", "nir": "rgb"}
 _OPSET = 17
 _TORCH = ("aten::", "prim::")  # operators that every torch has
 _SIZE = 256
@@ -209,7 +210,7 @@ def to_torchscript(network: nn.Module, plane: Tensor, about: About) -> bytes:
 
 def about_of(trained: Trained) -> About:
     """What an exported file says of a trained method."""
-    domain = trained.method.domain
+    domain = cast(DomainName, trained.method.domain)
     return About(
         method=trained.method.name,
         recipe=trained.experiment.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from ..artifacts.checkpoint import Trained
 from ..artifacts.run_file import RunFile, load_run_file, load_run_files
@@ -171,7 +172,7 @@ def _training(trained: Trained) -> str:
         f"{trained.steps} steps in {trained.train_s / 60:.0f} minutes; the weights are those of "
         f"step {trained.step}."
     ]
-    for start in trained.starts:
+    for start in cast(list[Mapping[str, Any]], trained.starts):
         commit = f"commit {start['commit'][:12]}, " if start.get("commit") else ""
         lines.append(f"\n```sh\n{start['command']}\n```\n\n({commit}{start['device']})")
     return "\n".join(lines)

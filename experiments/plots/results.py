@@ -142,8 +142,9 @@ def _of_images(row: Row, keys: set[str]) -> list[float]:
     by_key: dict[str, list[float]] = defaultdict(list)
     for run in row.runs.values():
         for image in run.rows:
-            if image["key"] in keys and image.get("PSNR") is not None:
-                by_key[image["key"]].append(image["PSNR"])
+            psnr = image.get("PSNR")
+            if image["key"] in keys and isinstance(psnr, float | int):
+                by_key[str(image["key"])].append(psnr)
     return [round(statistics.fmean(values), 4) for _, values in sorted(by_key.items())]
 
 
