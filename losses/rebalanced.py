@@ -28,13 +28,13 @@ def rebalancing_weights(prior: Tensor, uniform: float) -> Tensor:
     """
     if not 0 <= uniform <= 1:
         raise UserError(f"uniform share {uniform}: must be between 0 and 1; 0.5 is usual")
-    mixed = (1 - uniform) * prior + uniform / (prior > 0).sum()
-    if not bool((mixed > 0).all()):
+    # looked at only where a bin can be without weight: a GPU would wait for the answer
+    if uniform == 0 and not bool((prior > 0).all()):
         raise UserError(
             "uniform share 0: a colour that the prior does not hold would weigh infinitely; take "
             "a larger one (0.5 is usual)"
         )
-    weights = 1 / mixed
+    weights = 1 / ((1 - uniform) * prior + uniform / (prior > 0).sum())
     return weights / (prior * weights).sum()
 
 

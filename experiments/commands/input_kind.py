@@ -9,9 +9,11 @@ from typing import Annotated
 
 import tyro
 
+from ...datasets.base.bounds import Checked
+
 
 @dataclass(frozen=True, kw_only=True)
-class InputKindOptions:
+class InputKindOptions(Checked):
     """Measure how often the kind of a gray picture is guessed wrongly, photograph or NIR.
 
     On test images of VCIP, RGB-NIR Scene, BSDS500 and the ImageNet sample, and on a folder's; none

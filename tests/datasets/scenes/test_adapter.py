@@ -117,7 +117,7 @@ def test_planes_and_boxes_at_any_size(size: int) -> None:
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"size": 31}, "size 31"), ({"scene_seed": -1}, "scene_seed"), ({"count_test": 0}, "count_t")],
+    [({"size": 31}, "size 31"), ({"scene_seed": -1}, "scene-seed"), ({"count_test": 0}, "count-t")],
 )
 def test_settings_that_cannot_be(options: dict, word: str) -> None:
     with pytest.raises(UserError, match=word):

@@ -231,7 +231,7 @@ def test_wrong_options_are_usage_errors(
 
 def test_a_value_that_a_dataset_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["train", "unet_scenes_nir", "--data.size", "8"]) == 1
-    assert "size 8 is below 32" in failure(capsys)
+    assert "--data.size 8: must be 32 to" in failure(capsys)
 
 
 def test_an_interrupt_is_one_line(

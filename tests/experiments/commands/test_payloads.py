@@ -124,7 +124,7 @@ def test_torchscript_is_run_only_when_it_is_trusted(
     with pytest.raises(UserError, match=r"x\.ts is TorchScript.*trust=True"):
         Colorizer.load(file)
     assert cli.run(["colorize", "a.png", "--run", str(file), "--trust-torchscript"]) == 1
-    assert "was not written by `crosschroma export`" in capsys.readouterr().err
+    assert "is not a file of `crosschroma export`" in capsys.readouterr().err
     assert (folder / "it ran").exists()
 
 

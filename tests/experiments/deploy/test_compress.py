@@ -97,7 +97,7 @@ def test_the_command(
     assert "16 times as fast as the teacher at a loss below 0.5 dB: none" in out
     assert "width 4 to 2" in out
     assert cli.run([*argv, "--sparsity", "2"]) == 1
-    assert "sparsity 2: must be" in capsys.readouterr().err
+    assert "sparsity, value 1: 2.0: must be 0 to 1" in capsys.readouterr().err
 
 
 def test_a_student_for_another_domain_is_refused(

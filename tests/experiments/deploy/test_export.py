@@ -280,7 +280,7 @@ def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.ts is damaged"):
         Colorizer.load(tmp_path / "a.ts", trust=True)
     torch.jit.script(nn.Identity()).save(str(tmp_path / "foreign.ts"))
-    with pytest.raises(UserError, match="was not written by"):
+    with pytest.raises(UserError, match="is not a file of `crosschroma export`"):
         Colorizer.load(tmp_path / "foreign.ts", trust=True)
 
 

@@ -32,6 +32,7 @@ from crosschroma.experiments.tables.summary import MAX_ROWS
 from markdown_it import MarkdownIt
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published.json"
+NO_IMAGES = {"name": "vcip-test", "sha256": "8c95848f7731", "images": 0}
 METRIC_PROTOCOL = {"rounding": "8 bits", "PSNR": "mean of dB", "SSIM7": "7x7", "AE": "angle"}
 RUN = RunFile(
     kind="ours",
@@ -223,7 +224,7 @@ def test_two_runs_of_one_seed_stay_two_rows(folder: Folder) -> None:
 def test_failed_runs_keep_a_row_with_the_reason(folder: Folder, status: str) -> None:
     folder.add("a", summary=vcip(15))
     note = "loss is nan\nat step 31"
-    nothing: Any = {"summary": {"all": {}}, "split": {}}
+    nothing: Any = {"summary": {"all": {}}, "split": NO_IMAGES}
     folder.add("b", status=status, recipe="gan_vcip", note=note, **nothing)
     (row,) = folder.rows("gan_vcip")
     assert status in row[0]
@@ -244,7 +245,7 @@ def test_a_training_that_was_stopped_is_told_of(folder: Folder) -> None:
 
 
 def test_only_failed_runs_make_a_table_too(folder: Folder) -> None:
-    folder.add("b", status="failed", summary={"all": {}}, split={}, metric_protocol={})
+    folder.add("b", status="failed", summary={"all": {}}, split=NO_IMAGES, metric_protocol={})
     assert "(failed)" in folder.rows("unet_vcip")[0][0]
 
 
@@ -317,7 +318,7 @@ def test_inputs_share_no_table(folder: Folder) -> None:
     }
     assert recipes == {"": ["b_nir", "d_nir"], "_both_input": ["c_both"], "_gray_input": ["a_gray"]}
     folder.add("e", domain="depth", summary=vcip(15))
-    with pytest.raises(UserError, match=r"e\.json: domain 'depth' is none of nir, both, gray"):
+    with pytest.raises(UserError, match=r"e\.json is not a run file: domain: 'depth'"):
         tables.generate(folder.results)
 
 
@@ -329,7 +330,9 @@ def test_the_summary_has_one_row_a_method_chosen_by_no_test_score(folder: Folder
     folder.add("d", recipe="twice", method="gan", summary=vcip(12))
     folder.add("e", recipe="twice", method="gan", summary=vcip(12), seed=1)
     folder.add("f", recipe="once", method="gan", summary=vcip(18))
-    folder.add("g", recipe="failed", method="other", status="failed", summary={"all": {}}, split={})
+    folder.add(
+        "g", recipe="failed", method="other", status="failed", summary={"all": {}}, split=NO_IMAGES
+    )
     folder.add("h", recipe="unet_gray", summary=vcip(27), domain="gray")
     for name in ("sfgpt", "mcfnet"):
         folder.add(name, kind="peer", recipe="", method=name, summary=vcip(20), seed=None)
@@ -584,7 +587,7 @@ def test_no_runs_no_folder_and_broken_files_are_said_clearly(folder: Folder) -> 
     with pytest.raises(UserError, match=r"bad\.json is not a run file"):
         tables.generate(folder.results)
     folder.add("bad", summary=vcip(1), split={"name": "x"})
-    with pytest.raises(UserError, match=r"bad\.json: its split has no images, sha256"):
+    with pytest.raises(UserError, match=r"bad\.json is not a run file: split: no images, sha256"):
         tables.generate(folder.results)
     (folder.results / "runs" / "bad.json").unlink()
     (folder.results / "published.json").unlink()

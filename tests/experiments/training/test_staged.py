@@ -109,8 +109,8 @@ def test_what_a_stage_does_not_train_rests_in_the_checkpoints_too(tmp_path: Path
     kept: dict[int, dict] = {}
     save = checkpoint.save_checkpoint
 
-    def keep(path: Path, state: dict) -> None:
-        save(path, state)
+    def keep(path: Path, state: dict, *options: object, **named: object) -> None:
+        save(path, state, *options, **named)
         if path.name == checkpoint.LAST:
             kept[state["step"]] = flat(checkpoint.load_checkpoint(path)["networks"])
 

@@ -96,6 +96,6 @@ def test_one_that_has_not_finished_keeps_its_schedule(unet: Experiment, tmp_path
 
 def test_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "unet_scenes_nir", "--smoke", "--run-dir", str(tmp_path / "run")]
-    assert cli.run([*words, "--from", "encoder_unet_nir"]) == 1
-    assert "--from encoder_unet_nir: generator does not fit" in capsys.readouterr().err
-    assert cli.run([*words, "--from", "encoder_unet_nir", "--resume"]) == 2
+    assert cli.run([*words, "--from", "encoder_unet_nir_epfl"]) == 1
+    assert "--from encoder_unet_nir_epfl: generator does not fit" in capsys.readouterr().err
+    assert cli.run([*words, "--from", "encoder_unet_nir_epfl", "--resume"]) == 2

@@ -234,7 +234,7 @@ def test_unknown_pictures_methods_and_points_are_errors(client: TestClient, plac
     for asked, text in (
         ({"points": [{**POINT, "x": 500}]}, "outside the picture"),
         ({"points": [{**POINT, "size": 10}]}, "the page: point 1: hint: size 10"),
-        ({"points": [], "strength": 9}, "strength 9"),
+        ({"points": [], "strength": 9}, "strength: 9: must be"),
         ({"points": [], "palette": {}}, "the palette has no"),
     ):
         refused = client.post(f"{place}/0/preview", json=asked)

@@ -84,7 +84,10 @@ def test_boxes_of_all_splits_are_written_the_surest_first(photos: Path, finder: 
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [(b"no weights", "cannot read the weights"), (None, "holds no weights of torchvision's")],
+    [
+        (b"no weights", "weights.pth is refused: it is damaged"),
+        (None, "holds no weights of torchvision's"),
+    ],
 )
 def test_other_weights_are_refused(
     photos: Path, finder: Path, content: bytes | None, text: str, capsys: pytest.CaptureFixture[str]
