@@ -10,6 +10,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,6 +178,15 @@ def test_the_command(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFix
     assert "--count 0: must be at least 1" in capsys.readouterr().err
 
 
+def wait_until(page: Any, expression: str) -> None:
+    """Until the expression holds in the page, whose policy forbids Playwright's own waiting."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(expression)
+
+
 def test_in_a_browser(tmp_path: Path) -> None:
     """All panes zoom together, the slider uncovers the reference, errors show, the table sorts."""
     sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
@@ -220,7 +230,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
         page.mouse.move(box["x"] + 1, box["y"] + 1)
         for _ in range(8):
             page.mouse.wheel(0, -300)
-        page.wait_for_function("parseFloat(zoom.textContent) > 60")
+        wait_until(page, "parseFloat(zoom.textContent) > 60")
         for pane in ("unet", "target"):
             assert pixel(pane, 0.9, 0.9) == levels(pane, 0, 0)
         page.click("#reset")
@@ -239,7 +249,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
         titles = "[...document.querySelectorAll('#thumbs button')].map(b => b.title)"
         assert page.evaluate(titles) == ["good", "bad"]
         page.click("#thumbs button:nth-child(2)")
-        page.wait_for_function("key.textContent === '2/2  bad'")
+        wait_until(page, "key.textContent === '2/2  bad'")
         assert page.locator("#thumbs [aria-current] img").get_attribute("alt") == "bad"
         assert faults == []
         browser.close()
