@@ -95,7 +95,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"losses.pretrained", "datasets.loading", "experiments.artifacts"}
     | {"models.color", "experiments.training", "experiments.commands.shared"}
     | {"experiments.evaluation"},
-    "experiments.commands": {*_DATA, "datasets.mixtures", "losses"}
+    "experiments.commands.files": {*_DATA, "experiments.inference", "experiments.video"}
+    | {"experiments.artifacts", "experiments.commands.shared"},
+    "experiments.commands": {*_DATA, "datasets.mixtures", "losses", "experiments.commands.files"}
     | {*_ARTIFACTS, *_METHODS, "experiments.recipe_list"}
     | {f"experiments.{room}" for room in ("training", "evaluation", "metrics", "tables", "plots")}
     | {f"experiments.{room}" for room in ("inference", "video", "ui", "compare", "deploy")}

@@ -162,13 +162,14 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
     priors = sorted((REPOSITORY / "models/color/priors").glob("*.json"))
     pages = sorted((REPOSITORY / "experiments/compare").glob("*.html"))
     pages += sorted((REPOSITORY / "experiments/ui/page").iterdir())
+    networks = [REPOSITORY / "experiments/inference/input_kind.safetensors"]
     assert len(lists) > 5
     assert priors
     assert pages
     pages += [PACKAGE / "py.typed"]
     expected = {
         installed(path).as_posix(): path.read_bytes()
-        for path in [*MODULES, *lists, *priors, *pages]
+        for path in [*MODULES, *lists, *priors, *pages, *networks]
     } | {f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()}
     assert sorted(code) == sorted(expected)
     assert code == expected

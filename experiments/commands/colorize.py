@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..inference.colorizer import Colorizer
     from ..inference.hints_file import Hints
     from ..inference.palette import Palette
-    from .colorize_files import FolderReport
+    from .files.colorize_files import FolderReport
 
 _GUESSED = 16  # pictures of a folder, and frames of a video, by which its kind is guessed
 _FRAMES = 4
@@ -123,7 +123,7 @@ def colorize(argv: list[str]) -> int:
     from ..inference.hints_file import Hints, read_hints
     from ..training.devices import usable_device
     from ..video.reader import is_video
-    from .colorize_files import FileOptions, colorize_files
+    from .files.colorize_files import FileOptions, colorize_files
 
     hints = read_hints(options.hints) if options.hints else Hints()
     if options.hints and options.source.is_file() and not is_video(options.source):
@@ -297,8 +297,8 @@ def _domain(options: ColorizeOptions) -> str:
     A stream cannot be looked at beforehand, and counts as gray.
     """
     from ..inference.input_kind import guess_kind
-    from .colorize_files import sample_levels
-    from .colorize_targets import find_targets
+    from .files.colorize_files import sample_levels
+    from .files.colorize_targets import find_targets
 
     if options.source == _STDIN:
         return "gray"

@@ -41,7 +41,7 @@ TRAIN = "train unet_scenes_nir"
         ("compress runs/x --sparsity 2", "--sparsity, value 1: 2.0: must be 0 to 1"),
         ("ui --port 99999", "--port 99999: must be 0 to 65535"),
         ("import-weights zhang16 --temperature nan", "--temperature nan: must be a finite number"),
-        ("score x --dataset vcip --size 70000", "--size 70000: must be 0 to 65536"),
+        ("score x --dataset vcip --size=-1", "--size -1: must be 0 to 65536"),
         ("bench data --images 0", "--images 0: must be at least 1"),
         ("data boxes scenes --min-score 2", "--min-score 2.0: must be 0 to 1"),
         ("data check scenes --count-test -1", "count-test -1: must be at least 1"),

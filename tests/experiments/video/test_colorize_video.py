@@ -16,7 +16,7 @@ from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import lab_from_uint8, rgb_to_lab
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli
-from crosschroma.experiments.commands.colorize_files import FileOptions, colorize_files
+from crosschroma.experiments.commands.files.colorize_files import FileOptions, colorize_files
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.video.colorize_video import (
     FrameColorizer,

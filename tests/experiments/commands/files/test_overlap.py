@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from crosschroma.experiments.commands.overlap import OpenedPicture, overlapped
+from crosschroma.experiments.commands.files.overlap import OpenedPicture, overlapped
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.picture_file import Picture
 from crosschroma.models.unet import UNet

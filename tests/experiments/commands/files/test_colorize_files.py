@@ -13,7 +13,7 @@ import torch
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
-from crosschroma.experiments.commands.colorize_files import FileOptions, colorize_files
+from crosschroma.experiments.commands.files.colorize_files import FileOptions, colorize_files
 from crosschroma.experiments.experiment import Hardware
 from crosschroma.experiments.inference import input_kind
 from crosschroma.experiments.inference.colorizer import Colorizer

@@ -12,10 +12,10 @@ import cv2
 import torch
 from torch import Tensor
 
-from ...datasets.loading.decode import PictureFile
-from ..inference.colorizer import Colorizer
-from ..inference.picture_file import Picture, PictureFormat, left_out
-from ..inference.prepared_picture import PreparedPicture
+from ....datasets.loading.decode import PictureFile
+from ...inference.colorizer import Colorizer
+from ...inference.picture_file import Picture, PictureFormat, left_out
+from ...inference.prepared_picture import PreparedPicture
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "Insufficient memory")
 _AHEAD = 2  # pictures that are being read, or of those behind that are being written

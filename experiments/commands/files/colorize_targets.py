@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...datasets.base.errors import DataError, UserError
-from ...datasets.files.folder import is_image
-from ...datasets.files.walk import walk
-from ...datasets.loading.tiff_file import count_pages
-from ..inference.picture_file import PictureFormat
-from ..video.codecs import WRITABLE, container
-from ..video.reader import PARTS, VIDEO_SUFFIXES, is_video
+from ....datasets.base.errors import DataError, UserError
+from ....datasets.files.folder import is_image
+from ....datasets.files.walk import walk
+from ....datasets.loading.tiff_file import count_pages
+from ...inference.picture_file import PictureFormat
+from ...video.codecs import WRITABLE, container
+from ...video.reader import PARTS, VIDEO_SUFFIXES, is_video
 
 BEFORE_AFTER = "_before_after"
 SUFFIXES: dict[str, PictureFormat] = {

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ...datasets.base.atomic_write import write_atomic
-from ...datasets.base.bounds import WhiteLevel
-from ...datasets.base.boxes import Box, boxes_outside
-from ...datasets.base.errors import DataError, UserError
-from ...datasets.files.folder import evenly_spaced
-from ...datasets.loading.decode import frames_note, open_picture
-from ..inference.colorizer import Colorizer
-from ..inference.picture_file import (
+from ....datasets.base.atomic_write import write_atomic
+from ....datasets.base.bounds import WhiteLevel
+from ....datasets.base.boxes import Box, boxes_outside
+from ....datasets.base.errors import DataError, UserError
+from ....datasets.files.folder import evenly_spaced
+from ....datasets.loading.decode import frames_note, open_picture
+from ...inference.colorizer import Colorizer
+from ...inference.picture_file import (
     Picture,
     PictureFormat,
     encode,
@@ -26,10 +26,10 @@ from ..inference.picture_file import (
     read_picture,
     read_pictures,
 )
-from ..inference.picture_sequence import encode_frames, encode_pages, holds
-from ..inference.pixels import checked, is_colored
-from ..video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
-from ..video.reader import Video, is_video
+from ...inference.picture_sequence import encode_frames, encode_pages, holds
+from ...inference.pixels import checked, is_colored
+from ...video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
+from ...video.reader import Video, is_video
 from .colorize_targets import SUFFIXES, beside, find_targets
 from .overlap import OpenedPicture, is_out_of_memory, overlapped
 
