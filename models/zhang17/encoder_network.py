@@ -27,8 +27,10 @@ class EncoderHintNetwork(nn.Module):
 
     Each decoder scale is given the hints of its cells. At 1/8 of the size attention carries the
     colours of hints to pixels whose features are alike. The classes' head is at 1/4 of the size.
-    What the encoder finds does not depend on hints. A small encoder and a day of one CPU core are
-    what it is made for, where ``Zhang17Network`` has 34 million parameters.
+    What the encoder finds does not depend on hints. With ``tf_efficientnet_lite0`` and width 12 it
+    has 3,589,995 parameters, where ``Zhang17Network`` of width 64 has 34,187,027.
+
+    Inputs, outputs and classes are those of Zhang et al. 2017, section 3; the network is ours.
 
     Args:
         encoder: see ``encoders.build_encoder``; the coarsest map is at most at 1/32.
@@ -122,7 +124,8 @@ class HintAttention(nn.Module):
     """The colours of hints at every cell: means over the hints, by how alike features are.
 
     Each head weights by likeness of keys and by distance, and may choose to take none. Of more
-    than 256 cells with hints the fullest count.
+    than 256 cells with hints the fullest count. Scaled dot products are those of Vaswani et al.
+    2017, section 3.2.1; distance and the weight of none are ours.
 
     Args:
         channels: of the features.

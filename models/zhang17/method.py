@@ -58,7 +58,7 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
     gradient ends where are those of the authors' code for PyTorch, which replaces the paper's
     hypercolumn of 313.
     Differs: no first training on ten classes of ImageNet; local and global hints are learnt
-    together where both are, each left out at random.
+    together where both are, each left out at random; with ``encoder`` another network.
     """
 
     name = "zhang17"
