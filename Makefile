@@ -25,7 +25,6 @@ help:
 	@echo "make test       the tests (no network, no data needed)"
 	@echo "make test-slow  the slow tests as well"
 	@echo "make check      linters, types, and that tables and plots equal the run files"
-
 	@echo "make gpu        all that a GPU is wanted for, in MINUTES=9, into OUT=$(OUT)"
 	@echo "make gpu-wheels what a machine without network needs for it, into $(GPU_WHEELS)"
 

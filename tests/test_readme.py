@@ -151,7 +151,12 @@ def with_the_method(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPOSITORY / name, folder / "crosschroma" / name, ignore=ignore)
     package = REPOSITORY / "experiments" / "package" / "__init__.py"
     shutil.copy(package, folder / "crosschroma")
-    for name in ("conftest.py", "helpers/batches.py", "models/test_recipes.py"):
+    for name in (
+        "conftest.py",
+        "helpers/batches.py",
+        "helpers/networks.py",
+        "models/test_recipes.py",
+    ):
         (folder / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "tests" / name, folder / "tests" / name)
     for code in filter(file_of, python()):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 AB_SCALE = 110.0  # a and b are divided by this wherever a network sees them
+LUMA = (0.299, 0.587, 0.114)  # of R, G and B in sRGB levels; ITU-R BT.601
 
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _RGB_TO_XYZ = np.array(

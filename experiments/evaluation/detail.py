@@ -11,13 +11,13 @@ from torch import Tensor
 
 from ...datasets.base.adapter import Source
 from ...datasets.base.batch import Batch
+from ...datasets.base.color import LUMA
 from ...datasets.base.errors import DataError
 from ...datasets.loading.loader import eval_loader
 from ...datasets.loading.views import EvalView
 
 SIGMA = 2.0  # pixels; detail is what this Gaussian takes away
 _RADIUS = 8
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of sRGB levels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def detail(plane: Tensor, sigma: float = SIGMA) -> Tensor:
 
 def luma(rgb: Tensor) -> Tensor:
     """B3HW sRGB in [0,1] to B1HW in [0,1]; ITU-R BT.601."""
-    return (rgb.double() * torch.tensor(_LUMA, dtype=torch.float64).view(1, 3, 1, 1)).sum(
+    return (rgb.double() * torch.tensor(LUMA, dtype=torch.float64).view(1, 3, 1, 1)).sum(
         1, keepdim=True
     )
 

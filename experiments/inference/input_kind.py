@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...datasets.base.color import LUMA
 from ...losses.pretrained.tensor_file import read_named_tensors
 from ...losses.pretrained.timm_features import timm_features
 from .picture_file import quantised
 from .pixels import checked, is_colored
 
-_LUMA = (0.299, 0.587, 0.114)  # of sRGB, ITU-R BT.601
 WEIGHTS = Path(__file__).with_name("input_kind.safetensors")
 ENCODER = "tf_efficientnet_lite0"
 STAGES = 5  # of the encoder's seven
@@ -94,7 +94,7 @@ def kind_views(levels: np.ndarray) -> Tensor:
         part = part.astype(np.float32)
     part = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     unit = quantised(part, np.dtype(np.float32))
-    plane = unit if unit.ndim == 2 else unit @ np.array(_LUMA, np.float32)
+    plane = unit if unit.ndim == 2 else unit @ np.array(LUMA, np.float32)
     return torch.from_numpy(np.stack([plane, plane[:, ::-1]]))[:, None]
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ...datasets.base.adapter import Source
 from ...datasets.base.atomic_write import write_atomic
+from ...datasets.base.color import LUMA
 from ...datasets.bsds500 import Bsds500
 from ...datasets.epfl_extra import EpflExtra
 from ...datasets.files.folder import Folder
@@ -37,7 +38,6 @@ from ..inference.input_kind import (
 
 PENALTY = 0.005  # of the squared weights; the best of three on VCIP's fold 0 and its photographs
 DRAWS = 3  # altered versions of each pair
-_LUMA = (0.299, 0.587, 0.114)
 _FILM = 8.0  # concentration of a film's sensitivity to R, G and B about the luma's
 _ITERATIONS = 200
 
@@ -176,7 +176,7 @@ def _measured(
     wrong = []
     for index in _tracked(len(source), f"guessing {kind}"):
         planes = source.load(index)
-        levels = planes["nir"] if plane == "nir" else _luma(planes["rgb"], np.array(_LUMA))
+        levels = planes["nir"] if plane == "nir" else _luma(planes["rgb"], np.array(LUMA))
         result = guess([levels])
         verdict = ("right" if result.domain == kind else "wrong") if result.sure else "unsure"
         counts[verdict] += 1
@@ -187,7 +187,7 @@ def _measured(
 
 def _gray(rgb: np.ndarray, rng: np.random.Generator, draw: int) -> np.ndarray:
     """By BT.601 at first and half the time, else as a film of another sensitivity would."""
-    weights = np.array(_LUMA)
+    weights = np.array(LUMA)
     if draw and rng.random() < 0.5:
         weights = rng.dirichlet(_FILM * weights)
     return _luma(rgb, weights)
