@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...datasets.base.errors import DataError, UserError
+from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import parse_json
 from ..inference.hints_file import hints_from_plain, hints_text
 from .connection import MAX_WAIT_S, PageServer
 from .session import GoneError, Session
@@ -196,10 +196,7 @@ def _add_pages(app: FastAPI, session: Session) -> None:
     @app.post("/api/hints")
     async def load_hints(request: Request, name: str = "") -> Response:
         """A hints file, checked and with every colour as a and b."""
-        try:
-            data = json.loads(await request.body())
-        except ValueError as error:
-            raise DataError(f"{name} is no hints file: {error}") from error
+        data = parse_json(await request.body(), Any, name or "the text", "hints file")
         return Response(hints_text(hints_from_plain(data, name)), media_type="application/json")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...datasets.base.errors import UserError
+from ...datasets.base.json_file import read_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # the files of a repository
 FORMAT = "crosschroma-hub-1"
@@ -79,7 +79,7 @@ def hub_file(run: Path | str, tell: Callable[[str], None] | None = None) -> Path
     """
     address = parse_hub_address(run)
     pinned, path, online = _downloaded(address)
-    config = json_object(path.with_name(CONFIG), str(pinned))
+    config = read_json(path.with_name(CONFIG), dict[str, Any], f"configuration of {pinned}")
     if config.get("format") != FORMAT or not isinstance(config.get("sha256"), str):
         raise UserError(f"{pinned} holds no weights of `crosschroma ship --push` ({FORMAT})")
     with path.open("rb") as file:
@@ -123,25 +123,6 @@ def hub_error(address: HubAddress | str, error: Exception) -> UserError:
     if isinstance(error, (errors.HfHubHTTPError, errors.HFValidationError)):
         return UserError(f"{address}: {error}")
     return UserError(f"{address}: {endpoint} cannot be reached ({error}), try again later")
-
-
-def json_object(path: Path, what: str) -> dict[str, Any]:
-    """The content of a JSON file that holds an object.
-
-    Args:
-        path: the file.
-        what: it belongs to, for the error.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{what}: {path.name} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{what}: {path.name} holds no object")
-    return data
 
 
 def _downloaded(address: HubAddress) -> tuple[HubAddress, Path, bool]:

@@ -33,8 +33,6 @@ from ...video.reader import Video, is_video
 from .colorize_targets import SUFFIXES, beside, find_targets
 from .overlap import OpenedPicture, is_out_of_memory, overlapped
 
-# of errors about memory on the CPU, for which torch and OpenCV have no class
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "Insufficient memory")
 _GAP = 8  # white pixels between before and after
 
 

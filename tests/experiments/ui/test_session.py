@@ -240,7 +240,11 @@ def test_unknown_pictures_methods_and_points_are_errors(client: TestClient, plac
         refused = client.post(f"{place}/0/preview", json=asked)
         assert refused.status_code == 400
         assert text in refused.json()["error"]
-    assert "no hints file" in client.post("/api/hints", content=b"[").json()["error"]
+    for content, text in ((b"[", "is no JSON"), (b"[" * 100_000, "nested too deeply")):
+        refused = client.post("/api/hints?name=h.json", content=content)
+        assert refused.status_code == 400
+        assert "h.json is not a hints file" in refused.json()["error"]
+        assert text in refused.json()["error"]
 
 
 def test_the_command_needs_weights_and_its_extra(
