@@ -67,7 +67,7 @@ class TarFile:
             if index["stamp"] != self.stamp:
                 return {}
             return {name: Member(*place) for name, place in index["members"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     def _listed(self, size: int) -> dict[str, Member]:
