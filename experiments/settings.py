@@ -64,7 +64,7 @@ _WRITTEN = {
     "models.resnet_unet_gan:ResnetUNetGan.Config": "models.resnet_unet_gan:ResnetUNetGan.Config",
     "models.student:Student.Config": "models.student:Student.Config",
     "models.unet:UNet.Config": "models.unet:UNet.Config",
-    "models.zhang16:Zhang16.Config": "models.zhang16:Zhang16.Config",
+    "models.zhang16:Zhang16.Config": "models.zhang16.method:Zhang16.Config",
     "models.zhang17:Stage": "models.zhang17.method:HintStage",
     "models.zhang17:Zhang17.Config": "models.zhang17.method:Zhang17.Config",
 }

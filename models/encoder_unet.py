@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self, cast
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from ..datasets.base.batch import Batch
@@ -22,88 +20,17 @@ from .base.extra_losses import ExtraLosses, ExtraTerms
 from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
 from .base.self_ensemble import SelfEnsemble, self_ensemble
-from .layers.double_conv import double_conv
-from .layers.encoders import (
-    Encoder,
-    averages_to_eval,
-    build_encoder,
-    encoder_learnt_from,
-    load_encoder,
-)
+from .layers.encoder_decoder import EncoderDecoder
+from .layers.encoders import encoder_learnt_from, load_encoder
 from .layers.norms import Norm
 
-_CAP = 8  # most channels of the decoder, in multiples of its width
-_STEM = 16  # channels at full resolution, where encoders have none
 
-
-class EncoderUNetGenerator(nn.Module):
-    """An encoder's maps, joined from the coarsest to full resolution by pairs of convolutions.
-
-    Args:
-        encoder: see ``encoders.build_encoder``.
-        out_channels: planes put out, in [-1,1] (tanh).
-        width: channels at full resolution, doubled at every halving up to eightfold.
-        dropout: share of the coarsest map's channels left out in training.
-        norm: normalisation after each of the decoder's pairs of convolutions.
-        frozen_averages: keep the encoder's BatchNorm averages in training.
-    """
-
-    def __init__(
-        self,
-        encoder: str,
-        out_channels: int,
-        width: int,
-        dropout: float,
-        norm: Norm,
-        frozen_averages: bool,
-    ) -> None:
-        super().__init__()
-        self.frozen_averages = frozen_averages
-        self.encoder = build_encoder(encoder)
-        maps = cast(Encoder, self.encoder)
-        self.stem = nn.Sequential(nn.Conv2d(1, _STEM, 3, padding=1), nn.ReLU())
-        skips = {1: _STEM, **dict(zip(maps.reductions, maps.widths, strict=True))}
-        coarsest = max(skips)
-        below = self.coarsest_channels = skips.pop(coarsest)
-        self.dropout = nn.Dropout2d(dropout)
-        self.narrow, self.decoder = nn.ModuleDict(), nn.ModuleDict()
-        scale = coarsest // 2
-        while scale >= 1:
-            channels = width * min(scale, _CAP)
-            self.narrow[str(scale)] = nn.Conv2d(below, channels, 1)
-            self.decoder[str(scale)] = double_conv(channels + skips.get(scale, 0), channels, norm)
-            below, scale = channels, scale // 2
-        self.head = nn.Conv2d(below, out_channels, 3, padding=1)
-        self.stride = coarsest
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, but for the encoder's averages where these are frozen."""
-        super().train(mode)
-        if self.frozen_averages:
-            averages_to_eval(self.encoder)
-        return self
-
-    def encode(self, plane: Tensor) -> list[Tensor]:
-        """B1HW in [-1,1], sides multiples of ``stride``, to maps, the coarsest last."""
-        encoder_net = cast(Encoder, self.encoder)
-        *finer, coarsest = encoder_net(plane)
-        return [self.stem(plane), *finer, self.dropout(coarsest)]
+class EncoderUNetGenerator(EncoderDecoder):
+    """``EncoderDecoder`` up to full resolution, its output in [-1,1] (tanh)."""
 
     def decode(self, maps: list[Tensor]) -> Tensor:
         """The maps of ``encode`` to BCHW in [-1,1]."""
-        *finer, feature = maps
-        # a timm encoder may have a map at full size, which counts instead of the stem's
-        skips = dict(zip((1, *cast(Encoder, self.encoder).reductions[:-1]), finer, strict=True))
-        for scale, block in self.decoder.items():
-            feature = self.narrow[scale](feature)
-            feature = F.interpolate(feature, scale_factor=2, mode="bilinear", align_corners=False)
-            skip = skips.get(int(scale))
-            feature = block(feature if skip is None else torch.cat([feature, skip], dim=1))
-        return torch.tanh(self.head(feature))
-
-    def forward(self, plane: Tensor) -> Tensor:
-        """B1HW in [-1,1], sides multiples of ``stride``: BCHW in [-1,1]."""
-        return self.decode(self.encode(plane))
+        return torch.tanh(super().decode(maps))
 
 
 class EncoderUNet(GeneratorMethod):

@@ -24,6 +24,7 @@ _METHODS = {
     "models.color",
     "models.layers",
     "models.scan",
+    "models.zhang16",
     "models.zhang17",
 }
 _METHODS |= {
@@ -48,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "models.cocolor": {*_OF_METHODS, "models"},  # the U-Net that its colorizers are
     "models.colormamba": {*_OF_METHODS, "models.scan"},
     "models.ddcolor": _OF_METHODS,
+    "models.zhang16": {*_OF_METHODS, "models.color"},
     "models.zhang17": {*_OF_METHODS, "models.color"},
     "models.instance_aware": {*_OF_METHODS, "models.zhang17"},
     "models.nogan": _OF_METHODS,

@@ -15,7 +15,7 @@ from ...models.base.method import Method
 from ...models.color.ab_bins import ab_bins
 from ...models.ddcolor.method import DDColor
 from ...models.instance_aware.method import InstanceAware
-from ...models.zhang16 import Zhang16
+from ...models.zhang16.method import Zhang16
 from ...models.zhang17.method import Zhang17
 from ...models.zhang17.network import PLACES
 

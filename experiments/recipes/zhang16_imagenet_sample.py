@@ -7,7 +7,7 @@ Result:  not run yet
 
 from ...datasets.imagenet import ImageNetSample
 from ...datasets.loading.views import TrainView
-from ...models.zhang16 import Zhang16
+from ...models.zhang16.method import Zhang16
 from ..experiment import Experiment, Training
 
 experiment = Experiment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -59,11 +60,36 @@ def guided_upsample(
         BCH'W' in the unit of ``color``.
     """
     size = full_plane.shape[-2:]
+    slope = _slope(color, plane, eps)
+    return resized(color, size) + resized(slope, size) * (full_plane - resized(plane, size))
+
+
+def guided_enlarge(color: Tensor, full_plane: Tensor, factor: int, eps: float = AB_EPS) -> Tensor:
+    """``guided_upsample`` of colour that a network makes at a fraction of the plane's size.
+
+    Args:
+        color: BCHW: ab over L*, any unit.
+        full_plane: B1H'W' in [0,1], L*/100, sides ``factor`` times those of ``color``.
+        factor: a whole number.
+        eps: see ``guided_upsample``.
+
+    Returns:
+        BCH'W' in the unit of ``color``.
+    """
+    enlarged = partial(
+        F.interpolate, scale_factor=float(factor), mode="bilinear", align_corners=False
+    )
+    plane = F.avg_pool2d(full_plane, factor)
+    slope = _slope(color, plane, eps)
+    return enlarged(color) + enlarged(slope) * (full_plane - enlarged(plane))
+
+
+def _slope(color: Tensor, plane: Tensor, eps: float) -> Tensor:
+    """Of colour over the plane, in the window of each pixel, averaged over the windows about it."""
     mean_plane, mean_color = _mean(plane), _mean(color)
     variance = _mean(plane * plane) - mean_plane * mean_plane
     covariance = _mean(plane * color) - mean_plane * mean_color
-    slope = _mean(covariance / (variance + eps))
-    return resized(color, size) + resized(slope, size) * (full_plane - resized(plane, size))
+    return _mean(covariance / (variance + eps))
 
 
 def _triangles(plane: Tensor, axis: int, after: int | Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.nogan.method import NoGan
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang16.method import Zhang16
 from crosschroma.models.zhang17.method import Zhang17
 
 # config, network, trainable parameters

@@ -16,7 +16,7 @@ from crosschroma.losses.pretrained.published_weights import PublishedFile, sha25
 from crosschroma.models.base.method import Method
 from crosschroma.models.color.ab_bins import ab_bins
 from crosschroma.models.instance_aware.method import InstanceAware
-from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang16.method import Zhang16
 from crosschroma.models.zhang17.method import Zhang17
 from PIL import Image
 from torch import Tensor

@@ -17,7 +17,7 @@ from crosschroma.models.color.ab_bins import ab_bins
 from crosschroma.models.ddcolor.method import DDColor
 from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.instance_aware.networks import Fusion
-from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang16.method import Zhang16
 from crosschroma.models.zhang17.method import Zhang17
 from torch import Tensor
 

@@ -29,7 +29,7 @@ from crosschroma.experiments.training.engine import Run
 from crosschroma.models.base.extra_losses import ExtraLosses
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang16.method import Zhang16
 
 ALONE = Hardware(accelerator="cpu", workers=0)
 CPU = torch.device("cpu")

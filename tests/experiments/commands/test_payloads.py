@@ -23,7 +23,7 @@ from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.instance_aware.method import InstanceAware
 from crosschroma.models.student import Student
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang16.method import Zhang16
 
 experiment = Experiment(
     name="tiny",

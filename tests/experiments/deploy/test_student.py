@@ -31,7 +31,7 @@ from crosschroma.models.encoder_unet import EncoderUNet
 from crosschroma.models.pix2pix import Pix2Pix
 from crosschroma.models.student import Student
 from crosschroma.models.unet import UNet
-from crosschroma.models.zhang16 import Zhang16
+from crosschroma.models.zhang16.method import Zhang16
 from torch import nn
 
 HARDWARE = Hardware(accelerator="cpu", workers=0)

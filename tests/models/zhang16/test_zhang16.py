@@ -16,7 +16,8 @@ from crosschroma.losses.rebalanced import rebalancing_weights
 from crosschroma.models.base.weights import FORMAT
 from crosschroma.models.color.ab_bins import ab_bins, nearest_bins
 from crosschroma.models.color.ab_prior import AbPrior, load_prior
-from crosschroma.models.zhang16 import Zhang16, Zhang16Generator
+from crosschroma.models.zhang16.method import Zhang16
+from crosschroma.models.zhang16.network import Zhang16Generator
 from torch import Tensor, nn
 
 BINS = ab_bins()
