@@ -15,7 +15,7 @@ from typing import Any
 
 from ..datasets.base.errors import Note, UserError, unknown
 from .commands.shared.usage import FAILED, USAGE_ERROR, UsageError, usage
-from .process_settings import keep_memory, wait_passively
+from .process_settings import keep_memory, wait_shortly
 
 # command -> (module, function, one line for the help)
 COMMANDS = {
@@ -48,7 +48,7 @@ _TRAINING = ("train", "reproduce")
 
 def main() -> None:
     """Entry point; exits with 0, 1 (failed) or 2 (usage)."""
-    wait_passively()
+    wait_shortly()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files that the terminal cannot print
             stream.reconfigure(errors="backslashreplace")

@@ -5,19 +5,27 @@ from __future__ import annotations
 import ctypes
 import os
 
-_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+_POLICY = "OMP_WAIT_POLICY"
+# how long a thread spins before it sleeps: turns of GNU's OpenMP, milliseconds of LLVM's
+_SHORTLY = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
 # glibc's names of parameters of malloc
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _NEVER, _LARGEST, _PAD = -1, 2**31 - 1, 200_000_000
 
 
-def wait_passively() -> None:
-    """Let OpenMP's threads sleep while they wait: spinning, they take the cores from the others.
+def wait_shortly() -> None:
+    """Let OpenMP's threads sleep soon while they wait: spinning, they take others' cores.
 
-    What the user has set stays.
+    Threads that sleep at once, as ``OMP_WAIT_POLICY=PASSIVE`` has it, are woken many times a step,
+    which an idle machine feels; see ``crosschroma bench process``. What the user has set stays.
     """
-    if not any(name in os.environ for name in _WAITING):
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    if not any(name in os.environ for name in (_POLICY, *_SHORTLY)):
+        os.environ |= _SHORTLY
+
+
+def wait_passively() -> None:
+    """Let OpenMP's threads sleep at once; what ``wait_shortly`` is measured against."""
+    os.environ[_POLICY] = "PASSIVE"
 
 
 def keep_memory() -> None:

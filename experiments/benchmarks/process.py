@@ -24,9 +24,9 @@ from .process_child import DONE
 PLAIN = "neither"
 _SETTINGS = {
     PLAIN: (),
-    "passive waiting": ("wait",),
     "kept memory": ("memory",),
-    "both": ("wait", "memory"),
+    "kept memory, no waiting": ("memory", "passive"),
+    "kept memory, short waiting": ("memory", "short"),
 }
 _CHILD = f"{__name__}_child"
 

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..process_settings import keep_memory, wait_passively
+from ..process_settings import keep_memory, wait_passively, wait_shortly
 
-SETTINGS = {"wait": wait_passively, "memory": keep_memory}
+SETTINGS = {"memory": keep_memory, "passive": wait_passively, "short": wait_shortly}
 DONE = "done"
 
 

@@ -18,7 +18,8 @@ class Library:
     def mallopt(self, *values): calls.append(values)
 ctypes.CDLL = Library
 def run(argv):
-    print(os.environ.get("OMP_WAIT_POLICY"), len(calls), "torch" in sys.modules)
+    spins = os.environ.get("GOMP_SPINCOUNT")
+    print(os.environ.get("OMP_WAIT_POLICY"), spins, len(calls), "torch" in sys.modules)
     return 0
 cli.run = run
 sys.argv = ["crosschroma", COMMAND]
@@ -31,12 +32,12 @@ OTHERS = {name: value for name, value in os.environ.items() if not name.startswi
 @pytest.mark.parametrize(
     ("command", "environment", "expected"),
     [
-        ("train", {}, "PASSIVE 3 False"),
-        ("reproduce", {}, "PASSIVE 3 False"),
-        ("colorize", {}, "PASSIVE 0 False"),
-        ("train", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE 3 False"),
-        ("train", {"GOMP_SPINCOUNT": "100"}, "None 3 False"),
-        ("train", {"MALLOC_TOP_PAD_": "0"}, "PASSIVE 0 False"),
+        ("train", {}, "None 10000 3 False"),
+        ("reproduce", {}, "None 10000 3 False"),
+        ("colorize", {}, "None 10000 0 False"),
+        ("train", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None 3 False"),
+        ("train", {"GOMP_SPINCOUNT": "100"}, "None 100 3 False"),
+        ("train", {"MALLOC_TOP_PAD_": "0"}, "None 10000 0 False"),
     ],
 )
 def test_settings_are_made_before_torch_is_imported_unless_the_user_has(
