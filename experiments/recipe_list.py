@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..datasets.base.errors import UserError, unknown
+from ..datasets.base.errors import UserError, did_you_mean, unknown
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -78,7 +78,7 @@ def load_recipe(name: str) -> Experiment:
 def _path(name: str) -> Path:
     if name in _in(FOLDER):
         return FOLDER / f"{name}.py"
-    raise UserError(unknown("recipe", name, recipe_names()))
+    raise UserError(unknown("recipe", name, recipe_names(), "`crosschroma list`"))
 
 
 def _in(folder: Path) -> list[str]:
@@ -106,7 +106,9 @@ def _several() -> dict[str, _OneOfSeveral]:
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserError(f"no recipe file {path}; `crosschroma list` names the shipped ones")
+        near = did_you_mean(path.name, {one.name: str(one) for one in path.parent.glob("*.py")})
+        shipped = "`crosschroma list` names the shipped ones"
+        raise UserError(f"no recipe file {path}{near or ';'} {shipped}")
     spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

@@ -20,6 +20,7 @@ from ...models.base.weights import (
     HASH,
     Start,
     load_strictly,
+    missing_run,
     read_shipped,
     shipped_content,
     weights_path,
@@ -93,7 +94,7 @@ def load_weights_file(path: Path) -> Trained:
         UserError: no such file, a damaged or foreign one, or weights that do not fit.
     """
     if not path.is_file():
-        raise UserError(f"no weights {path}; `crosschroma ship RUN` writes such a file")
+        raise missing_run(path)
     metadata, weights = read_shipped(path)
     if metadata.get("format") != _FORMAT:
         raise UserError(f"{path} was not written by `crosschroma ship` ({_FORMAT})")

@@ -17,7 +17,7 @@ from ...datasets.base.errors import UserError, unknown
 from ...datasets.mixtures.union import Union
 from ...losses.terms import DivergedError
 from ...models.base.method import Method
-from ...models.base.weights import BEST, LAST
+from ...models.base.weights import BEST, LAST, RUNS
 from .. import recipe_list
 from ..artifacts.checkpoint import load_trained
 from ..artifacts.run_file import RunFile, load_run_file, load_run_files
@@ -31,7 +31,6 @@ from ..training.engine import StoppedError, fit
 from ..training.run_folder import refuse_overwriting
 from .shared.print_scores import print_comparison, print_scores
 from .shared.usage import UsageError
-from .train import RUNS
 
 COMMITTED = Path("results")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")

@@ -14,14 +14,13 @@ from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
 from ...datasets.files.folder import Folder, Pairs, skipped_files
 from ...datasets.files.left_out import of_source
-from ...models.base.weights import LAST
+from ...models.base.weights import LAST, RUNS
 from .. import recipe_list
 from ..experiment import Experiment, Hardware
 from ..training.engine import fit
 from .shared.not_done import not_done
 from .shared.usage import UsageError, usage
 
-RUNS = Path("runs")
 _TRAIN_HELP = """usage: crosschroma train RECIPE [--help] [overrides]
 
 Train a recipe: one of those below, or a Python file (a path ending in .py) that sets `experiment`.

@@ -19,6 +19,7 @@ from ...datasets.base.bounds import Side
 from ...datasets.base.errors import Note, UserError
 from ...datasets.base.json_file import parse_json
 from ...losses.pretrained.tensor_file import check_parts
+from ...models.base.weights import missing_run
 
 ONNX, TORCHSCRIPT = ".onnx", ".ts"  # .pt are checkpoints
 _KEY = "crosschroma"
@@ -91,7 +92,9 @@ def load_exported(path: Path, trust: bool = False) -> ExportedColors:
         UserError: no such file, a damaged or foreign one, TorchScript that is not trusted, or ONNX
             Runtime is missing.
     """
-    if path.suffix == TORCHSCRIPT and path.is_file() and not trust:
+    if not path.exists():
+        raise missing_run(path)
+    if path.suffix == TORCHSCRIPT and not trust:
         raise UserError(
             f"{path} is TorchScript, a program that can write any file of yours; where you trust "
             "its maker, give --trust-torchscript (in Python trust=True), or else take its ONNX or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...datasets.base.bounds import Natural, NotNegative
-from ...datasets.base.errors import Note, UserError
+from ...datasets.base.errors import Note, UserError, did_you_mean
 from ...datasets.base.json_file import from_json
 from ...losses.pretrained.published_weights import sha256
 from ...losses.pretrained.tensor_file import content_sha256, read_content
 from .hub_weights import hub_file, is_hub_address
 from .shipped_weights import OLD_FILES, SUFFIX, shipped_weights
 
+RUNS = Path("runs")  # where training puts its runs unless told
+_OF_WEIGHTS = (SUFFIX, ".pt", ".onnx", ".ts")
 NONE = "none"  # in settings, instead of a run
 LAST, BEST = "last.pt", "best.pt"
 PREVIOUS = "previous.pt"  # the last but one, for the case that the last is damaged
@@ -74,7 +77,7 @@ def weights_path(run: Path | str, which: str = "result") -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise UserError(f"no run {run}; `crosschroma train` makes one, runs/ holds them")
+        raise missing_run(run)
     last, best = path / LAST, path / BEST
     if which == "result" and best.is_file():
         which = _result(load_checkpoint(best, mapped=True))
@@ -82,6 +85,26 @@ def weights_path(run: Path | str, which: str = "result") -> Path:
     if not chosen.is_file():
         raise UserError(f"no checkpoint {chosen}; train first, or name the folder of a run")
     return chosen
+
+
+def missing_run(run: Path | str) -> UserError:
+    """The error for a run or a file of weights that is not there, with those that may be meant.
+
+    They are shipped weights, and runs and files beside ``run`` and in ``runs``.
+    """
+    path = Path(run)
+    known = {name: name for name in shipped_weights()}
+    for folder in (RUNS, path.parent):
+        with contextlib.suppress(OSError):
+            known |= {there.name: str(there) for there in folder.iterdir() if _holds_weights(there)}
+    near = did_you_mean(path.name, known) or ";"
+    return UserError(f"no run {run}{near} `crosschroma train` makes one, {RUNS}/ holds them")
+
+
+def _holds_weights(path: Path) -> bool:
+    if path.suffix in _OF_WEIGHTS:
+        return True
+    return (path / LAST).is_file() or (path / BEST).is_file()
 
 
 def run_name(weights: str) -> str:

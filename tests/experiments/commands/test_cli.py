@@ -175,6 +175,7 @@ def test_too_few_words_show_the_usage(argv: list[str], capsys: pytest.CaptureFix
         (["data", "chekc", "scenes"], 2, "unknown data command 'chekc'; did you mean check?"),
         (["bench", "dta"], 2, "unknown benchmark 'dta'; did you mean data?"),
         (["train", "unet_vicp"], 1, "unknown recipe 'unet_vicp'; did you mean unet_vcip"),
+        (["train", "no_recipe_at_all"], 1, "names them)"),
         (["train", "nothere.py"], 1, "no recipe file nothere.py"),
         (["data", "check", "sceens"], 1, "unknown dataset 'sceens'; did you mean scenes?"),
         (["score", ".", "--dataset", "vicp"], 1, "unknown dataset 'vicp'; did you mean vcip?"),
@@ -189,11 +190,15 @@ def test_too_few_words_show_the_usage(argv: list[str], capsys: pytest.CaptureFix
         (
             ["reproduce", "scenes", "--only", "unet_scene"],
             1,
-            "unknown recipe of table scenes 'unet_scene'; did you mean unet_scenes_nir or",
+            "unknown recipe of table scenes 'unet_scene'; did you mean unet_scenes_",
         ),
         (["train", "unet_scenes_nir", "--resume"], 1, "no runs/unet_scenes_nir/last.pt; train"),
         (["reproduce", "scenes", "--hardware.devices", "2"], 1, "one by one on one device"),
-        (["evaluate", "nowhere"], 1, "no run nowhere"),
+        (["evaluate", "nowhere"], 1, "no run nowhere; `crosschroma train`"),
+        (["evaluate", "ddcolor_photo"], 1, "no run ddcolor_photo; did you mean ddcolor_photos?"),
+        (["ship", "hint_photos"], 1, "no run hint_photos; did you mean hints_photos?"),
+        (["ship", "hint.safetensors"], 1, "no run hint.safetensors; `crosschroma train`"),
+        (["export", "DDColor_photos"], 1, "no run DDColor_photos; did you mean ddcolor_photos?"),
         (["evaluate", "."], 1, "no checkpoint last.pt"),
         (["gallery"], 1, "name at least one run"),
         (["table"], 1, "no results folder results"),
@@ -205,6 +210,37 @@ def test_what_is_unknown_or_missing_is_named(
     argv: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(argv) == code
+    assert text in failure(capsys)
+
+
+def test_a_wrong_recipe_names_three_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", "unet_vicp"]) == 1
+    text = failure(capsys)
+    named = [name for name in recipe_list.recipe_names() if re.search(rf"\b{name}\b", text)]
+    assert sorted(named) == ["encoder_unet_vcip", "encoder_unet_vcip_all", "unet_vcip"]
+    assert "`crosschroma list` names them" in text
+
+
+def test_a_wrong_recipe_file_names_those_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine").mkdir()
+    Path("mine/narrow.py").touch()
+    assert cli.run(["train", "mine/narow.py"]) == 1
+    assert "no recipe file mine/narow.py; did you mean mine/narrow.py?" in failure(capsys)
+
+
+@pytest.mark.parametrize("run", ["unet_scenes_nir", "runs/unet_scene_nir", "rus/unet_scenes_nri"])
+@pytest.mark.parametrize("command", ["evaluate", "colorize ."])
+def test_a_wrong_run_names_those_that_are_there(
+    command: str, run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path("runs/unet_scenes_nir")
+    folder.mkdir(parents=True)
+    (folder / "last.pt").touch()
+    Path("runs/unet_scenes").mkdir()  # nothing was trained in it
+    picture(Path("a.png"))
+    option = ["--run", run] if command == "colorize ." else [run]
+    assert cli.run([*command.split(), *option]) == 1
+    text = f"no run {run}; did you mean runs/unet_scenes_nir? `crosschroma train`"
     assert text in failure(capsys)
 
 
