@@ -56,7 +56,7 @@ docs: .venv/.docs
 test: .venv/.ready
 	$(PYTEST) -m "not slow and not network and not gpu"
 
-test-slow: .venv/.ready
+test-slow: .venv/.docs
 	$(PYTEST) -m "not network"
 
 check: .venv/.ready

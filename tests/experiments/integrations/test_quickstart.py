@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 NOTEBOOK = REPOSITORY / "experiments" / "integrations" / "jupyter" / "quickstart.ipynb"
 # what takes minutes for a reader is shortened for the test
 SHORTER = {"STEPS = 200": "STEPS = 2"}
+# a notebook goes on after a command that failed
+COMMAND = re.compile(r"^!.*$", re.MULTILINE)
 
 
 def cells() -> list[dict[str, Any]]:
@@ -36,6 +39,9 @@ def test_every_cell_runs(tmp_path: Path) -> None:
         assert sum(f"\n{long}\n" in f"\n{cell.source}\n" for cell in notebook.cells) == 1, long
         for cell in notebook.cells:
             cell.source = f"\n{cell.source}\n".replace(f"\n{long}\n", f"\n{short}\n").strip()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = COMMAND.sub(r"\g<0>\nassert _exit_code == 0", cell.source)
     resources = {"metadata": {"path": str(folder)}}
     client = nbclient.NotebookClient(notebook, timeout=1200, resources=resources)
     client.execute()
