@@ -72,15 +72,21 @@ class RgbNirScene(FileAdapter):
         chosen = f" {'+'.join(sorted(self.categories))}" if self.categories else ""
         return self.name + ("-all" if self.all_test else "") + chosen
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Both, of the chosen categories."""
+        return tuple(self._by_protocol())
+
     def with_protocol(self, name: str) -> RgbNirScene:
         """The same folder under ``rgb-nir-scene`` or ``rgb-nir-scene-all``."""
-        both = {
-            other.protocol: other
-            for other in (replace(self, all_test=all_) for all_ in (False, True))
-        }
+        both = self._by_protocol()
         if name not in both:
             raise UserError(unknown("protocol of rgb-nir-scene", name, both))
         return both[name]
+
+    def _by_protocol(self) -> dict[str, RgbNirScene]:
+        both = (replace(self, all_test=all_test) for all_test in (False, True))
+        return {data.protocol: data for data in both}
 
     def records(self, name: SplitName) -> list[Record]:
         """Pairs of one split, out of those that are there.
@@ -91,7 +97,7 @@ class RgbNirScene(FileAdapter):
         if self.all_test and name != "test":
             raise DataError(
                 f"{self.protocol} keeps no images for {name}: all are test images; "
-                "leave --data.all-test out"
+                "take the protocol rgb-nir-scene, or leave --data.all-test out"
             )
         if self.all_test:
             return self._found()

@@ -72,12 +72,17 @@ class Vcip(FileAdapter):
         """``vcip-clean`` or ``vcip-official``."""
         return self.protocol_name
 
+    @property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """Both."""
+        return get_args(Protocol)
+
     def with_protocol(self, name: str) -> Vcip:
         """The same folder under ``vcip-clean`` or ``vcip-official``, its whole training list."""
-        for known in get_args(Protocol):
+        for known in self.protocols:
             if name == known:
                 return replace(self, protocol_name=known, fold=None)
-        raise UserError(unknown("protocol of vcip", name, get_args(Protocol)))
+        raise UserError(unknown("protocol of vcip", name, self.protocols))
 
     @property
     def train_data(self) -> str:

@@ -89,10 +89,15 @@ class Adapter(Checked, ABC):
         """Name of the split protocol, as results rows print it."""
         return self.name
 
+    @property
+    def protocols(self) -> Sequence[str]:
+        """The split protocols that ``with_protocol`` takes: what a network may have learnt from."""
+        return (self.protocol,)
+
     def with_protocol(self, name: str) -> Self:
         """The same dataset under another protocol; ``UserError`` for one it does not have."""
-        if name != self.protocol:
-            raise UserError(unknown(f"protocol of {self.name}", name, [self.protocol]))
+        if name not in self.protocols:
+            raise UserError(unknown(f"protocol of {self.name}", name, self.protocols))
         return self
 
     @property

@@ -176,6 +176,8 @@ class _AnyFiles(Adapter):
     test: Share = 0.1
     white_level: WhiteLevel | None = None
 
+    _inside: ClassVar[str] = ""  # where those folders are, if not at the root
+
     def __post_init__(self) -> None:
         """Check the sum and the level."""
         parse_white_level(self.white_level)
@@ -206,8 +208,9 @@ class _AnyFiles(Adapter):
         chosen = [r for r, split in zip(records, splits, strict=True) if split == name]
         if not chosen:
             raise DataError(
-                f"{self.base()}: none of its {len(records)} images is in the split {name}; "
-                f"expected {self.layout}, or a larger --data.validation / --data.test"
+                f"{self.base()}: none of its {len(records)} images is in the split {name}; sort "
+                f"them into folders train, validation and test{self._inside}, or give {name} a "
+                "larger share where the command has it as a setting"
             )
         return FileSource(chosen, parse_white_level(self.white_level))
 
@@ -299,6 +302,7 @@ class Pairs(_AnyFiles):
     folder: ClassVar[str] = "pairs"
     planes: ClassVar[frozenset[str]] = frozenset({"rgb", "nir"})
     layout: ClassVar[str] = "nir/NAME_nir.png and rgb/NAME_rgb.png (see nir_dir and rgb_dir)"
+    _inside: ClassVar[str] = " below the NIR and the RGB folder"
 
     def _records(self) -> list[Record]:
         base = self.base()

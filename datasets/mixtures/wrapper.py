@@ -34,6 +34,11 @@ class Wrapper(Adapter):
         """That of the wrapped dataset."""
         return self._inner.protocol
 
+    @property
+    def protocols(self) -> Sequence[str]:
+        """Those of the wrapped dataset."""
+        return self._inner.protocols
+
     def with_protocol(self, name: str) -> Self:
         """The same with the wrapped dataset under another protocol."""
         return replace(self, **{self.wrapped: self._inner.with_protocol(name)})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from ...datasets.base.adapter import Adapter
 from ...datasets.base.bounds import Checked, Count
 from ...datasets.base.errors import UserError
 from ...datasets.base.typed_values import Bound
@@ -25,6 +28,7 @@ class CompareOptions(Checked):
         images: folder of pictures: colour pictures for gray methods, the folders nir/ and rgb/ for
             NIR methods; or pictures of which there is no truth.
         dataset: instead, the test images of a dataset.
+        protocol: of ``dataset``; see ``crosschroma evaluate``.
         root: the dataset's folder.
         out: HTML file to write.
         count: pictures at most, spread evenly.
@@ -39,6 +43,7 @@ class CompareOptions(Checked):
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("compare.html")
     count: Count = 24
@@ -53,19 +58,19 @@ class CompareOptions(Checked):
 def compare(argv: list[str]) -> int:
     """``crosschroma compare RUN...``."""
     options = tyro.cli(CompareOptions, prog="crosschroma compare", args=argv)
-    if options.images is not None and (options.dataset or options.root):
-        raise UserError("--images names pictures of their own; leave --dataset and --root out")
+    if options.images is not None and (options.dataset or options.root or options.protocol):
+        raise UserError(
+            "--images names pictures of their own; leave --dataset, --protocol and --root out"
+        )
     from ..compare.compare import COMPARED, write_board
     from ..compare.compare import compare as compared
     from ..compare.page import write_page
     from ..training.devices import usable_device
-    from .shared.dataset_options import adapter_at
 
     comparison = compared(
         options.runs,
         images=options.images,
-        adapter=adapter_at(options.dataset, options.root) if options.dataset else None,
-        root=options.root,
+        dataset=partial(_dataset, options),
         count=options.count,
         size=options.size,
         metrics=options.metrics or COMPARED,
@@ -79,3 +84,12 @@ def compare(argv: list[str]) -> int:
         print(options.tensorboard)
     print(f"{options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
     return 0
+
+
+def _dataset(options: CompareOptions, own: Sequence[Adapter]) -> Adapter:
+    """The dataset of the test images, given those of the runs."""
+    from ...datasets.unknown_data import UnknownData
+    from .shared.dataset_options import scored_adapter
+
+    elsewhere = [data for data in own if options.dataset and isinstance(data, UnknownData)]
+    return scored_adapter([*elsewhere, *own][0], options.dataset, options.root, options.protocol)

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import tyro
 
 from ...datasets.base.bounds import Checked, Count, Natural
-from ...datasets.base.errors import UserError
 from .shared.print_scores import report_scores
 
 
@@ -25,7 +24,8 @@ class EvaluateOptions(Checked):
         output: what a method with several outputs returns, such as one path of cocolor
             (nir_as_gray) or what it fuses of gray alone (fused_gray).
         dataset: test on another dataset than the run's own.
-        protocol: of ``dataset``, where it has several, such as rgb-nir-scene-all.
+        protocol: of ``dataset``, where it has several, such as rgb-nir-scene-all; weights that
+            were trained elsewhere must name theirs.
         split: ``validation``: the images that the run kept out of its training, such as VCIP's
             fold; for choosing settings, in tables apart from test images.
         root: the dataset's folder.
@@ -62,17 +62,11 @@ def evaluate(argv: list[str]) -> int:
     from ..evaluation.evaluate_run import evaluate_run, row_name
     from ..metrics.definitions import METRICS
     from ..training.devices import usable_device
-    from .shared.dataset_options import adapter_or_own
+    from .shared.dataset_options import scored_adapter
 
     trained = load_any(options.run, options.weights, options.output)
-    adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)
-    if options.protocol is not None:
-        if adapter.name == trained.experiment.data.name:
-            raise UserError(
-                f"--protocol is for other datasets (--dataset); on {adapter.name} this run is "
-                f"scored under the one that it was trained under, {adapter.protocol}"
-            )
-        adapter = adapter.with_protocol(options.protocol)
+    own = trained.experiment.data
+    adapter = scored_adapter(own, options.dataset, options.root, options.protocol)
     if options.boxes is not None:
         images = adapter.images if isinstance(adapter, WithBoxes) else adapter
         adapter = WithBoxes(images=images, boxes=options.boxes, root=adapter.root)

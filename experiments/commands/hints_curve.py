@@ -27,6 +27,7 @@ class HintsCurveOptions(Checked):
         plot: picture to write (svg, png, pdf), the published curve beside ours.
         weights: the run's best by validation, its last, or that of the two its recipe names.
         dataset: test on another dataset than the run's own.
+        protocol: of ``dataset``; see ``crosschroma evaluate``.
         root: the dataset's folder.
         counts: numbers of points; by default the 26 of the published curve, 0 to 501.
         square: side of a point in pixels, 1 to 9.
@@ -41,6 +42,7 @@ class HintsCurveOptions(Checked):
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     weights: Literal["result", "best", "last"] = "result"
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     counts: Annotated[tuple[Natural, ...], tyro.conf.arg(metavar="N...")] = ()
     square: Annotated[int, Bound(least=1, most=9)] = 6
@@ -57,10 +59,11 @@ def hints_curve(argv: list[str]) -> int:
     from ..evaluation import hints_curve as measured
     from ..plots.hints import plot_hints
     from ..training.devices import usable_device
-    from .shared.dataset_options import adapter_or_own
+    from .shared.dataset_options import scored_adapter
 
     trained = load_any(options.run, options.weights)
-    adapter = adapter_or_own(trained.experiment.data, options.dataset, options.root)
+    own = trained.experiment.data
+    adapter = scored_adapter(own, options.dataset, options.root, options.protocol)
     curve = measured.hints_curve(
         trained,
         adapter,

@@ -31,7 +31,8 @@ class ScoreOptions(Checked):
             level in the training images) or ``gray`` (no colour).
         dataset: whose test images they are compared with.
         root: the dataset's folder.
-        protocol: split protocol that the method was trained under; default the dataset's own.
+        protocol: split protocol that the method was trained under, such as vcip-official; pictures
+            must name it where the dataset has several.
         method: what made the pictures; default the folder's name.
         kind: ``peer``: published by others; ``baseline``; ``ours``.
         train_data: what the method was trained on, in words.
@@ -60,15 +61,16 @@ def score(argv: list[str]) -> int:
     from ...datasets.files.left_out import further_frames
     from ...datasets.loading.views import EvalView
     from ..evaluation.baselines import score_baseline
-    from .shared.dataset_options import adapter_at
+    from .shared.dataset_options import adapter_at, scored_adapter
 
-    adapter = adapter_at(options.dataset, options.root)
-    if options.protocol is not None:
-        adapter = adapter.with_protocol(options.protocol)
+    name, root, protocol = options.dataset, options.root, options.protocol
     view = EvalView(size=options.size or None)
     if options.baseline is not None:
+        adapter = adapter_at(name, root)
+        adapter = adapter if protocol is None else adapter.with_protocol(protocol)
         run = score_baseline(options.baseline, adapter, view)
     else:
+        adapter = scored_adapter(None, name, root, protocol)
         run = _score_pictures(options, adapter, view)
     report_scores(run, options.json)
     if options.folder is not None and options.baseline is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,7 @@ def compare(
     runs: Sequence[Path],
     *,
     images: Path | None = None,
-    adapter: Adapter | None = None,
-    root: Path | None = None,
+    dataset: Callable[[Sequence[Adapter]], Adapter] | None = None,
     count: int = 24,
     size: int = LONGEST,
     metrics: Sequence[str] = COMPARED,
@@ -74,8 +73,8 @@ def compare(
     Args:
         runs: run folders, checkpoints, files of ``ship``, or names of shipped weights.
         images: a folder of pictures.
-        adapter: a dataset, for its test images; default the first run's.
-        root: the first run's dataset's folder, where it is taken.
+        dataset: chooses the dataset of the test images, knowing those of the runs; default the
+            first run's.
         count: pictures at most, spread evenly.
         size: the long side, in pixels, to which a folder's larger pictures are shrunk.
         metrics: names of ``METRICS`` that images have one by one.
@@ -98,11 +97,12 @@ def compare(
         rows = _folder_rows(source, evenly_spaced(len(source), count), methods, size, device)
         about = f"{images.name}: {{}} of {len(source)} pictures"
     else:
-        own, view = methods[0].experiment.data, methods[0].experiment.eval_view
-        adapter = adapter or replace(own, root=root or own.root)
+        own, view = [method.experiment.data for method in methods], methods[0].experiment.eval_view
+        adapter = dataset(own) if dataset else own[0]
         test = Images(adapter.split("test"), view)
         rows = (dataset_row(test, i, methods, device) for i in evenly_spaced(len(test), count))
-        about = f"{adapter.name} test: {{}} of {len(test)} images, {view.protocol}"
+        under = f" ({adapter.protocol})" if len(adapter.protocols) > 1 else ""
+        about = f"{adapter.name} test{under}: {{}} of {len(test)} images, {view.protocol}"
     return _scored(list(rows), headings, metrics, about)
 
 

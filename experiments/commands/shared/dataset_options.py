@@ -13,6 +13,7 @@ from ....datasets import registry
 from ....datasets.base.adapter import Adapter
 from ....datasets.base.bounds import Checked
 from ....datasets.base.errors import UserError
+from ....datasets.unknown_data import UnknownData
 
 
 class Option(NamedTuple):
@@ -62,6 +63,41 @@ def colour_dataset_options(
 def adapter_at(name: str, root: Path | None) -> Adapter:
     """The dataset of that name with its defaults, in a folder."""
     return replace(registry.dataset_class(name)(), root=root)
+
+
+def scored_adapter(
+    own: Adapter | None, name: str | None, root: Path | None, protocol: str | None
+) -> Adapter:
+    """The dataset that something is scored on.
+
+    Args:
+        own: the run's own; ``None`` for pictures that anything made.
+        name: of the dataset, where it is another than ``own``.
+        root: its folder.
+        protocol: of the dataset, where it is another than ``own``. What was trained elsewhere,
+            pictures and imported weights, has to name it where the dataset has several: nothing
+            here tells which images it has learnt from.
+
+    Raises:
+        UserError: no such dataset or protocol, or none is named that has to be.
+    """
+    if own is not None and name in (None, own.name):
+        if protocol is not None:
+            raise UserError(
+                f"--protocol is for other datasets (--dataset); on {own.name} this run is "
+                f"scored under the one that it was trained under, {own.protocol}"
+            )
+        return adapter_or_own(own, name, root)
+    assert name is not None
+    adapter = adapter_at(name, root)
+    if protocol is not None:
+        return adapter.with_protocol(protocol)
+    if len(adapter.protocols) > 1 and (own is None or isinstance(own, UnknownData)):
+        raise UserError(
+            f"what was trained elsewhere is scored on {name} under the split protocol that it was "
+            f"trained under; name it: --protocol {' or '.join(adapter.protocols)}"
+        )
+    return adapter
 
 
 def adapter_or_own(own: Adapter, name: str | None, root: Path | None) -> Adapter:
