@@ -74,7 +74,8 @@ class RunFile:
         kind: ``ours`` (trained by this project), ``peer`` (pictures that others published) or
             ``baseline`` (no training beyond a look-up table).
         method: name of the method; ``recipe`` the recipe that made it (empty for peers).
-        domain: what the method is given: ``nir``, ``gray`` or ``both``.
+        domain: what the method is given: ``nir``, ``gray``, ``both``, or ``nir_and_mean``: the NIR
+            picture and the mean colour of the true one.
         dataset: name of the test dataset; ``protocol`` the split protocol; ``split`` its test
             list as {"name", "sha256", "images"}. Scores on validation images say in ``part`` which
             those are ("fold 0 of 5"): they have tables of their own.
@@ -98,7 +99,7 @@ class RunFile:
 
     kind: Kind
     method: str
-    domain: Literal["nir", "gray", "both"]
+    domain: Literal["nir", "gray", "both", "nir_and_mean"]
     dataset: str
     protocol: str
     split: TestList

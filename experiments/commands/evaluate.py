@@ -28,6 +28,8 @@ class EvaluateOptions(Checked):
             were trained elsewhere must name theirs.
         split: ``validation``: the images that the run kept out of its training, such as VCIP's
             fold; for choosing settings, in tables apart from test images.
+        mean_color: give a method for NIR the mean colour of each true picture, as a user may who
+            knows the scene; such rows have a table of their own.
         root: the dataset's folder.
         boxes: JSON file of the objects in the test images, for instance_aware; see
             ``crosschroma data boxes``.
@@ -45,6 +47,7 @@ class EvaluateOptions(Checked):
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     split: Literal["test", "validation"] = "test"
+    mean_color: tyro.conf.FlagCreatePairsOff[bool] = False
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|DIR")] = None
@@ -74,6 +77,7 @@ def evaluate(argv: list[str]) -> int:
         trained,
         adapter,
         split=options.split,
+        mean_color=options.mean_color,
         metrics=options.metrics or tuple(METRICS),
         batch_size=options.batch_size,
         workers=options.workers,

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, TypedDict, Unpack
 
@@ -26,9 +27,10 @@ from ..artifacts.run_file import Kind, RunFile, Summary, TestList
 from ..metrics.definitions import METRICS, Row, protocol_of
 from ..metrics.scorer import Processes, Scorer, summarize
 from .cost import Cost, cost
+from .mean_color import with_mean_color
 from .picture_folder import match_pictures, read_pictures
 
-Domain = Literal["nir", "gray", "both"]
+Domain = Literal["nir", "gray", "both", "nir_and_mean"]
 Scored = Literal["test", "validation"]
 
 
@@ -148,6 +150,7 @@ def evaluate_method(
     *,
     kind: Kind = "ours",
     split: Scored = "test",
+    mean_color: bool = False,
     **options: Unpack[EvaluationOptions],
 ) -> RunFile:
     """Score a method on the adapter's test images, or another split's; see ``evaluate``.
@@ -160,11 +163,18 @@ def evaluate_method(
         view: geometry of the images, 256 x 256 by default.
         kind: ``ours``, ``peer`` or ``baseline``.
         split: ``validation`` scores on what is kept out of training.
+        mean_color: give the method the true pictures' mean colours; see ``with_mean_color``.
         options: see ``evaluate``.
 
     Raises:
-        UserError: the dataset lacks a plane that the method needs; and as ``evaluate``.
+        UserError: the dataset lacks a plane that the method needs, or mean colours for a method
+            that is not for NIR; and as ``evaluate``.
     """
+    if mean_color and method.domain != "nir":
+        raise UserError(
+            f"{method.name} is for {method.domain} pictures; a mean colour is given to methods for "
+            "NIR, which know neither lightness nor tone"
+        )
     view = view or EvalView()
     _require_planes(method, adapter)
     source = adapter.split(split)
@@ -178,11 +188,12 @@ def evaluate_method(
             costs = cost(method, Images(source, view), device)
     subsets = adapter.subsets() if split == "test" else None
     title = f"scoring {method.name}"
-    evaluation = evaluate(method.colorize, source, view, subsets, title=title, **options)
+    colorize = partial(with_mean_color, method.colorize) if mean_color else method.colorize
+    evaluation = evaluate(colorize, source, view, subsets, title=title, **options)
     return RunFile(
         kind=kind,
         method=method.name,
-        domain=_domain(method),
+        domain="nir_and_mean" if mean_color else _domain(method),
         dataset=adapter.name,
         protocol=adapter.protocol,
         split=_split_record(adapter, source, split),

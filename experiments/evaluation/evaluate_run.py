@@ -25,6 +25,7 @@ def evaluate_run(
     view: EvalView | None = None,
     *,
     split: Scored = "test",
+    mean_color: bool = False,
     **options: Unpack[EvaluationOptions],
 ) -> RunFile:
     """Score a trained run on test images, or on those that have validated it.
@@ -34,6 +35,7 @@ def evaluate_run(
         adapter: dataset to test on; by default the one it was trained on.
         view: geometry of the test images; by default the experiment's.
         split: ``validation`` scores on what the run itself kept out of its training.
+        mean_color: see ``evaluate_method``.
         options: see ``evaluate``.
 
     Raises:
@@ -50,6 +52,7 @@ def evaluate_run(
         view or experiment.eval_view,
         kind="peer" if imported else "ours",
         split=split,
+        mean_color=mean_color,
         **options,
     )
     return replace(
@@ -90,6 +93,8 @@ def row_name(trained: Trained, run: RunFile) -> str:
     hub, path = cached_address(trained.path), trained.path.resolve()
     name = path.parent.name if path.name in (BEST, LAST) else path.stem
     parts = [hub.repo.replace("/", "_") if hub else name, trained.output]
+    if run.domain == "nir_and_mean":
+        parts.append("mean_color")
     if run.dataset != trained.experiment.data.name:
         parts.append(f"on_{run.protocol.replace(' ', '_')}")
     parts.append(run.split.get("part", "").partition(" of ")[0].replace(" ", ""))

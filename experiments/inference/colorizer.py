@@ -293,8 +293,9 @@ class Colorizer:
         """The colours of a picture at the network's size.
 
         A palette goes to a method with global hints as these. To the colours of other methods
-        is added what gives a and b, without hints, the palette's mean and spread; it is taken from
-        the hints that the network is given, so that they come out as they were asked for.
+        is added what gives a and b, without hints, the palette's mean and spread, and from NIR L*
+        the palette's mean; it is taken from the hints that the network is given, so that they come
+        out as they were asked for.
 
         Args:
             prepared: the picture.
@@ -314,14 +315,16 @@ class Colorizer:
         if prepared.automatic is None:
             prepared.automatic = self._network(prepared)
         ab = ab_of(prepared.automatic)
-        added = (prepared.recolor or Recolor.between(ab, palette))(ab) - ab
+        recolor = prepared.recolor or Recolor.between(prepared.automatic, palette)
+        added = recolor(ab) - ab
         colors = prepared.automatic
         if hints:
             colors = self._network(prepared, [self._less(prepared, hint, added) for hint in hints])
         if self.domain == "gray":
             return colors + added
         lab = rgb_to_lab(colors)
-        return lab_to_rgb(torch.cat([lab[:, :1], lab[:, 1:] + added], dim=1), gamut="chroma")
+        lightness = (lab[:, :1] + recolor.lift).clamp(0, 100)
+        return lab_to_rgb(torch.cat([lightness, lab[:, 1:] + added], dim=1), gamut="chroma")
 
     @torch.no_grad()
     def predict_together(self, prepared: Sequence[PreparedPicture]) -> Tensor:

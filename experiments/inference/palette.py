@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Palette:
         ab_mean: mean a and b, CIE units.
         ab_std: their standard deviations.
         source: what the reference was called, for display.
+        lightness: mean L* in [0,100]; ``None`` where it was not kept, as in older hints files.
 
     Raises:
         DataError: a value out of range.
@@ -41,6 +42,7 @@ class Palette:
     ab_mean: tuple[float, float]
     ab_std: tuple[float, float]
     source: str = ""
+    lightness: float | None = None
 
     def __post_init__(self) -> None:
         """Check lengths and ranges."""
@@ -48,6 +50,8 @@ class Palette:
         _check("saturation", (self.saturation,), 1, 0, 1)
         _check("ab_mean", self.ab_mean, 2, -AB_SCALE, AB_SCALE)
         _check("ab_std", self.ab_std, 2, 0, AB_SCALE)
+        if self.lightness is not None:
+            _check("lightness", (self.lightness,), 1, 0, 100)
 
     @classmethod
     def of(cls, levels: np.ndarray, source: str = "") -> Palette:
@@ -63,13 +67,14 @@ class Palette:
         scale = min(1.0, _SIDE / min(rgb.shape[-2:]))
         rgb = resized(rgb, tuple(max(4, round(scale * side)) for side in rgb.shape[-2:]))
         numbers = global_hints(rgb.clamp(0, 1))[0].tolist()
-        a, b = rgb_to_lab(rgb.clamp(0, 1))[0, 1:].double()
+        lightness, a, b = rgb_to_lab(rgb.clamp(0, 1))[0].double()
         return cls(
             histogram=tuple(numbers[:BINS]),
             saturation=numbers[HISTOGRAM],
             ab_mean=(a.mean().item(), b.mean().item()),
             ab_std=(a.std(correction=0).item(), b.std(correction=0).item()),
             source=source,
+            lightness=min(max(lightness.mean().item(), 0.0), 100.0),
         )
 
     @classmethod
@@ -84,7 +89,8 @@ class Palette:
             raise DataError(f"the palette is no object with {', '.join(names)}")
         if surplus := sorted(map(str, data.keys() - set(names))):
             raise DataError(unknown("key of the palette", surplus[0], names))
-        if missing := [name for name in names[:-1] if name not in data]:
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        if missing := [name for name in needed if name not in data]:
             raise DataError(f"the palette has no {', '.join(missing)}")
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
@@ -104,19 +110,34 @@ class Recolor:
     """a and b, each stretched and moved so that they have a palette's mean and spread.
 
     Paper: Reinhard, Ashikhmin, Gooch and Shirley 2001, "Color Transfer between Images", section 3.
-    Differs: in CIE Lab, whose luminance is left as it is, and with a bound on the stretching.
+    Differs: in CIE Lab, with a bound on the stretching; L* is left as it is where it is known, and
+    moved to the palette's mean where it is predicted, from NIR.
 
     Attributes:
         gain: factors of a and b.
         offset: added afterwards, CIE units.
+        lift: added to L*.
     """
 
     gain: tuple[float, ...]
     offset: tuple[float, ...]
+    lift: float = 0.0
 
     @classmethod
-    def between(cls, ab: Tensor, palette: Palette) -> Recolor:
-        """From the colours of a picture, 1 x 2 x H x W in CIE units, to a palette."""
+    def between(cls, colors: Tensor, palette: Palette) -> Recolor:
+        """From the colours of a picture to a palette.
+
+        Args:
+            colors: 1 x 2 x H x W ab in CIE units, or, predicted from NIR, 1 x 3 x H x W sRGB in
+                [0,1].
+            palette: which to take after.
+        """
+        lift, ab = 0.0, colors
+        if colors.shape[1] == 3:
+            lab = rgb_to_lab(colors)
+            ab = lab[:, 1:]
+            if palette.lightness is not None:
+                lift = palette.lightness - lab[:, 0].double().mean().item()
         planes = ab[0].double()
         means = planes.mean((1, 2)).tolist()
         spreads = planes.std((1, 2), correction=0).tolist()
@@ -125,7 +146,8 @@ class Recolor:
             for target, spread in zip(palette.ab_std, spreads, strict=True)
         )
         moved = zip(palette.ab_mean, gain, means, strict=True)
-        return cls(gain, tuple(target - factor * spread for target, factor, spread in moved))
+        offset = tuple(target - factor * spread for target, factor, spread in moved)
+        return cls(gain, offset, lift)
 
     def towards(self, other: Recolor, share: float) -> Recolor:
         """This one, changed by a share of the difference to another."""
@@ -134,7 +156,7 @@ class Recolor:
             tuple(one + share * (two - one) for one, two in zip(*pair, strict=True))
             for pair in pairs
         )
-        return Recolor(gain, offset)
+        return Recolor(gain, offset, self.lift + share * (other.lift - self.lift))
 
     def __call__(self, ab: Tensor) -> Tensor:
         """B2HW in CIE units to the same."""

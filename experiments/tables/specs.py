@@ -20,6 +20,12 @@ CONVENTION_OF = {
 # What networks are given, in the order of a table's grids: its name, and what that means.
 INPUTS = {
     "nir": ("NIR", "Input: the NIR picture alone. Lightness and colours are predicted."),
+    "nir_and_mean": (
+        "NIR and one colour",
+        "Input: the NIR picture and the mean colour of the true one, three numbers that stand for "
+        "a user who knows the scene's tone (`evaluate --mean-color`). Rows that are given NIR "
+        "alone do not compare.",
+    ),
     "both": ("NIR and gray", "Input: the NIR picture and the gray one, whose lightness is true."),
     "gray": ("gray", "Input: the gray picture, whose lightness is true. Colours are predicted."),
 }

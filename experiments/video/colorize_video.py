@@ -20,7 +20,6 @@ from ...models.color.hint_points import HintPoint
 from ..artifacts.checkpoint import weights_sha256
 from ..inference.colorizer import Colorizer
 from ..inference.palette import Palette, Recolor
-from ..inference.pixels import ab_of
 from .followed import FollowedColors
 from .reader import PARTS, Video
 from .resume import Parts
@@ -121,7 +120,7 @@ class FrameColorizer:
         points = self._followed.step(prepared.small[0, 0].float().cpu().numpy(), prepared.size)
         if self._palette and not colorizer.colors.takes_global_hints:
             prepared.automatic = colorizer.predict(prepared)
-            own = Recolor.between(ab_of(prepared.automatic), self._palette)
+            own = Recolor.between(prepared.automatic, self._palette)
             prepared.recolor = self._followed.recolor(own)
         prediction = colorizer.predict(prepared, points, self._palette)
         if self._steady and self._followed.begins:

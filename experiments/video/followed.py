@@ -39,7 +39,7 @@ class FollowedColors:
         self._places = np.array([(hint.x, hint.y) for hint in hints], np.float64).reshape(-1, 2)
         self._last = np.full(len(self._hints), -1)  # frames up to which hints were followed
         self._plane: np.ndarray | None = None
-        self._change = np.empty(0)  # gain and offset
+        self._change = np.empty(0)  # gain, offset and lift
 
     def step(self, plane: np.ndarray, size: tuple[int, int]) -> list[HintPoint]:
         """Go on to the next frame.
@@ -73,9 +73,9 @@ class FollowedColors:
     def recolor(self, own: Recolor) -> Recolor:
         """The change towards the palette for this frame, from what it would be by itself."""
         if self._change.size:
-            gain, offset = self._change.reshape(2, -1).tolist()
-            own = Recolor(tuple(gain), tuple(offset)).towards(own, _DRIFT)
-        self._change = np.array([*own.gain, *own.offset])
+            *change, lift = self._change.tolist()
+            own = Recolor(tuple(change[:2]), tuple(change[2:]), lift).towards(own, _DRIFT)
+        self._change = np.array([*own.gain, *own.offset, own.lift])
         return own
 
     def notes(self) -> list[str]:

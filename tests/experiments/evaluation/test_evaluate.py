@@ -14,7 +14,7 @@ import torch
 from crosschroma.datasets import registry
 from crosschroma.datasets.base.adapter import Adapter, Planes, Source, SplitName
 from crosschroma.datasets.base.batch import Batch
-from crosschroma.datasets.base.errors import DataError
+from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.datasets.loading.views import EvalView
 from crosschroma.datasets.vcip import Vcip
 from crosschroma.experiments.artifacts import run_file
@@ -73,6 +73,10 @@ class Tint:
 
     def colorize(self, batch: Batch) -> torch.Tensor:
         return batch["nir"] * torch.tensor([1.1, 0.7, 0.3]).view(1, 3, 1, 1)
+
+
+class GrayTint(Tint):
+    domain: ClassVar[str] = "gray"
 
 
 VIEW = EvalView(size=SIZE)
@@ -145,6 +149,25 @@ def test_trained_system_counts_only_what_it_ships(unet: Experiment) -> None:
     assert run.parameters == method.parameter_counts()["generator"]
     assert not method.training
     assert (run.method, run.domain, run.dataset) == ("unet", "nir", "scenes")
+
+
+def test_a_mean_colour_moves_a_picture_to_its_tone() -> None:
+    plain = evaluate_method(Tint(), Noise(), VIEW, metrics=["MSE", "a_mean", "b_mean"])
+    given = evaluate_method(
+        Tint(), Noise(), VIEW, metrics=["MSE", "a_mean", "b_mean"], mean_color=True
+    )
+    assert (plain.domain, given.domain) == ("nir", "nir_and_mean")
+    for before, after in zip(plain.rows, given.rows, strict=True):
+        assert after["MSE"] < before["MSE"]
+        for channel in "ab":  # but for colours that sRGB does not hold
+            true = after[f"{channel}_mean_true"]
+            far = abs(before[f"{channel}_mean"] - true)
+            assert abs(after[f"{channel}_mean"] - true) < far / 3
+
+
+def test_a_mean_colour_is_refused_where_lightness_is_known() -> None:
+    with pytest.raises(UserError, match="tint is for gray pictures; a mean colour is given to"):
+        evaluate_method(GrayTint(), Noise(), VIEW, metrics=["MSE"], mean_color=True)
 
 
 def test_images_without_colour_are_named() -> None:

@@ -48,6 +48,8 @@ def test_plain_values_and_what_is_refused() -> None:
     palette = Palette.of(picture(), "a.png")
     plain = {**asdict(palette), "histogram": list(palette.histogram)}
     assert Palette.from_plain(plain) == palette
+    older = {name: value for name, value in plain.items() if name != "lightness"}
+    assert Palette.from_plain(older) == replace(palette, lightness=None)
     for wrong, text in (
         ({"histogram": [1.0]}, "histogram of the palette must be 313 numbers"),
         ({"histogram": [2.0] * 313}, "histogram of the palette: must be 0 to 1"),
@@ -55,6 +57,7 @@ def test_plain_values_and_what_is_refused() -> None:
         ({"saturation": True}, "saturation of the palette must be 1 number$"),
         ({"ab_mean": ["1", 2]}, "ab_mean of the palette must be 2 numbers"),
         ({"ab_std": [-1, 2]}, "ab_std of the palette: must be 0 to 110"),
+        ({"lightness": 101}, "lightness of the palette: must be 0 to 100"),
         ({"hue": 1}, "unknown key of the palette 'hue'"),
     ):
         with pytest.raises(DataError, match=text):
@@ -87,6 +90,20 @@ def test_a_picture_takes_after_its_palette(domain: str) -> None:
     lab = lab_from_uint8(colorize(levels, palette=palette))
     assert lab[..., 1:].mean((0, 1)) == pytest.approx([12, -9], abs=0.5)
     assert np.abs(lab_from_uint8(colorize(levels))[..., 1].mean() - 12) > 3
+
+
+def test_only_a_predicted_lightness_is_moved() -> None:
+    torch.manual_seed(0)
+    levels = np.full((40, 40), 120, np.uint8)
+    palette = replace(Palette.of(picture()), ab_mean=(2.0, 3.0), lightness=30.0)
+    for domain, told in (("gray", None), ("nir", 30.0)):
+        colorize = Colorizer(UNet.Config(domain=domain, width=4, levels=2).build(), None)
+        lightness, before = (
+            lab_from_uint8(colorize(levels, palette=given))[..., 0].mean()
+            for given in (palette, replace(palette, lightness=None))
+        )
+        assert lightness == pytest.approx(before if told is None else told, abs=0.7)
+        assert told is None or abs(before - told) > 5
 
 
 def test_global_hints_go_to_a_method_that_takes_them() -> None:

@@ -54,7 +54,7 @@ def test_a_hint_is_lost_at_the_border_and_at_a_cut_and_it_says_so() -> None:
 
 def test_what_is_followed_goes_on_from_a_state() -> None:
     hints = [HintPoint(x=30, y=40, a=5, b=5), HintPoint(x=60, y=20, a=5, b=5, frame=3)]
-    own = [Recolor((1.0 + number, 2.0), (0.0, number)) for number in range(6)]
+    own = [Recolor((1.0 + number, 2.0), (0.0, number), 2.0 * number) for number in range(6)]
     whole, resumed = FollowedColors(hints), FollowedColors(hints)
     for number, frame in enumerate(frames(6, 2)):
         expected = whole.step(frame, (HEIGHT, WIDTH)), whole.recolor(own[number])
