@@ -170,13 +170,8 @@ def evaluate_method(
         UserError: the dataset lacks a plane that the method needs, or mean colours for a method
             that is not for NIR; and as ``evaluate``.
     """
-    if mean_color and method.domain != "nir":
-        raise UserError(
-            f"{method.name} is for {method.domain} pictures; a mean colour is given to methods for "
-            "NIR, which know neither lightness nor tone"
-        )
     view = view or EvalView()
-    _require_planes(method, adapter)
+    _require_planes(method, adapter, mean_color)
     source = adapter.split(split)
     device = options.get("device", "cpu")
     parameters, costs = None, Cost()
@@ -222,7 +217,12 @@ def _split_record(adapter: Adapter, source: Source, split: Scored) -> TestList:
     return images
 
 
-def _require_planes(method: Evaluable, adapter: Adapter) -> None:
+def _require_planes(method: Evaluable, adapter: Adapter, mean_color: bool) -> None:
+    if mean_color and method.domain != "nir":
+        raise UserError(
+            f"{method.name} is for {method.domain} pictures; a mean colour is given to methods for "
+            "NIR, which know neither lightness nor tone"
+        )
     needed = {"rgb"} if method.domain == "gray" else {"rgb", "nir"}
     missing = sorted(needed - adapter.planes)
     if missing:

@@ -294,8 +294,7 @@ class Colorizer:
 
         A palette goes to a method with global hints as these. To the colours of other methods
         is added what gives a and b, without hints, the palette's mean and spread, and from NIR L*
-        the palette's mean; it is taken from the hints that the network is given, so that they come
-        out as they were asked for.
+        its mean; it is taken from the hints given to the network, so that these come out as asked.
 
         Args:
             prepared: the picture.
@@ -315,9 +314,9 @@ class Colorizer:
         if prepared.automatic is None:
             prepared.automatic = self._network(prepared)
         ab = ab_of(prepared.automatic)
-        recolor = prepared.recolor or Recolor.between(prepared.automatic, palette)
-        added = recolor(ab) - ab
         colors = prepared.automatic
+        recolor = prepared.recolor or Recolor.between(colors, palette)
+        added = recolor(ab) - ab
         if hints:
             colors = self._network(prepared, [self._less(prepared, hint, added) for hint in hints])
         if self.domain == "gray":
