@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 GPU_WHEELS ?= gpu-wheels
 GPU_PYTHON ?= 3.12
 GPU_PACKAGES := lightning-fabric lightning-utilities tyro docstring-parser typeguard lpips \
-	pytorch-msssim tifffile
+	pytorch-msssim tifffile pytest-xdist execnet
 MINUTES ?= 9
 OUT ?= results/benchmarks/gpu
 

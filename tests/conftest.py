@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,13 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is imported
 REPOSITORY = Path(__file__).resolve().parents[1]
 # first, so that no process begins one of them when the others are done
-LONGEST = ("test_recipes.py", "test_readme.py", "test_selective_scan.py", "test_engine.py")
+LONGEST = ("test_selective_scan.py", "test_recipes.py", "test_readme.py", "test_engine.py")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A stop at the end of a time limit is reported as Ctrl-C is, with the failures so far."""
+    if not hasattr(session.config, "workerinput"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

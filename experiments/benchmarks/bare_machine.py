@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,8 @@ def make_importable(folder: Path, wheels: Path | None = None) -> dict[str, str]:
         wheels: folder of wheels; those for another Python or system are refused by pip.
 
     Returns:
-        Variables for the environment of the processes that are to import it.
+        Variables for the environment of the processes that are to import it, and to do without
+        the network: a library that tries to reach it anyway takes most of a minute.
 
     Raises:
         subprocess.CalledProcessError: pip failed; its text has been printed.
@@ -37,7 +39,7 @@ def make_importable(folder: Path, wheels: Path | None = None) -> dict[str, str]:
     link = folder / "crosschroma"
     if not link.is_symlink():
         link.symlink_to(CHECKOUT / "experiments" / "package", target_is_directory=True)
-    files = sorted(wheels.glob("*.whl")) if wheels else []
+    files = [file for file in sorted(wheels.glob("*.whl")) if not _at_hand(file)] if wheels else []
     packages = folder / "packages"
     if files:
         words = ["install", "--quiet", "--no-index", "--no-deps", "--upgrade", "--target"]
@@ -46,7 +48,16 @@ def make_importable(folder: Path, wheels: Path | None = None) -> dict[str, str]:
         )
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [str(folder), *filter(None, inherited), str(packages)]
-    return {"PYTHONPATH": os.pathsep.join(paths)}
+    offline = os.environ.get("HF_HUB_OFFLINE", "1")
+    return {"PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": offline}
+
+
+def _at_hand(wheel: Path) -> bool:
+    try:
+        metadata.version(wheel.name.partition("-")[0])
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def main() -> int:

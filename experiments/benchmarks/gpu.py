@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import rich
 import torch
 import tyro
+from rich.markup import escape
 from rich.table import Table
 
 from ...datasets.base.atomic_write import write_text_atomic
 from ...datasets.base.bounds import Positive
 from ...datasets.base.errors import UserError, unknown
 from ..evaluation.timing import device_name, machine, versions
-from .gpu_stages import REPORT_S, GpuStage, gpu_stages
-from .weights_parts import pack_weights
+from .gpu_stages import KEPT, REPORT_S, GpuStage, gpu_stages
+from .weights_parts import pack_run
 
 SUMMARY = "gpu_summary.json"
 _GRACE_S = 20.0  # for a training to save itself
+_LEAST_S = 10.0  # of a command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +87,9 @@ def bench_gpu(
     """Tests, benchmarks, a profile and trainings on CUDA, each in a process and a time of its own.
 
     The short ones first. Each writes its result and its text into the folder at once, so that
-    whatever ends the command leaves what was done. Trainings take the minutes that are left; one
-    that is stopped is saved, scored and can be resumed.
+    whatever ends the command leaves what was done. Trainings have at least 45 % of the minutes; one
+    that is stopped is saved, scored and can be resumed, and its weights are packed at once. A
+    training whose data is missing is named before anything runs.
 
     Args:
         out: folder to write into: JSON and text of the stages, weights in half precision.
@@ -110,24 +115,66 @@ def bench_gpu(
             raise UserError(unknown("stage", name, planned))
     out.mkdir(parents=True, exist_ok=True)
     run: Runner = runner or run_process
+    chosen = [planned[name] for name in stages or planned]
+    missing = _missing(chosen)
+    trains = any(stage.run and not missing[stage.name] for stage in chosen)
+    kept = KEPT * 60 * minutes if trains else 0.0
+    result = partial(_summary, minutes=minutes, rehearse=rehearse, out=out)
     results: list[StageResult] = []
-    for stage in (planned[name] for name in stages or planned):
+    files: list[Path] = []
+    for stage in chosen:
         left = 60 * minutes - (time.monotonic() - started) - REPORT_S
-        results.append(_run(stage, left, out, run))
+        if reason := missing[stage.name] or _too_late(stage, left, kept):
+            results.append(_not_run(stage, reason))
+        else:
+            begun = time.time()
+            results.append(_run(stage, stage.limit(left, kept), out, run))
+            results[-1], packed = _packed(stage, results[-1], out, begun)
+            files += packed
         rich.print(f"{stage.name}: {results[-1].status}, {results[-1].seconds:.0f} s")
-        _summary(results, minutes, rehearse, out)
-    return _summary(results, minutes, rehearse, out, pack_weights(runs, out))
+        result(results, files=files)
+    return result(results, files=files)
 
 
-def _run(stage: GpuStage, left_s: float, out: Path, run: Runner) -> StageResult:
-    limit = stage.limit(left_s)
-    if limit < stage.least_s:
-        note = f"{max(left_s, 0):.0f} s were left, it wants {stage.least_s:.0f}"
-        return StageResult(name=stage.name, status="not run", seconds=0, limit_s=0, figures=note)
+def _missing(stages: Sequence[GpuStage]) -> dict[str, str]:
+    """By stage, what it cannot do without; printed before the first begins."""
+    missing = {stage.name: stage.missing() for stage in stages}
+    for name, reason in missing.items():
+        if reason:
+            rich.print(escape(f"{name} will not run: {reason}"))
+    return missing
+
+
+def _too_late(stage: GpuStage, left_s: float, kept_s: float) -> str:
+    if stage.limit(left_s, kept_s) >= stage.least_s:
+        return ""
+    return f"{max(left_s, 0):.0f} s were left, it wants {stage.least_s:.0f}"
+
+
+def _not_run(stage: GpuStage, reason: str) -> StageResult:
+    return StageResult(name=stage.name, status="not run", seconds=0, limit_s=0, figures=reason)
+
+
+def _packed(
+    stage: GpuStage, result: StageResult, out: Path, begun: float
+) -> tuple[StageResult, list[Path]]:
+    """The weights that a stage has trained; what is wrong with them joins its result."""
+    checkpoints = stage.run.glob("*.pt") if stage.run else ()
+    if stage.run is None or all(path.stat().st_mtime < begun for path in checkpoints):
+        return result, []
+    try:
+        return result, pack_run(stage.run, out)
+    except (OSError, UserError) as error:
+        return replace(result, figures=f"{result.figures} no weights: {error}".strip()), []
+
+
+def _run(stage: GpuStage, limit: float, out: Path, run: Runner) -> StageResult:
     statuses, seconds, log = [], 0.0, out
-    for index, words in enumerate(stage.commands(limit)):
+    commands = stage.commands(limit)
+    for index, words in enumerate(commands):
         log = out / f"{stage.name}{f'_{index}' if index else ''}.log"
-        status, took = run(words, log, max(limit - seconds, stage.least_s))
+        kept = stage.last_s if index + 1 < len(commands) else 0.0
+        status, took = run(words, log, max(limit - seconds - kept, _LEAST_S))
         statuses.append(status)
         seconds += took
         if status == "failed":
@@ -151,6 +198,8 @@ def _run(stage: GpuStage, left_s: float, out: Path, run: Runner) -> StageResult:
 def run_process(words: Sequence[str], log: Path, limit_s: float) -> tuple[str, float]:
     """Run a command, its text into a file; at the limit ask it to stop, then end it.
 
+    No process that it has started outlives it: it would take time of the stages that follow.
+
     Returns:
         ``ok``, ``failed`` or ``time is up``; and the seconds that it took.
     """
@@ -159,22 +208,18 @@ def run_process(words: Sequence[str], log: Path, limit_s: float) -> tuple[str, f
         process = subprocess.Popen(
             words, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
         )
-        status = ""
         try:
-            process.wait(limit_s)
+            status = "failed" if process.wait(limit_s) else "ok"
         except subprocess.TimeoutExpired:
             status = "time is up"
-            process.send_signal(signal.SIGTERM)
-            try:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    seconds = time.monotonic() - start
-    return status or ("failed" if process.returncode else "ok"), seconds
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and whatever it has started
+            process.wait()
+    return status, time.monotonic() - start
 
 
 def _summary(

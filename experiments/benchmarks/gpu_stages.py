@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-REPORT_S = 15.0  # weights are packed, the table printed
+from ...datasets.base.errors import UserError
+from .. import recipe_list
+from .scan import SHAPES
+
+REPORT_S = 15.0  # the last weights are packed, the table printed
+KEPT = 0.45  # of all time: for trainings, whatever the stages before them take
 _ROOT = Path(__file__).resolve().parents[2]
 _TESTS = _ROOT / "tests"
 _ON_GPU = re.compile(r"mark\.gpu|\bdevice: torch\.device|\bcuda: torch\.device")
 # around a training: imports, data, kernels chosen; then validation, a checkpoint, the scores
 _AROUND_S = 60.0
 _LEAST_TRAINING_S = 45.0
+_SCORES_S = 25.0
+_ENOUGH_S = 240.0  # the first training has so much before others have any
+_TEST_PROCESSES = 8
+_REHEARSED_S = 600.0  # a rehearsal may be on a busy machine
 # by time; the others at their full length, in this order, while there is time
 BY_TIME = "colormamba_vcip"
 _NIR, _GRAY = "encoder_unet_vcip_chord", "encoder_unet_imagenet_sample"
@@ -31,8 +43,12 @@ class GpuStage:
         commands: by the seconds that it has, the words of its processes, one after the other.
         most_s: seconds that it is given at most.
         share: of the time that is left, which it is given at most.
+        enough_s: seconds that it is given whatever its share is, where there are so many.
         least_s: with fewer it is not begun.
+        last_s: of its seconds, those that its last command has for itself.
         figures: what its results in a folder say.
+        run: folder of the run that it trains.
+        missing: what it cannot do without and is not there, in words; else "".
     """
 
     name: str
@@ -40,11 +56,16 @@ class GpuStage:
     figures: Callable[[Path], str]
     most_s: float = float("inf")
     share: float = 1.0
+    enough_s: float = 0.0
     least_s: float = 5.0
+    last_s: float = 0.0
+    run: Path | None = None
+    missing: Callable[[], str] = str
 
-    def limit(self, left_s: float) -> float:
-        """Seconds for it, of those that are left."""
-        return min(self.most_s, self.share * left_s)
+    def limit(self, left_s: float, kept_s: float = 0.0) -> float:
+        """Seconds for it, of those that are left but those kept for trainings."""
+        free = left_s if self.run else left_s - kept_s
+        return min(self.most_s, max(self.share * free, min(free, self.enough_s)))
 
 
 def gpu_stages(
@@ -64,38 +85,48 @@ def gpu_stages(
 
 def _whole(out: Path) -> list[GpuStage]:
     cuda = ("--device", "cuda")
+    shapes = sorted((shape.name for shape in SHAPES), key=lambda name: "ColorMamba" not in name)
+    scan = (*cuda, "--repeats", "7", "--plot", "None", "--shapes", *shapes)
     return [
-        _bench("kernels", out, _of_kernels, 90),
-        _bench("scan", out, _of_scan, 90, *cuda, "--repeats", "7", "--plot", "None"),
-        _bench("network", out, _of_network, 60, *cuda, "--design", "paper"),
-        _bench("train", out, _of_train, 60, *cuda, "--workers", "0", "--repeats", "5"),
-        _bench("step", out, _of_step, 60, *cuda),
-        _bench("colorize", out, _of_colorize, 100, *cuda, "--compiling", "--repeats", "7"),
+        _bench("scan", _of_scan, *scan, out=out, most_s=70),
+        _bench("step", _of_step, *cuda, out=out, most_s=40),
+        _bench("network", _of_network, *cuda, "--design", "paper", out=out, most_s=40),
+        _bench("train", _of_train, *cuda, "--workers", "0", "--repeats", "5", out=out, most_s=40),
+        _bench(
+            "colorize", _of_colorize, *cuda, "--compiling", "--repeats", "7", out=out, most_s=80
+        ),
+        _bench("kernels", _of_kernels, out=out, most_s=40),
     ]
 
 
 def _small(out: Path) -> list[GpuStage]:
     once = ("--repeats", "1")
     small = ("--design", "small", "--size", "64")
-    pictures = ("--runs", "encoder_unet_nir_epfl", "--batches", "1", "2", "--size", "64")
+    pictures = ("--runs", "encoder_unet_nir_epfl", "--batches", "1", "2", "--size", "32")
+    step = ("--smoke", "--steps", "1", "--recipe", "unet_scenes_nir")
+    bench = partial(_bench, out=out, most_s=_REHEARSED_S)
     return [
-        _bench("kernels", out, _of_kernels, 120, "--shapes", "1,64,1,1024"),
-        _bench("scan", out, _of_scan, 120, "--shapes", "tiny", "--plot", "None", *once),
-        _bench("network", out, _of_network, 120, *small, *once),
-        _bench("train", out, _of_train, 120, "--smoke", "--turn", "1", *once),
-        _bench(
-            "step", out, _of_step, 120, "--smoke", "--steps", "1", "--recipe", "unet_scenes_nir"
-        ),
-        _bench("colorize", out, _of_colorize, 120, *pictures, *once),
+        bench("scan", _of_scan, "--shapes", "tiny", "--plot", "None", *once),
+        bench("step", _of_step, *step),
+        bench("network", _of_network, *small, *once),
+        bench("train", _of_train, "--smoke", "--turn", "1", *once),
+        bench("colorize", _of_colorize, *pictures, *once),
+        bench("kernels", _of_kernels, "--shapes", "1,64,1,1024"),
     ]
 
 
 def _tests(rehearse: bool) -> GpuStage:
-    files = [_TESTS / "experiments" / "training" / "test_devices.py"] if rehearse else gpu_tests()
-    words = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
-    words += ["--rootdir", str(_ROOT), *map(str, files)]
+    """All that ask for a GPU; without one they are collected and skipped."""
+    words = [sys.executable, "-m", "pytest", "-m", "gpu", "-v", "-p", "no:cacheprovider"]
+    words += ["--continue-on-collection-errors", "--rootdir", str(_ROOT)]
+    if not rehearse and importlib.util.find_spec("xdist"):
+        words += ["-n", str(_TEST_PROCESSES)]
     return GpuStage(
-        name="tests", commands=lambda _: [words], figures=_of_tests, most_s=170, share=0.35
+        name="tests",
+        commands=lambda _: [[*words, *map(str, gpu_tests())]],
+        figures=_of_tests,
+        most_s=_REHEARSED_S if rehearse else 150,
+        share=0.4,
     )
 
 
@@ -105,7 +136,7 @@ def gpu_tests() -> list[Path]:
 
 
 def _bench(
-    task: str, out: Path, figures: Callable[[Any], str], most_s: float, *options: str
+    task: str, figures: Callable[[Any], str], *options: str, out: Path, most_s: float
 ) -> GpuStage:
     path = out / f"gpu_{task}.json"
     words = _crosschroma("bench", task, "--out", str(path), *options)
@@ -167,8 +198,23 @@ def _training(
         commands=commands,
         figures=lambda _: _of_row(json.loads(row.read_text())),
         share=0.55 if by_time else 1.0,
+        enough_s=_ENOUGH_S if by_time else 0.0,
         least_s=5.0 if rehearse else _AROUND_S + _LEAST_TRAINING_S,
+        last_s=_SCORES_S,
+        run=run,
+        missing=partial(_missing, recipe),
     )
+
+
+def _missing(recipe: str) -> str:
+    """What is wrong with a recipe's data, in words."""
+    try:
+        data = recipe_list.load_recipe(recipe).data
+        for split in ("train", "test"):
+            data.split(split)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _crosschroma(*words: str) -> list[str]:
@@ -176,9 +222,12 @@ def _crosschroma(*words: str) -> list[str]:
 
 
 def _of_tests(out: Path) -> str:
-    lines = (out / "tests.log").read_text().splitlines()
-    ends = [line for line in lines if re.search(r"\d+ (passed|failed|skipped|error)", line)]
-    return ends[-1].strip("= ") if ends else "no count"
+    """Pytest's own count; where it was ended before that, the lines of its tests."""
+    text = (out / "tests.log").read_text()
+    if ends := re.findall(r"\d+ (?:passed|failed|skipped|errors?)\b.* in [\d.]+s", text):
+        return ends[-1]
+    words = re.findall(r"(?m)^\S*(?:::|gw\d).* (PASSED|FAILED|ERROR|SKIPPED)\b", text)
+    return ", ".join(f"{n} {word.lower()}" for word, n in Counter(words).items()) or "no count"
 
 
 def _of_kernels(result: Any) -> str:

@@ -43,6 +43,7 @@ from .scan_results import (
 
 _CHAIN = "mamba_ssm"
 _TOO_MUCH = 2e9  # bytes that autograd of the loop may keep
+_TOO_MUCH_ON_CUDA = 2e10  # where the loop is not timed, but tells the errors
 _LOOP_ROUNDS = 3  # the loops take seconds
 
 
@@ -90,7 +91,7 @@ def bench_scan(
     On the CPU one thread, the process's CPU time, and the loop over time as the reference; on
     CUDA the wall time of synchronised calls, and as the reference mamba-ssm's kernel with
     cross-scan copies and merge around it, or ``torch`` where that package is missing. Peak memory
-    is measured in a process of its own on the CPU.
+    is measured in a process of its own on the CPU. The file is written after each shape.
 
     Args:
         out: JSON file to write.
@@ -111,7 +112,7 @@ def bench_scan(
     chosen = [by_name[name] for name in shapes] or list(SHAPES)
     with torch_threads(1):
         result = ScanBenchmark(
-            results=[_bench_shape(shape, backends, device, repeats) for shape in chosen],
+            results=[],
             targets=TARGETS,
             unavailable={name: reason for name, reason in reasons.items() if reason},
             device=device_name(device),
@@ -121,7 +122,9 @@ def bench_scan(
             machine=machine(),
             versions=versions("torch", "numba", "triton", "mamba-ssm"),
         )
-    save_benchmark(result, out)
+        for shape in chosen:
+            result.results.append(_bench_shape(shape, backends, device, repeats))
+            save_benchmark(result, out)
     if plot is not None:
         plot_scan(result, plot)
     return result
@@ -142,7 +145,8 @@ def _bench_shape(
     for work, calls in works.items():
         references[work] = next(name for name in (LOOP, _CHAIN, "torch") if name in calls)
         timings = _time(calls, repeats, references[work], device)
-        errors = _errors(shape, inputs, calls, work) if LOOP in calls else {}
+        known = LOOP in calls or (device != "cpu" and 2 * shape.loop_bytes < _TOO_MUCH_ON_CUDA)
+        errors = _errors(shape, inputs, calls, work) if known else {}
         cells += [
             ScanTiming(
                 backend=name,

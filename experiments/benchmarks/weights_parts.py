@@ -9,19 +9,18 @@ from ..artifacts.weights_file import ship
 LARGEST = 16 * 2**20 - 2**16  # bytes
 
 
-def pack_weights(runs: Path, out: Path) -> list[Path]:
-    """Ship every run of a folder into ``out``, in parts where a file is too large.
+def pack_run(run: Path, out: Path) -> list[Path]:
+    """Ship a run's last weights into ``out``, in parts where the file is too large.
 
     ``cat NAME.safetensors.part* > NAME.safetensors`` joins them.
 
     Returns:
         The files.
+
+    Raises:
+        UserError: no checkpoint, or a damaged one.
     """
-    files = []
-    for run in sorted(runs.glob("*")):
-        if any(run.glob("*.pt")):
-            files += cut_file(ship(run, out / f"{run.name}.safetensors", "last"))
-    return files
+    return cut_file(ship(run, out / f"{run.name}.safetensors", "last"))
 
 
 def cut_file(path: Path, largest: int = LARGEST) -> list[Path]:

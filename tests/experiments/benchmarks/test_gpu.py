@@ -6,22 +6,27 @@ import functools
 import importlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 from collections.abc import Sequence
+from importlib import metadata
+from itertools import chain
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
 import tyro
 from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments import cli
-from crosschroma.experiments.benchmarks import bare_machine
+from crosschroma.experiments.benchmarks import bare_machine, gpu
 from crosschroma.experiments.benchmarks.gpu import SUMMARY, bench_gpu, run_process
-from crosschroma.experiments.benchmarks.gpu_stages import gpu_stages, gpu_tests
+from crosschroma.experiments.benchmarks.gpu_stages import KEPT, REPORT_S, gpu_stages, gpu_tests
 from crosschroma.experiments.benchmarks.weights_parts import cut_file
 from crosschroma.experiments.commands import train
 from crosschroma.experiments.commands.evaluate import EvaluateOptions
@@ -44,7 +49,7 @@ def test_every_stage_is_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     out = tmp_path / "out"
     planned = [stage.name for stage in gpu_stages(out, tmp_path / "runs", rehearse=True)]
     assert [name for name in planned if not name.startswith("train_")] == [
-        *("tests", "kernels", "scan", "network", "train", "step", "colorize")
+        *("tests", "scan", "step", "network", "train", "colorize", "kernels")
     ]
     result = bench_gpu(
         out,
@@ -61,7 +66,7 @@ def test_every_stage_is_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not any("no result" in stage.figures for stage in result.stages), result.stages
     written = json.loads((out / SUMMARY).read_text())
     assert written["rehearsed"]
-    assert written["files"] == ["pix2pix_scenes_gray.safetensors", "unet_scenes_nir.safetensors"]
+    assert written["files"] == ["unet_scenes_nir.safetensors", "pix2pix_scenes_gray.safetensors"]
     assert all((out / name).is_file() for name in written["files"])
     row = json.loads((out / "runs" / "unet_scenes_nir.json").read_text())
     assert row["config"]["training"]["minutes"] > 0
@@ -95,6 +100,101 @@ def test_without_time_a_stage_is_not_begun(tmp_path: Path) -> None:
 
     result = bench_gpu(tmp_path, rehearse=True, runner=never, minutes=0.1)
     assert {stage.status for stage in result.stages} == {"not run"}
+
+
+def test_trainings_have_their_time_whatever_the_others_take(tmp_path: Path) -> None:
+    """In nine minutes, were every stage before them to take all that it may."""
+    left, seconds = 60 * 9 - REPORT_S, {}
+    for stage in gpu_stages(tmp_path, tmp_path / "runs", rehearse=False):
+        seconds[stage.name] = stage.limit(left, KEPT * 60 * 9)
+        left -= seconds[stage.name]
+    assert min(seconds[name] for name in ("tests", "scan")) >= 60
+    assert seconds["train_colormamba_vcip"] == 240
+    assert left >= 0
+
+
+def test_missing_data_are_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROSSCHROMA_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "device_name", lambda _: "a GPU")
+    ran = []
+
+    def runner(words: Sequence[str], log: Path, limit_s: float) -> tuple[str, float]:
+        ran.append(log.stem)
+        assert "train_unet_vcip will not run:" in capsys.readouterr().out
+        log.write_text("2 skipped in 0.1s\n")
+        return "ok", 0.0
+
+    stages = ("tests", "train_unet_vcip")
+    result = bench_gpu(tmp_path / "out", stages=stages, runner=runner)
+    assert ran == ["tests"]
+    assert [stage.status for stage in result.stages] == ["ok", "not run"]
+    assert "nowhere" in result.stages[1].figures
+
+
+def test_weights_are_there_as_soon_as_they_are_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where scoring failed; weights of before are not taken for them."""
+    monkeypatch.chdir(tmp_path)
+    out, runs = tmp_path / "out", tmp_path / "runs"
+
+    def trained(words: Sequence[str], log: Path, limit_s: float) -> tuple[str, float]:
+        log.write_text("no scores\n")
+        return ("failed", 1.0) if words[3] == "evaluate" else here(words, log, limit_s)
+
+    def broken(words: Sequence[str], log: Path, limit_s: float) -> tuple[str, float]:
+        assert (out / "unet_scenes_nir.safetensors").is_file()
+        log.write_text("no GPU\n")
+        return "failed", 1.0
+
+    stages = ("train_unet_scenes_nir", "train_pix2pix_scenes_gray")
+    options = {"runs": runs, "rehearse": True, "minutes": 60}
+    first = bench_gpu(out, stages=stages[:1], runner=trained, **options)
+    assert first.stages[0].status == "failed"
+    assert first.files == ["unet_scenes_nir.safetensors"]
+    last = bench_gpu(out, stages=stages, runner=broken, **options)
+    assert {stage.status for stage in last.stages} == {"failed"}
+    assert last.files == []
+
+
+@pytest.mark.parametrize(
+    ("text", "figures"),
+    [
+        (
+            "a.py::b PASSED\nSKIPPED [2] a.py: no\n== 3 passed, 2 skipped in 3.10s ==\n",
+            "3 passed, 2 skipped in 3.10s",
+        ),
+        (
+            "a.py::b[c d] PASSED [ 5%]\na.py::c FAILED [ 9%]\na.py::d PASSED [ 9%]\n",
+            "2 passed, 1 failed",
+        ),
+        ("[gw0] [ 5%] PASSED a.py::b \n[gw12] [ 6%] ERROR a.py::c \n", "1 passed, 1 error"),
+        ("collecting\n", "no count"),
+    ],
+)
+def test_tests_are_counted_as_far_as_they_came(text: str, figures: str, tmp_path: Path) -> None:
+    (tmp_path / "tests.log").write_text(text)
+    assert gpu_stages(tmp_path, tmp_path, rehearse=True)[0].figures(tmp_path) == figures
+
+
+@pytest.mark.parametrize("end", ["", "time.sleep(60)", "raise SystemExit(1)"])
+def test_nothing_that_a_process_started_outlives_it(end: str, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = f"""
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+pathlib.Path({str(pid)!r}).write_text(str(child.pid))
+{end}
+"""
+    run_process([sys.executable, "-c", code], tmp_path / "log", 5.0)
+    for _ in range(100):
+        if not Path(f"/proc/{pid.read_text()}/cmdline").read_bytes():
+            return  # ended; its parent's parent has not looked yet
+        time.sleep(0.1)
+    raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -175,15 +275,54 @@ def test_the_checkout_is_importable_where_nothing_is_installed(tmp_path: Path) -
     assert done.stdout.strip() == str(REPOSITORY / "experiments" / "cli.py"), done.stderr
 
 
+# what a machine with a GPU is taken to have; `make gpu-wheels` brings the rest that is wanted
+AT_HAND = {
+    *("torch", "torchvision", "timm", "opencv-python-headless", "einops", "tensorboard", "rich"),
+    *("numba", "numpy", "pillow", "safetensors", "huggingface_hub", "pytest", "scikit-image"),
+    "triton",
+}
+# a finder that knows some packages no more
+HIDING = """
+import importlib.machinery, sys
+class Some(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in HIDDEN:
+            return None
+        return super().find_spec(name, path, target)
+sys.meta_path = [
+    Some if finder is importlib.machinery.PathFinder else finder for finder in sys.meta_path
+]
+"""
+
+
+def missing_modules() -> set[str]:
+    """What the project's packages install, but not those at hand or of `make gpu-wheels`."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    wanted = chain(project["dependencies"], *project["optional-dependencies"].values())
+    names = {re.split(r"[^\w-]", text)[0] for text in wanted}
+    makefile = (REPOSITORY / "Makefile").read_text().replace("\\\n", " ")
+    [carried] = re.findall(r"^GPU_PACKAGES := (.*)$", makefile, re.MULTILINE)
+    hidden = names - AT_HAND - set(carried.split()) - {"crosschroma"}
+    assert {"av", "imagecodecs", "onnxruntime"} <= hidden
+    assert not {"tyro", "lightning-fabric", "lpips"} & hidden
+    modules = metadata.packages_distributions()
+    return {module for module, owners in modules.items() if hidden & set(owners)}
+
+
 @pytest.mark.slow
 def test_a_bare_machine_rehearses(tmp_path: Path) -> None:
-    """The very command of `make gpu`, with every stage in its process."""
+    """The very command of `make gpu`, every stage in its process, with the packages of there."""
     script = REPOSITORY / "experiments" / "benchmarks" / "bare_machine.py"
     out = tmp_path / "out"
+    hiding = tmp_path / "hiding"
+    hiding.mkdir()
+    (hiding / "sitecustomize.py").write_text(f"HIDDEN = {missing_modules()!r}\n{HIDING}")
     words = ["bench", "gpu", "--rehearse", "--minutes", "60", "--out", str(out)]
     words += ["--runs", str(tmp_path / "runs")]
     done = subprocess.run(
         [sys.executable, "-P", str(script), *words],
+        env={**os.environ, "PYTHONPATH": str(hiding)},
         capture_output=True,
         text=True,
         check=False,
@@ -191,6 +330,23 @@ def test_a_bare_machine_rehearses(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     written = json.loads((out / SUMMARY).read_text())
     assert {stage["status"] for stage in written["stages"]} == {"ok"}, written
+    assert re.match(r"\d{3} skipped in", written["stages"][0]["figures"]), written
+
+
+def test_packages_that_python_has_are_not_taken_from_the_wheels(tmp_path: Path) -> None:
+    for name, module in (("numpy-9.9", "numpy"), ("own_thing-1.0", "own_thing")):
+        with ZipFile(tmp_path / f"{name}-py3-none-any.whl", "w") as file:
+            info = f"{name}.dist-info"
+            about = "Metadata-Version: 2.1\nName: {}\nVersion: {}\n".format(*name.split("-"))
+            file.writestr(f"{module}.py", "own = True\n")
+            file.writestr(f"{info}/METADATA", about)
+            file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            file.writestr(f"{info}/RECORD", "")
+    environment = bare_machine.make_importable(tmp_path / "made", tmp_path)
+    packages = tmp_path / "made" / "packages"
+    assert {path.name for path in packages.glob("*.py")} == {"own_thing.py"}
+    assert environment["PYTHONPATH"].endswith(str(packages))
+    assert environment["HF_HUB_OFFLINE"] == "1"
 
 
 def test_wheels_that_are_not_there_are_named(tmp_path: Path) -> None:

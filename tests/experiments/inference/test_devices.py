@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clips import pictures
 from crosschroma.datasets.scenes.adapter import Scenes
 from crosschroma.experiments.artifacts.weights_file import load_any
 from crosschroma.experiments.evaluation.evaluate_run import evaluate_run
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.training.devices import usable_device
-from crosschroma.experiments.video.colorize_video import FrameColorizer
 from crosschroma.models.color.hint_points import HintPoint
 from pictures import smooth_picture
 
@@ -35,6 +33,10 @@ def in_tiles(device: str) -> np.ndarray:
 
 
 def video(device: str) -> np.ndarray:
+    pytest.importorskip("av", reason="videos need av")
+    from clips import pictures
+    from crosschroma.experiments.video.colorize_video import FrameColorizer
+
     frames = FrameColorizer(Colorizer.load("ddcolor_photos", device=device))
     return np.stack([frames(frame) for frame in pictures(4)])
 
