@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 
 from ..datasets.base.errors import Note, UserError, unknown
@@ -102,6 +101,8 @@ def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         return usage(_help(), argv)
     if argv[0] == "--version":
+        from importlib.metadata import version
+
         print(f"crosschroma {version('crosschroma')}")
         return 0
     name, *rest = argv

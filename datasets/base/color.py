@@ -8,10 +8,8 @@ float Lab is up to 0.47 away from both (it interpolates a table) and is not used
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -165,75 +163,15 @@ def _largest_scale(lab: Tensor) -> Tensor:
     return low
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``numba.njit`` that keeps its machine code on disk where it may write, and works anyway."""
-    # numpy's error model: Python's check for a division by zero would keep the loop from
-    # vectorising, 1.0 ms instead of 0.15 ms for 256 x 256
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache folder is writable
-        return numba.njit(**options)(function)
-
-
 _LEVELS = np.arange(256) / 255
 _LINEAR = np.where(_LEVELS > 0.04045, ((_LEVELS + 0.055) / 1.055) ** 2.4, _LEVELS / 12.92)
 _LINEAR_F32 = _LINEAR.astype(np.float32)
 _MATRIX_F32 = _TO_RELATIVE.astype(np.float32)
-
-
-@compiled
-def _f(t: Any) -> Any:
-    """The cube root of CIE Lab with its linear toe, for a float32 in [0, 1.01]."""
-    # a third of the exponent is within 4 %; two Halley steps leave float32's own rounding
-    third = np.float32(np.float32(t).view(np.int32)) * np.float32(1 / 3)
-    root = np.int32(np.int32(third) + np.int32(709921077)).view(np.float32)
-    for _ in range(2):
-        cube = root * root * root
-        root = root * (cube + t + t) / (cube + cube + t)
-    toe = np.float32(_TOE_SLOPE) * t + np.float32(_TOE_OFFSET)
-    return root if t > np.float32(_TOE_END) else toe
-
-
-_BLOCK = 512  # pixels; looking levels up apart from the arithmetic lets the arithmetic vectorise
-
-
-@compiled
-def _look_up(rgb: np.ndarray, linear: np.ndarray, block: np.ndarray) -> None:
-    for i in range(rgb.shape[0]):
-        for c in range(3):
-            block[c, i] = linear[rgb[i, c]]
-
-
-@compiled
-def _lab_kernel(rgb: np.ndarray, linear: np.ndarray, m: np.ndarray, lab: np.ndarray) -> None:
-    block = np.empty((3, _BLOCK), np.float32)
-    for start in range(0, rgb.shape[0], _BLOCK):
-        stop = min(start + _BLOCK, rgb.shape[0])
-        _look_up(rgb[start:stop], linear, block)
-        red, green, blue = block
-        lightness, a, b = lab[0, start:stop], lab[1, start:stop], lab[2, start:stop]
-        for i in range(stop - start):
-            fx = _f(m[0, 0] * red[i] + m[0, 1] * green[i] + m[0, 2] * blue[i])
-            fy = _f(m[1, 0] * red[i] + m[1, 1] * green[i] + m[1, 2] * blue[i])
-            fz = _f(m[2, 0] * red[i] + m[2, 1] * green[i] + m[2, 2] * blue[i])
-            lightness[i] = np.float32(116) * fy - np.float32(16)
-            a[i] = np.float32(500) * (fx - fy)
-            b[i] = np.float32(200) * (fy - fz)
-
-
-@compiled
-def _lightness_kernel(rgb: np.ndarray, linear: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
-    block = np.empty((3, _BLOCK), np.float32)
-    for start in range(0, rgb.shape[0], _BLOCK):
-        stop = min(start + _BLOCK, rgb.shape[0])
-        _look_up(rgb[start:stop], linear, block)
-        red, green, blue = block
-        part = out[start:stop]
-        for i in range(stop - start):
-            fy = _f(m[1, 0] * red[i] + m[1, 1] * green[i] + m[1, 2] * blue[i])
-            value = np.float32(1.16) * fy - np.float32(0.16)  # 1e-7 beyond [0,1] by rounding
-            part[i] = min(max(value, np.float32(0)), np.float32(1))
+_TOE_F32 = (np.float32(_TOE_END), np.float32(_TOE_SLOPE), np.float32(_TOE_OFFSET))
+_BLOCK = 2**14  # pixels, whose planes fit into the cache
+# of a process, for which importing numba would take longer than numpy does
+_BEFORE_NUMBA = 2**24
+_pixels_seen = 0
 
 
 def lab_from_uint8(rgb: np.ndarray) -> np.ndarray:
@@ -245,15 +183,55 @@ def lab_from_uint8(rgb: np.ndarray) -> np.ndarray:
     Returns:
         H x W x 3 float32 (L, a, b), a view of planar memory: ``transpose(2, 0, 1)`` is contiguous.
     """
+    from .lab_kernels import lab_kernel
+
     height, width, _ = rgb.shape
     lab = np.empty((3, height * width), np.float32)
-    _lab_kernel(np.ascontiguousarray(rgb).reshape(-1, 3), _LINEAR_F32, _MATRIX_F32, lab)
+    pixels = np.ascontiguousarray(rgb).reshape(-1, 3)
+    lab_kernel(pixels, _LINEAR_F32, _MATRIX_F32, _TOE_F32, lab)
     return lab.reshape(3, height, width).transpose(1, 2, 0)
 
 
 def lightness_from_uint8(rgb: np.ndarray) -> np.ndarray:
-    """L*/100 in [0,1], H x W float32, of an 8-bit sRGB image H x W x 3; see ``lab_from_uint8``."""
+    """L*/100 in [0,1], H x W float32, of 8-bit sRGB H x W x 3 or gray levels H x W.
+
+    As exact as ``lab_from_uint8``. A process that sees few pictures does without numba, and gets
+    the same numbers.
+    """
+    global _pixels_seen
+    if rgb.ndim == 2:
+        grays = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+        return _lightness(grays)[rgb]
     height, width, _ = rgb.shape
-    out = np.empty(height * width, np.float32)
-    _lightness_kernel(np.ascontiguousarray(rgb).reshape(-1, 3), _LINEAR_F32, _MATRIX_F32, out)
+    pixels = np.ascontiguousarray(rgb).reshape(-1, 3)
+    _pixels_seen += len(pixels)
+    out = np.empty(len(pixels), np.float32)
+    if _pixels_seen > _BEFORE_NUMBA:
+        from .lab_kernels import lightness_kernel
+
+        lightness_kernel(pixels, _LINEAR_F32, _MATRIX_F32, _TOE_F32, out)
+    else:
+        for start in range(0, len(pixels), _BLOCK):
+            out[start : start + _BLOCK] = _lightness(pixels[start : start + _BLOCK])
     return out.reshape(height, width)
+
+
+def _lightness(pixels: np.ndarray) -> np.ndarray:
+    """N x 3 uint8 to L*/100 by numpy, rounded where ``lightness_kernel`` rounds."""
+    red, green, blue = _LINEAR_F32[pixels.T]
+    r, g, b = _MATRIX_F32[1]
+    y = _rounded_once(b, blue, _rounded_once(r, red, g * green))
+    third = y.view(np.int32).astype(np.float32) * np.float32(1 / 3)
+    root = (third.astype(np.int32) + np.int32(709921077)).view(np.float32)
+    with np.errstate(invalid="ignore"):  # 0 / 0 of black, which the toe has
+        for _ in range(2):
+            cube = root * root * root
+            root = root * (cube + y + y) / (cube + cube + y)
+    end, slope, offset = _TOE_F32
+    f = np.where(y > end, root, _rounded_once(slope, y, offset))
+    return _rounded_once(np.float32(1.16), f, np.float32(-0.16)).clip(0, 1)
+
+
+def _rounded_once(a: np.floating, x: np.ndarray, b: np.ndarray | np.floating) -> np.ndarray:
+    """Float32 a x + b as processors with a fused product and sum compute it."""
+    return (np.multiply(a, x, dtype=np.float64) + b).astype(np.float32)

@@ -12,8 +12,6 @@ from typing import ClassVar, TypedDict
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from ..base.adapter import Adapter, Planes, Record, Source, SplitName
 from ..base.atomic_write import write_text_atomic
@@ -21,6 +19,7 @@ from ..base.bounds import NotNegative, Share, WhiteLevel
 from ..base.color import lab_from_uint8
 from ..base.errors import DataError, UserError
 from ..base.json_file import read_json
+from ..base.tracked import tracked
 from ..loading.decode import noted_plane, noted_rgb, parse_white_level
 from ..loading.tar_files import file_stamp
 from .walk import walk
@@ -359,10 +358,7 @@ def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = 
             ranges[key] = known[key]
         else:
             todo.append((index, key, stamp))
-    console = Console(stderr=True)
-    for index, key, stamp in track(
-        todo, "looking for gray images", console=console, disable=not todo
-    ):
+    for index, key, stamp in tracked(todo, "looking for gray images", shown=bool(todo)):
         ranges[key] = (stamp, _color_range(source.load(index)))
     if cache is not None and ranges != known:
         write_text_atomic(cache, json.dumps({"ranges": ranges}))

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from ..base.adapter import Planes, Source
 from ..base.atomic_write import write_atomic
 from ..base.errors import DataError, UserError
+from ..base.tracked import tracked
 from .decode import DECODE_VERSION
 
 _MAGIC = b"crosschroma planes\n"
@@ -133,9 +132,8 @@ def _build(
 ) -> None:
     file.write(_MAGIC)
     offset, entries = len(_MAGIC), []
-    console = Console(stderr=True)
     for index, (key, stamp) in enumerate(
-        track(listing, f"caching {len(listing)} images in {old.path}", console=console)
+        tracked(listing, f"caching {len(listing)} images in {old.path}")
     ):
         planes = old.read(key) if old.stamp(key) == stamp else None
         if planes is None:

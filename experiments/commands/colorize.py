@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import tyro
 
@@ -19,13 +20,16 @@ from .shared.not_done import not_done
 from .shared.usage import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
     from ..inference.colorizer import Colorizer
     from ..inference.hints_file import Hints
     from ..inference.palette import Palette
     from .files.colorize_files import FolderReport
 
+# unions of typing, for which tyro does not import typeguard, unlike for those of `|`
+OptionalPath = Optional[Path]  # noqa: UP045
+OptionalName = Optional[str]  # noqa: UP045
 _GUESSED = 16  # pictures of a folder, and frames of a video, by which its kind is guessed
 _FRAMES = 4
 
@@ -89,20 +93,20 @@ class ColorizeOptions(Checked):
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
-    run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    run: Annotated[OptionalPath, tyro.conf.arg(metavar="RUN")] = None
     out: Path = Path("colorized")
     weights: Literal["result", "best", "last"] = "result"
-    output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    output: Annotated[OptionalName, tyro.conf.arg(metavar="NAME")] = None
     format: Literal["png", "jpg", "webp"] = "png"
     strength: Strength | None = None
     size: Annotated[Side | None, tyro.conf.arg(metavar="PIXELS")] = None
-    hints: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    palette: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    hints: Annotated[OptionalPath, tyro.conf.arg(metavar="FILE")] = None
+    palette: Annotated[OptionalPath, tyro.conf.arg(metavar="FILE")] = None
+    boxes: Annotated[OptionalPath, tyro.conf.arg(metavar="FILE")] = None
     codec: CodecName | None = None
     crf: Annotated[Natural | None, tyro.conf.arg(metavar="INT")] = None
     flicker_reduction: bool = True
-    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    report: Annotated[OptionalPath, tyro.conf.arg(metavar="FILE")] = None
     white_level: Annotated[WhiteLevel | None, tyro.conf.arg(metavar="LEVEL")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -122,7 +126,7 @@ def colorize(argv: list[str]) -> int:
     from ..inference.choice import input_of, title
     from ..inference.hints_file import Hints, read_hints
     from ..training.devices import usable_device
-    from ..video.reader import is_video
+    from ..video.video_file import is_video
     from .files.colorize_files import FileOptions, colorize_files
 
     hints = read_hints(options.hints) if options.hints else Hints()
@@ -226,17 +230,22 @@ def _note(text: str) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[Path, int, int], None]]:
     """A bar for each video on a terminal's standard error; what is safe, where it is stopped."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
     tasks: dict[Path, TaskID] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+    with ExitStack() as stack:
+
+        @cache
+        def bars() -> Progress:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            console = Console(stderr=True)
+            bars = Progress(console=console, transient=True, disable=not console.is_terminal)
+            return stack.enter_context(bars)
 
         def step(path: Path, count: int, expected: int) -> None:
             if path not in tasks:
-                tasks[path] = bars.add_task(path.name, total=expected or None)
-            bars.update(tasks[path], completed=count)
+                tasks[path] = bars().add_task(path.name, total=expected or None)
+            bars().update(tasks[path], completed=count)
 
         try:
             yield step

@@ -108,7 +108,7 @@ class InputKindNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = timm_features(ENCODER, in_chans=1, out_indices=(1, 2, 3), pretrained=False)
+        self.encoder = timm_features(ENCODER, in_chans=1, out_indices=(1, 2, 3))
         blocks = self.encoder.get_submodule("blocks")
         assert isinstance(blocks, nn.Sequential)
         self.encoder.blocks = blocks[:STAGES]

@@ -62,9 +62,9 @@ def checked(levels: np.ndarray) -> np.ndarray:
 
 def lightness_of(levels: np.ndarray) -> np.ndarray:
     """L*/100 of sRGB levels, H x W float32 in [0,1]."""
+    if levels.dtype == np.uint8:
+        return lightness_from_uint8(levels)
     rgb = np.repeat(levels[..., None], 3, axis=2) if levels.ndim == 2 else levels
-    if rgb.dtype == np.uint8:
-        return lightness_from_uint8(rgb)
     height, width = rgb.shape[:2]
     gray = np.empty((height, width), np.float32)
     for rows in bands(height, width):

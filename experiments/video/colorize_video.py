@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,63 +14,20 @@ import cv2
 import numpy as np
 import torch
 
-from ...datasets.base.bounds import Checked, Count, Natural, Strength
 from ...datasets.base.errors import DataError, UserError
 from ...models.color.hint_points import HintPoint
 from ..artifacts.checkpoint import weights_sha256
 from ..inference.colorizer import Colorizer
 from ..inference.palette import Palette, Recolor
 from .followed import FollowedColors
-from .reader import PARTS, Video
+from .reader import Video
 from .resume import Parts
 from .stabilize import KEEP, Steady
+from .video_file import PARTS, VideoOptions, VideoReport
 from .warp_error import FORMULA, METRIC_SIDE, WarpError
 from .writer import FrameShape, Times, VideoWriter
 
-PART_FRAMES = 120  # what an interruption can cost, and how far apart key frames are at most
 _FLOAT = np.dtype(np.float32)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoOptions(Checked):
-    """How a video is coloured and written.
-
-    Attributes:
-        strength: see ``Colorizer``.
-        palette: see ``Colorizer``.
-        hints: colours at points of frames, for a method that takes them; see ``FollowedColors``.
-        reduce_flicker: see ``Steady``.
-        codec: a name of ``CODECS``; default the best that the result's file can hold.
-        crf: rate factor of the codec, 0 is best.
-        part_frames: frames after which the work is safe.
-        overwrite: begin anew where parts of other settings lie.
-    """
-
-    strength: Strength = 1.0
-    palette: Palette | None = None
-    hints: Sequence[HintPoint] = ()
-    reduce_flicker: bool = True
-    codec: str | None = None
-    crf: Natural | None = None
-    part_frames: Count = PART_FRAMES
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class VideoReport:
-    """What became of a video.
-
-    Attributes:
-        frames: in the result.
-        resumed: how many of them were there from an earlier, interrupted run.
-        flicker: the warp error with and without the reduction, as JSON; see ``WarpError``.
-        notes: what differs from the source, a sentence each.
-    """
-
-    frames: int
-    resumed: int
-    flicker: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
 
 
 class FrameColorizer:

@@ -17,25 +17,11 @@ from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from ...datasets.base.errors import DataError
 from ...datasets.loading.decode import MAX_PIXELS, MIN_SIDE
 
-VIDEO_SUFFIXES = frozenset(
-    {".3g2", ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
-    | {".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
-)
-PARTS = ".parts"  # ends the name of a folder with the finished parts of a result
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _LOCAL = {"protocol_whitelist": "file"}  # a playlist must not fetch anything
 _USUAL_RATE = Fraction(25)
 _HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 _UNSPECIFIED = 2  # of a matrix, in ITU-T H.273
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file's suffix is that of a video; ``.ts`` is that of TypeScript, too."""
-    suffix = path.suffix.lower()
-    if suffix != ".ts" or not path.is_file():
-        return suffix in VIDEO_SUFFIXES
-    with path.open("rb") as file:
-        return file.read(1) == b"\x47"  # each packet of a transport stream begins with it
 
 
 class Video:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ...datasets.base.errors import UserError
+from .efficientnet_lite import NAMES as LITES
+from .efficientnet_lite import EfficientNetLite
 from .tensor_file import read_named_tensors
 from .torchvision_import import ensure_torchvision
 
@@ -28,6 +30,8 @@ def timm_features(name: str, **options: Any) -> nn.Module:
     """
     if ":" in name or "/" in name:
         raise UserError(f"{name}: name one of timm's own models, without hf-hub: or local-dir:")
+    if name in LITES and options.keys() <= {"in_chans", "out_indices"}:
+        return EfficientNetLite(name, **options)
     ensure_torchvision()
     import timm
 

@@ -15,7 +15,7 @@ thread's own memory.
 
 from __future__ import annotations
 
-from ...datasets.base.color import compiled
+from ...datasets.base.compiled import compiled
 from .numba_simd import (
     LANES,
     LN2,

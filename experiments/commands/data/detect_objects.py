@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from ....datasets.base.adapter import Source
 from ....datasets.base.color import lightness_from_uint8
 from ....datasets.base.errors import DataError, UserError
+from ....datasets.base.tracked import tracked
 from ....losses.pretrained.published_weights import PublishedFile, published_state
 from ....losses.pretrained.tensor_file import read_named_tensors
 from ....losses.pretrained.torchvision_import import ensure_torchvision
@@ -75,8 +74,8 @@ def detect(detector: ObjectDetector, source: Source, what: str) -> dict[str, lis
     Raises:
         DataError: an image without colour.
     """
-    boxes, console = {}, Console(stderr=True)
-    for index in track(range(len(source)), f"looking for objects in {what}", console=console):
+    boxes = {}
+    for index in tracked(range(len(source)), f"looking for objects in {what}"):
         planes = source.load(index)
         if "rgb" not in planes:
             raise DataError(

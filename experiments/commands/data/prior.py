@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from ....datasets.base.adapter import Adapter, Source, SplitName
 from ....datasets.base.atomic_write import write_text_atomic
 from ....datasets.base.color import lab_from_uint8
+from ....datasets.base.tracked import tracked
 from ....models.color.ab_bins import BINS, ab_bins, nearest_bins
 from ....models.color.ab_prior import AbPrior
 from ..shared.dataset_options import Option, colour_dataset_options
@@ -49,8 +48,7 @@ def count_bins(source: Source, name: str) -> AbPrior:
         name: what the prior says it was counted from.
     """
     counts = np.zeros(BINS, np.int64)
-    console = Console(stderr=True)
-    for index in track(range(len(source)), "counting colours", console=console):
+    for index in tracked(range(len(source)), "counting colours"):
         ab = lab_from_uint8(source.load(index)["rgb"])[..., 1:]
         counts += np.bincount(nearest_bins(ab).ravel(), minlength=BINS)
     return AbPrior(data=name, images=len(source), counts=tuple(counts.tolist()))

@@ -28,8 +28,7 @@ from ...inference.picture_file import (
 )
 from ...inference.picture_sequence import encode_frames, encode_pages, holds
 from ...inference.pixels import checked, is_colored
-from ...video.colorize_video import FrameColorizer, VideoOptions, VideoReport, colorize_video
-from ...video.reader import Video, is_video
+from ...video.video_file import VideoOptions, VideoReport, is_video
 from .colorize_targets import SUFFIXES, beside, find_targets
 from .overlap import OpenedPicture, is_out_of_memory, overlapped
 
@@ -154,6 +153,8 @@ def _videos(
     progress: Callable[[Path, int, int], None],
     report: FolderReport,
 ) -> _Outcomes:
+    from ...video.colorize_video import colorize_video  # which loads the libraries of FFmpeg
+
     for job in jobs:
         step = partial(progress, job.picture)
         try:
@@ -255,6 +256,8 @@ def sample_levels(paths: Sequence[Path], pictures: int, frames: int) -> list[np.
     for index in evenly_spaced(len(paths), pictures):
         try:
             if is_video(paths[index]):
+                from ...video.reader import Video
+
                 with Video(paths[index]) as video:
                     samples += islice(video.frames(), frames)
             else:
@@ -283,6 +286,8 @@ def _painter(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function of one picture's levels; of an animation's, in their order, without flicker."""
     if moving and boxes is None:
+        from ...video.colorize_video import FrameColorizer
+
         return FrameColorizer(
             colorizer,
             strength=options.strength,

@@ -13,7 +13,7 @@ from ....datasets.files.walk import walk
 from ....datasets.loading.tiff_file import count_pages
 from ...inference.picture_file import PictureFormat
 from ...video.codecs import WRITABLE, container
-from ...video.reader import PARTS, VIDEO_SUFFIXES, is_video
+from ...video.video_file import PARTS, VIDEO_SUFFIXES, is_video
 
 BEFORE_AFTER = "_before_after"
 SUFFIXES: dict[str, PictureFormat] = {

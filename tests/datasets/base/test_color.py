@@ -133,6 +133,21 @@ def test_uint8_path_is_scikit_images_over_the_cube(cube: np.ndarray) -> None:
     assert lightness.max() <= 1
 
 
+def test_lightness_is_the_same_number_with_and_without_numba(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    levels = np.arange(0, 256, 5, dtype=np.uint8)
+    rgb = np.stack(np.meshgrid(levels, levels, np.arange(256, dtype=np.uint8)), -1)
+    rgb = rgb.reshape(-1, 256, 3)
+    monkeypatch.setattr(color, "_pixels_seen", 0)
+    few = color.lightness_from_uint8(rgb)
+    monkeypatch.setattr(color, "_pixels_seen", color._BEFORE_NUMBA)
+    assert np.array_equal(color.lightness_from_uint8(rgb), few)
+    gray = np.arange(256, dtype=np.uint8).reshape(4, 64)
+    expected = color.lightness_from_uint8(np.stack([gray] * 3, -1))
+    assert np.array_equal(color.lightness_from_uint8(gray), expected)
+
+
 def test_uint8_path_takes_views_and_sizes_that_fill_no_block() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (7, 147, 3), dtype=np.uint8)
     flipped = np.ascontiguousarray(rgb[:, ::-1])
@@ -148,13 +163,16 @@ def test_uint8_path_works_where_numba_cannot_keep_its_cache(tmp_path: Path) -> N
     blocker = tmp_path / "file"
     blocker.touch()
     # a copy whose __pycache__ is a file, and a home that is one: numba finds no place at all
-    source = Path(color.__file__)
-    (tmp_path / "__pycache__").touch()
-    (tmp_path / "color_copy.py").write_text(source.read_text())
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    (folder / "__pycache__").touch()
+    for name in ("color", "compiled", "lab_kernels"):
+        source = Path(color.__file__).with_name(f"{name}.py")
+        (folder / source.name).write_text(source.read_text())
     code = (
-        "import color_copy, numpy\n"
+        "import copied.color, numpy\n"
         "white = numpy.full((1, 1, 3), 255, numpy.uint8)\n"
-        "print(color_copy.lab_from_uint8(white)[0, 0, 0])"
+        "print(copied.color.lab_from_uint8(white)[0, 0, 0])"
     )
     environment = {**os.environ, "HOME": str(blocker), "XDG_CACHE_HOME": str(blocker)}
     environment.pop("NUMBA_CACHE_DIR", None)

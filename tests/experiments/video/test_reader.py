@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from clips import NTSC, pictures, write_clip
 from crosschroma.datasets.base.errors import DataError
-from crosschroma.experiments.video.reader import Video, is_video
+from crosschroma.experiments.video.reader import Video
+from crosschroma.experiments.video.video_file import is_video
 
 KNOWN = {"red": (200, 40, 40), "green": (40, 160, 60), "blue": (50, 60, 190), "gray": (128,) * 3}
 

@@ -15,8 +15,9 @@ from crosschroma.datasets.base.errors import UserError
 from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.video import colorize_video as video_module
 from crosschroma.experiments.video.codecs import CODECS
-from crosschroma.experiments.video.colorize_video import VideoOptions, VideoReport, colorize_video
+from crosschroma.experiments.video.colorize_video import colorize_video
 from crosschroma.experiments.video.reader import Video
+from crosschroma.experiments.video.video_file import VideoOptions, VideoReport
 from crosschroma.experiments.video.writer import VideoWriter
 from crosschroma.models.unet import UNet
 
