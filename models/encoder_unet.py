@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ class EncoderUNet(GeneratorMethod):
     """
 
     name = "encoder_unet"
+    decoding: ClassVar[frozenset[str]] = frozenset({"ensemble"})
 
     @dataclass(frozen=True, kw_only=True)
     class Config(GeneratorMethod.Config):

@@ -350,7 +350,7 @@ class Run:
         present = to_plain(self.experiment)
         if text := check_same_experiment(saved, present, self.folder, state["step"], self.method):
             self.fabric.print(text)
-            self.starts[-1]["lengthened"] = text
+            self.starts[-1]["changed"] = text
         if len(state["random"]) != self.fabric.world_size:
             raise UserError(
                 f"{self.folder} was trained by {len(state['random'])} process(es), not "

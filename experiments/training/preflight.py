@@ -67,10 +67,12 @@ def check_same_experiment(
         present: those that it is to go on with.
         folder: of the run, for errors.
         step: optimisation steps done.
-        method: one that trains in stages is not lengthened: they would divide the steps anew.
+        method: one that trains in stages is not lengthened: they would divide the steps anew. Its
+            settings of decoding may change.
 
     Returns:
-        How a finished run is lengthened and what becomes of its schedule, in words; else "".
+        How a finished run is lengthened and what becomes of its schedule, or with which decoding
+        it goes on, in words; else "".
 
     Raises:
         UserError: naming the settings that differ.
@@ -79,6 +81,8 @@ def check_same_experiment(
     # another rhythm of logs and checkpoints, or data folder, leaves the steps done valid
     free = ["training.checkpoint_every", "training.log_every"]
     free += [name for name in different if re.fullmatch(r"data\.(\w+\.)*root", name)]
+    decoding = [name for name in different if name.removeprefix("method.") in method.decoding]
+    free += decoding
     if present["training"]["schedule"] == "constant":
         free += ["training.steps", "training.minutes"]  # others would have had other rates
     before, after = saved["training"]["steps"], present["training"]["steps"]
@@ -94,7 +98,7 @@ def check_same_experiment(
             "same, or choose another --run-dir"
         )
     if not lengthened:
-        return ""
+        return f"goes on with another {', '.join(decoding)}" if decoding else ""
     training = from_plain(present["training"], Training)
     old, new = replace(training, steps=before), training
     factors = old.rate_factor(step - 1), new.rate_factor(step)

@@ -94,6 +94,8 @@ class Method(nn.Module, ABC):
     name: ClassVar[str]
     stride: int = 1  # inputs are padded to a multiple of it and outputs cropped back
     inference_networks: tuple[str, ...] = ("generator",)  # averaged (EMA), shipped
+    # settings that no weight depends on, only what is made of a network's output
+    decoding: ClassVar[frozenset[str]] = frozenset()
     takes_hints: ClassVar[bool] = False  # ``colorize`` is true to ``batch["hints"]``
     takes_global_hints: bool = False  # and to ``batch["global_hints"]``
     takes_boxes: ClassVar[bool] = False  # and to ``batch["boxes"]``

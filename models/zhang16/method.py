@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -12,6 +13,7 @@ from torch.optim import Adam, Optimizer
 from ...datasets.base.batch import Batch
 from ...datasets.base.bounds import Decay, NotNegative, Positive, Share, Width
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
+from ...datasets.base.errors import UserError
 from ...datasets.base.typed_values import Bound
 from ...losses.pixel import pixel_loss
 from ...losses.rebalanced import rebalancing_weights, soft_cross_entropy
@@ -44,6 +46,7 @@ class Zhang16(GeneratorMethod):
     """
 
     name = "zhang16"
+    decoding: ClassVar[frozenset[str]] = frozenset({"temperature", "logit_adjustment", "ensemble"})
 
     @dataclass(frozen=True, kw_only=True)
     class Config(GeneratorMethod.Config):
@@ -58,6 +61,11 @@ class Zhang16(GeneratorMethod):
             neighbours: bins that share a target colour (the paper's 5; the released code has 10).
             sigma: of the Gaussian of those shares and of the smoothed prior, ab units.
             temperature: T of the annealed mean: 1 decodes to the mean, 0 to the mode.
+            logit_adjustment: tau, the share of the rebalancing that decoding takes back: tau times
+                the logarithm of a bin's weight is subtracted from its logit (after Menon et al.
+                2021, "Long-tail learning via logit adjustment", section 4.1). At 1 the colours are
+                those of ``plain``, near gray; the paper has none.
+            ensemble: ``flip`` decodes the mean of the shares of the picture and its mirror image.
             width: channels of the first block.
             start: another ``zhang16`` run of this width, its checkpoint or its shipped file, whose
                 weights, the head's apart, training starts from; ``none`` starts afresh. With
@@ -80,6 +88,8 @@ class Zhang16(GeneratorMethod):
         neighbours: Annotated[int, Bound(least=1, most=BINS)] = 5
         sigma: Positive = 5.0
         temperature: NotNegative = 0.38
+        logit_adjustment: Share = 0.0
+        ensemble: Literal["none", "flip"] = "none"
         width: Width = 64
         start: str = "none"
         lr: NotNegative = 3.16e-5
@@ -88,6 +98,14 @@ class Zhang16(GeneratorMethod):
         encoder: str = _NO_ENCODER
         encoder_weights: str = "imagenet"
         encoder_lr: NotNegative = 0.1
+
+        def __post_init__(self) -> None:
+            """Check that there is a rebalancing to take back."""
+            if self.logit_adjustment and self.loss != "rebalanced":
+                raise UserError(
+                    f"--method.logit-adjustment takes a rebalancing back, and --method.loss is "
+                    f"{self.loss}; leave it at 0"
+                )
 
         @property
         def learnt_from(self) -> str:
@@ -181,12 +199,31 @@ class Zhang16(GeneratorMethod):
 
     def _colors(self, gray: Tensor) -> Tensor:
         """B1HW in [0,1] with sides of whole cells to ab/110, B2HW."""
-        output = self.generator(gray - 0.5).float()
+        output = self._output(gray - 0.5)
+        if self.config.ensemble == "flip":
+            mirrored = self._output(gray.flip(-1) - 0.5).flip(-1)
+            both = (torch.logaddexp(output, mirrored), (output + mirrored) / 2)
+            output = both[self.config.loss == "l2"]
         if self.config.loss != "l2":
-            output = annealed_mean(output, self.bins, self.config.temperature) / AB_SCALE
+            output = annealed_mean(self._adjusted(output), self.bins, self.config.temperature)
+            output = output / AB_SCALE
         if self.config.encoder != _NO_ENCODER:
             return guided_enlarge(output, gray, OUTPUT_STRIDE)
         return F.interpolate(output, scale_factor=OUTPUT_STRIDE, mode="bilinear")
+
+    def _output(self, lightness: Tensor) -> Tensor:
+        """Logarithms of the bins' shares, or ab/110, at a quarter of the size."""
+        output = self.generator(lightness).float()
+        return output if self.config.loss == "l2" else torch.log_softmax(output, dim=1)
+
+    def _adjusted(self, logits: Tensor) -> Tensor:
+        """Logits of the bins with a share of the rebalancing taken back."""
+        share = self.config.logit_adjustment
+        if not share:
+            return logits
+        prior = cast(Tensor, self.generator.prior)
+        weights = rebalancing_weights(prior, self.config.uniform)
+        return logits - share * weights.log().view(1, -1, 1, 1)
 
     def _prior(self, name: str) -> Tensor:
         return load_prior(name, self.config.neighbours, self.config.sigma)

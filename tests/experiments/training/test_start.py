@@ -14,6 +14,7 @@ from crosschroma.experiments.evaluation.evaluate_run import evaluate_run
 from crosschroma.experiments.experiment import Experiment, Hardware
 from crosschroma.experiments.training.engine import fit
 from crosschroma.experiments.training.start import begin
+from crosschroma.models.zhang16.method import Zhang16
 
 CPU = Hardware(accelerator="cpu", workers=0)
 
@@ -80,12 +81,26 @@ def test_a_finished_run_becomes_longer(
     assert f"their factor goes from {factors}" in printed
     state = checkpoint.load_checkpoint(tmp_path / "last.pt")
     assert state["step"] == 6
-    assert state["starts"][1]["lengthened"].startswith(text)
+    assert state["starts"][1]["changed"].startswith(text)
     if schedule == "constant":  # the same as one that was that long from the beginning
         fit(steps(unet, 6), tmp_path / "whole", CPU)
         whole = checkpoint.load_checkpoint(tmp_path / "whole" / "last.pt")["networks"]
         for name, tensor in state["networks"]["generator"].items():
             assert torch.equal(tensor, whole["generator"][name])
+
+
+def test_a_run_goes_on_with_another_decoding(
+    unet: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No weight depends on it."""
+    config = Zhang16.Config(width=4)
+    experiment = steps(replace(unet, method=config), 2, "cosine")
+    fit(experiment, tmp_path, CPU)
+    colder = replace(experiment, method=replace(config, temperature=0.2, ensemble="flip"))
+    fit(colder, tmp_path, CPU, resume=True)
+    assert "goes on with another method." in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"other settings \(method\.uniform\)"):
+        fit(replace(colder, method=replace(config, uniform=0.1)), tmp_path, CPU, resume=True)
 
 
 def test_one_that_has_not_finished_keeps_its_schedule(unet: Experiment, tmp_path: Path) -> None:

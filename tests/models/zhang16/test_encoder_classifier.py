@@ -11,6 +11,7 @@ import torch
 from crosschroma.datasets.base.batch import Batch
 from crosschroma.datasets.base.color import AB_SCALE
 from crosschroma.datasets.base.errors import UserError
+from crosschroma.losses.rebalanced import rebalancing_weights
 from crosschroma.models.base.weights import FORMAT
 from crosschroma.models.color.ab_bins import BINS, ab_bins, annealed_mean
 from crosschroma.models.encoder_unet import EncoderUNet
@@ -59,6 +60,33 @@ def test_colours_follow_the_edges_of_lightness(monkeypatch: pytest.MonkeyPatch) 
     side = torch.where(torch.arange(32) < 18, -30.0, 30.0)
     error, plain_error = ((colors - side).abs().mean() for colors in (painted, plain))
     assert error < 0.6 * plain_error
+
+
+def test_the_mirror_image_joins_the_shares() -> None:
+    gray = torch.rand(1, 1, 32, 64)
+    alone, both = built().eval(), built(ensemble="flip").eval()
+    with torch.no_grad():
+        for method in (alone, both):
+            method.generator.get_parameter("head.weight").mul_(100)  # not all bins alike
+        painted = both.predict(Batch(gray=gray))
+        mirrored = both.predict(Batch(gray=gray.flip(-1))).flip(-1)
+        torch.testing.assert_close(painted, mirrored, rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(painted, alone.predict(Batch(gray=gray)), atol=1e-3)
+
+
+def test_adjusted_logits_are_those_of_training_without_weights() -> None:
+    """A network that is right under the weighted loss says p w; adjusted it says p."""
+    method = built(logit_adjustment=1.0, temperature=1.0)
+    weights = rebalancing_weights(method.generator.get_buffer("prior"), method.config.uniform)  # pyright: ignore
+    truth = torch.softmax(torch.randn(1, BINS, 2, 2), 1)
+    weighted = (truth * weights.view(1, -1, 1, 1)).log() + 3
+    shares = torch.softmax(method._adjusted(weighted), 1)
+    torch.testing.assert_close(shares, truth)
+
+
+def test_there_must_be_a_rebalancing_to_take_back() -> None:
+    with pytest.raises(UserError, match=r"--method\.logit-adjustment .*--method\.loss is plain"):
+        built(loss="plain", logit_adjustment=0.5)
 
 
 def test_training_starts_from_the_encoder_of_another_method(tmp_path: Path) -> None:
