@@ -291,7 +291,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot read .*none\.ts"):
+    with pytest.raises(UserError, match=r"no run .*none\.ts"):
         Colorizer.load(tmp_path / "none.ts")
     (tmp_path / "a.ts").write_bytes(b"junk")
     with pytest.raises(UserError, match=r"a\.ts is damaged"):
