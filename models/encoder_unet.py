@@ -94,8 +94,9 @@ class EncoderUNet(GeneratorMethod):
         def smoke(self) -> EncoderUNet.Config:
             return replace(
                 self,
-                width=8,
+                encoder="test_efficientnet",
                 encoder_weights="none",
+                width=8,
                 lr=1e-3,  # those of a recipe are for weights that are trained already
                 encoder_lr=1.0,
                 ensemble="none",

@@ -37,6 +37,8 @@ SHORTER = {
     "train": ["--smoke"],
     "reproduce": ["--budget", "smoke"],
     "compress": ["--finetune", "1", "--images", "2", "--repeats", "1"],
+    "score": ["--size", "64"],
+    "data detail": ["--size", "64"],
     "table": ["--readme", "None"],
 }
 ELSEWHERE = {"bench": "tests/experiments/benchmarks"}
@@ -99,7 +101,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index, key in enumerate(scenes.keys):
         path = folder / "pictures" / f"{key}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scenes.load(index)["rgb"]).save(path)
+        Image.fromarray(scenes.load(index)["rgb"]).resize((64, 64)).save(path)
     return folder
 
 
@@ -114,7 +116,7 @@ def test_command(words: list[str], place: Path, capsys: pytest.CaptureFixture[st
     command = words[0]
     if command in ELSEWHERE:
         pytest.skip(f"run by {ELSEWHERE[command]}")
-    words = [*words, *SHORTER.get(command, [])]
+    words = [*words, *SHORTER.get(command, SHORTER.get(" ".join(words[:2]), []))]
     if command == "train" and "--run-dir" not in words:
         words += ["--run-dir", f"runs/{words[1]}"]
     if "--hardware.devices" in words:
@@ -146,9 +148,8 @@ def test_the_front_page_is_short() -> None:
 def with_the_method(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout of the code into which a reader has pasted the new method of a README."""
     folder = tmp_path_factory.mktemp("checkout")
-    ignore = shutil.ignore_patterns("__pycache__")
     for name in ("models", "datasets", "losses", "experiments"):
-        shutil.copytree(REPOSITORY / name, folder / "crosschroma" / name, ignore=ignore)
+        shutil.copytree(REPOSITORY / name, folder / "crosschroma" / name)
     package = REPOSITORY / "experiments" / "package" / "__init__.py"
     shutil.copy(package, folder / "crosschroma")
     for name in (

@@ -49,7 +49,8 @@ def read_rgb(path: Path | str, white_level: int | None = None) -> np.ndarray:
 
     Args:
         path: the file.
-        white_level: see ``read_levels``.
+        white_level: of 16-bit pictures the level that is white, 65535 by default; cameras of 12
+            bits write 0 to 4095 into 16.
 
     Raises:
         DataError: when the file is missing, empty, truncated, no image, not finite, smaller than
@@ -86,22 +87,6 @@ def noted_plane(path: Path | str, white_level: int | None = None) -> NotedPlane:
     if (image == first[..., None]).all():
         return NotedPlane(np.ascontiguousarray(first), notes)
     return NotedPlane(np.rint(image.mean(axis=2)).astype(np.uint8), notes)
-
-
-def read_levels(path: Path | str, white_level: int | None = None) -> np.ndarray:
-    """An image file at its own depth: H x W or H x W x 3, upright, without alpha.
-
-    Levels are as stored: uint8, uint16, or float32 in [0,1].
-
-    Args:
-        path: the file.
-        white_level: of 16-bit pictures the level that is white, 65535 by default; cameras of 12
-            bits write 0 to 4095 into 16.
-
-    Raises:
-        DataError: as ``read_rgb``.
-    """
-    return _first(path, white_level, colors=False)[0]
 
 
 def read_size(path: Path | str) -> tuple[int, int]:
@@ -169,7 +154,7 @@ def checked_levels(levels: np.ndarray, path: Path, white_level: int | None = Non
 
 
 def parse_white_level(value: int | None) -> int | None:
-    """The level of ``read_levels``: a level, or 10 to 16 for the number of bits.
+    """The ``white_level`` of ``read_rgb``: a level, or 10 to 16 for the number of bits.
 
     Raises:
         UserError: neither.

@@ -31,7 +31,6 @@ from ..evaluation.timing import (
 
 REFERENCE, OURS = "scan left out", "with the scan"
 FORWARD, STEP = "forward", "forward+backward"
-_TARGET = 1 / 1.3  # of the reference's speed
 _DESIGNS = {"paper": Design, "released": Design.released, "small": Design.small}
 
 

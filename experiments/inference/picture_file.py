@@ -66,7 +66,7 @@ def read_picture(path: Path, managed: bool = True, white_level: int | None = Non
         path: any file that ``datasets.loading.decode`` reads.
         managed: convert from the file's colours to sRGB; NIR levels are not colours and stay as
             they are.
-        white_level: see ``decode.read_levels``.
+        white_level: see ``decode.read_rgb``.
 
     Raises:
         DataError: as ``decode.read_rgb``.

@@ -124,6 +124,7 @@ class Zhang16(GeneratorMethod):
                 start="none",
                 lr=3e-3,
                 weight_decay=0.0,
+                encoder=_NO_ENCODER if self.encoder == _NO_ENCODER else "test_efficientnet",
                 encoder_weights="none",
                 encoder_lr=1.0,
             )

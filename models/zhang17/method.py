@@ -127,6 +127,7 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
                 stages=stages,
                 reveal_stop=0.5,
                 width=8,
+                encoder="none" if self.encoder == "none" else "test_efficientnet",
                 encoder_weights="none",
                 encoder_lr=1.0,
             )

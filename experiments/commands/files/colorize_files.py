@@ -47,7 +47,7 @@ class FileOptions(VideoOptions):
             is coloured as a whole.
         before_after: beside each picture's result write the input and the result, side by side, as
             ``NAME_before_after.png``.
-        white_level: of 16-bit pictures; see ``decode.read_levels``.
+        white_level: of 16-bit pictures; see ``decode.read_rgb``.
     """
 
     format: PictureFormat = "png"

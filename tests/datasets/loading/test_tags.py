@@ -17,7 +17,6 @@ from crosschroma.datasets.loading.decode import (
     noted_plane,
     open_picture,
     parse_white_level,
-    read_levels,
     read_plane,
     read_rgb,
     read_size,
@@ -27,6 +26,11 @@ from PIL import Image, ImageCms
 GRAY = np.tile(np.linspace(0, 255, 52).round().astype(np.uint8), (16, 1))
 RGB = np.dstack([GRAY, GRAY[:, ::-1], GRAY // 2])
 DEEP = RGB.astype(np.uint16) * 257
+
+
+def levels_of(path: Path) -> np.ndarray:
+    """At the file's own depth."""
+    return next(open_picture(path).rasters()).levels
 
 
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
@@ -135,15 +139,15 @@ def test_netpbm_of_16_bits(tmp_path: Path, top: int) -> None:
     levels = np.linspace(0, top, 16 * 20).round().astype(">u2").reshape(16, 20)
     (tmp_path / "a.pgm").write_bytes(b"P5\n# a comment\n20 16\n%d\n" % top + levels.tobytes())
     assert np.array_equal(
-        read_levels(tmp_path / "a.pgm"), np.rint(levels * (65535 / top)).astype(np.uint16)
+        levels_of(tmp_path / "a.pgm"), np.rint(levels * (65535 / top)).astype(np.uint16)
     )
     colored = np.dstack([levels, levels[::-1], levels // 2])
     (tmp_path / "a.ppm").write_bytes(b"P6 20 16 %d " % top + colored.astype(">u2").tobytes())
-    assert read_levels(tmp_path / "a.ppm").dtype == np.uint16
-    assert read_levels(tmp_path / "a.ppm").shape == (16, 20, 3)
+    assert levels_of(tmp_path / "a.ppm").dtype == np.uint16
+    assert levels_of(tmp_path / "a.ppm").shape == (16, 20, 3)
     (tmp_path / "a.ppm").write_bytes((tmp_path / "a.ppm").read_bytes()[:-9])
     with pytest.raises(DataError, match="truncated"):
-        read_levels(tmp_path / "a.ppm")
+        levels_of(tmp_path / "a.ppm")
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
