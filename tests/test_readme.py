@@ -97,11 +97,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for key in split_lists.read_split_list("vcip-test"):
         write(vcip / "Testing" / f"{key.lower()}_nir_reg.png", 16, 16)
         write(vcip / "Testing" / f"{key}_rgb_reg.png", 16, 16, 3)
-    scenes = Scenes().split("test")
-    for index, key in enumerate(scenes.keys):
-        path = folder / "pictures" / f"{key}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scenes.load(index)["rgb"]).resize((64, 64)).save(path)
+    for key in Scenes().split("test").keys:
+        write(folder / "pictures" / f"{key}.png", 64, 64, 3)
     return folder
 
 
