@@ -79,9 +79,12 @@ def test_two_processes_do_what_one_does(
     experiment = make(unet, pix2pix)
     both = start(experiment, tmp_path / "two", tmp_path, TWO, fault=ALIKE)
     begun = replace(experiment.training, steps=1, validate_every=0, schedule="constant", warmup=0)
-    fit(replace(experiment, training=begun), tmp_path / "begun", ALONE)
-    fit(experiment, tmp_path / "one", ALONE)
-    output = both.communicate(timeout=400)[0]
+    try:
+        fit(replace(experiment, training=begun), tmp_path / "begun", ALONE)
+        fit(experiment, tmp_path / "one", ALONE)
+        output = both.communicate(timeout=400)[0]
+    finally:
+        both.kill()  # without effect on one that has ended
     assert both.returncode == 0, output
     begun, one, two = (state_of(tmp_path / name) for name in ("begun", "one", "two"))
     assert two["step"] == one["step"]
