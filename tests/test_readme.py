@@ -36,9 +36,9 @@ BLOCKS = [
 SHORTER = {
     "train": ["--smoke"],
     "reproduce": ["--budget", "smoke"],
-    "compress": ["--finetune", "1", "--images", "2", "--repeats", "1"],
+    "compress": ["--finetune", "1", "--count", "2", "--repeats", "1"],
     "score": ["--size", "64"],
-    "data detail": ["--size", "64"],
+    "data detail": ["--view-size", "64"],
     "table": ["--readme", "None"],
 }
 ELSEWHERE = {"bench": "tests/experiments/benchmarks"}

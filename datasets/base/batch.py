@@ -22,6 +22,7 @@ class Sample(TypedDict, total=False):
     hints: Tensor
     boxes: Tensor
     valid: Tensor
+    skipped: list[tuple[str, str]]
 
 
 class Batch(TypedDict, total=False):
@@ -37,6 +38,8 @@ class Batch(TypedDict, total=False):
     # per image K x 4, pixels, xyxy (x2, y2 exclusive); the most important objects first
     boxes: list[Tensor]
     valid: Tensor  # B1HW {0,1}: pixels that count
+    # images that cannot be read and whose place others took: key and reason; absent where none is
+    skipped: list[tuple[str, str]]
 
 
 _STACKED = ("gray", "nir", "rgb", "photo", "hints", "valid")
@@ -65,6 +68,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
         out[name] = torch.stack([sample[name] for sample in samples])
     if "boxes" in first:
         out["boxes"] = [sample["boxes"] for sample in samples]
+    if skipped := [image for sample in samples for image in sample.get("skipped", ())]:
+        out["skipped"] = skipped
     return cast(Batch, out)
 
 

@@ -21,6 +21,7 @@ Natural = Annotated[int, Bound(least=0)]
 Seed = Annotated[int, Bound(least=0, most=2**32 - 1)]  # what NumPy's and torch's have in common
 Width = Annotated[int, Bound(least=1, most=_MOST)]  # channels, heads, layers
 Side = Annotated[int, Bound(least=1, most=_MOST)]  # pixels
+ViewSize = Annotated[int, Bound(least=0, most=_MOST)]  # of a view; 0 is the images' own
 Levels = Annotated[int, Bound(least=1, most=12)]  # halvings
 Share = Annotated[float, Bound(least=0, most=1)]
 PositiveShare = Annotated[float, Bound(above=0, most=1)]

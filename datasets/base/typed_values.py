@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from .errors import UserError, unknown
+from .outputs import Output
 
 _LARGEST = 2**63  # whole numbers beyond are no counts, and do not fit torch's
 _DEEPEST = 64  # levels of a value of any kind
@@ -127,12 +128,15 @@ def _checked(value: Any, hint: Any, plain: bool) -> Any:
 
 
 def _bounded(value: Any, hint: Any, plain: bool) -> Any:
-    """An ``Annotated``, whose ``Bound`` is for numbers."""
+    """An ``Annotated``, whose ``Bound`` is for numbers and ``Output`` for paths."""
     base, *extras = typing.get_args(hint)
     value = _checked(value, base, plain)
-    for bound in extras:
-        if isinstance(bound, Bound) and value is not None and not bound.admits(value):
-            raise MisfitError((), f"{shown(value)}: {bound}")
+    for extra in extras:
+        if isinstance(extra, Bound) and value is not None and not extra.admits(value):
+            raise MisfitError((), f"{shown(value)}: {extra}")
+        fault = extra.fault(value) if isinstance(extra, Output) and value is not None else None
+        if fault:
+            raise MisfitError((), f"{value}: {fault}")
     return value
 
 

@@ -20,6 +20,7 @@ from ..base.color import lab_from_uint8
 from ..base.errors import DataError, UserError
 from ..base.json_file import read_json
 from ..base.tracked import tracked
+from ..loading.broken import skips_broken
 from ..loading.decode import noted_plane, noted_rgb, parse_white_level
 from ..loading.tar_files import file_stamp
 from .walk import walk
@@ -341,7 +342,8 @@ def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = 
     The range is (max a - min a) + (max b - min b) in CIE units. Common thresholds are 5 and 10.
     Differs: it is taken on the picture area-averaged to 64 x 64, between the 0.5 % and 99.5 %
     percentiles (20 of its 4096 pixels), so that a stray pixel or chroma noise does not turn a gray
-    picture into a coloured one. Images without RGB stay.
+    picture into a coloured one. Images without RGB stay, and within ``skipping_broken`` those that
+    cannot be read.
 
     Args:
         source: any source.
@@ -353,16 +355,26 @@ def drop_near_gray(source: Source, threshold: float = 5.0, cache: Path | None = 
     ranges: dict[str, tuple[str, float]] = {}
     todo: list[tuple[int, str, str]] = []
     for index, key in enumerate(source.keys):
-        stamp = source.stamp(index)
+        try:
+            stamp = source.stamp(index)
+        except DataError:
+            if not skips_broken():
+                raise
+            continue
         if known.get(key, ("", 0.0))[0] == stamp:
             ranges[key] = known[key]
         else:
             todo.append((index, key, stamp))
     for index, key, stamp in tracked(todo, "looking for gray images", shown=bool(todo)):
-        ranges[key] = (stamp, _color_range(source.load(index)))
+        try:
+            ranges[key] = (stamp, _color_range(source.load(index)))
+        except DataError:
+            if not skips_broken():
+                raise
     if cache is not None and ranges != known:
         write_text_atomic(cache, json.dumps({"ranges": ranges}))
-    kept = [index for index, key in enumerate(source.keys) if ranges[key][1] >= threshold]
+    unread = ("", float("inf"))  # whoever loads it learns why
+    kept = [i for i, key in enumerate(source.keys) if ranges.get(key, unread)[1] >= threshold]
     return Subset(source, kept)
 
 

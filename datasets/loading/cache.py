@@ -22,9 +22,11 @@ from ..base.adapter import Planes, Source
 from ..base.atomic_write import write_atomic
 from ..base.errors import DataError, UserError
 from ..base.tracked import tracked
+from .broken import skips_broken
 from .decode import DECODE_VERSION
 
 _MAGIC = b"crosschroma planes\n"
+_UNREAD = "cannot be read"  # the stamp of an image whose files are not there
 _TAIL = struct.Struct("<QI")  # the index's length and CRC-32
 
 
@@ -34,16 +36,18 @@ def cached(source: Source, folder: Path, name: str) -> Source:
     Images whose stamp changed, or all when the decoder did, are decoded again; the others are
     copied from the old file. A damaged file is made anew. Bytes that went bad inside the planes
     are found on first use: that image is then decoded from its own files, and the cache is removed
-    so that the next start makes it anew.
+    so that the next start makes it anew. Within ``skipping_broken`` an image that cannot be decoded
+    is left out, and again decoded from its own files when it is loaded.
 
     Raises:
         UserError: when the file has to be written and cannot be.
         DataError: when an image cannot be decoded.
     """
     path = folder / f"{name}.planes"
-    listing = [(key, source.stamp(index)) for index, key in enumerate(source.keys)]
+    listing = [(key, _stamp(source, index)) for index, key in enumerate(source.keys)]
     old = _PlanesFile.open(path)
-    if [(entry["key"], entry["stamp"]) for entry in old.entries] != listing:
+    lacking = any(entry["planes"] is None for entry in old.entries) and not skips_broken()
+    if lacking or [(entry["key"], entry["stamp"]) for entry in old.entries] != listing:
         try:
             write_atomic(path, lambda file: _build(file, source, listing, old))
         except DataError:
@@ -51,6 +55,15 @@ def cached(source: Source, folder: Path, name: str) -> Source:
         except UserError as error:
             raise UserError(f"{error}; make room, or choose another --cache folder") from error
     return CachedSource(source, path)
+
+
+def _stamp(source: Source, index: int) -> str:
+    try:
+        return source.stamp(index)
+    except DataError:
+        if skips_broken():
+            return _UNREAD
+        raise
 
 
 class CachedSource:
@@ -81,7 +94,8 @@ class CachedSource:
 class _PlanesFile:
     """A cache file as it was opened; an absent or damaged one has no entries.
 
-    An entry is {"key", "stamp", "boxes" (list or None), "planes": {name: [offset, crc, *shape]}}.
+    An entry is {"key", "stamp", "boxes" (list or None), "planes": {name: [offset, crc, *shape]}};
+    the planes are None of an image that could not be decoded and was skipped.
     """
 
     def __init__(self, path: Path, data: np.ndarray, entries: list[dict[str, Any]]) -> None:
@@ -107,7 +121,7 @@ class _PlanesFile:
     def read(self, key: str) -> Planes | None:
         """The planes as arrays of their own, or None when they are absent or damaged."""
         entry = self._by_key.get(key)
-        if entry is None:
+        if entry is None or entry["planes"] is None:
             return None
         planes = {}
         for name, (offset, crc, *shape) in entry["planes"].items():
@@ -137,7 +151,13 @@ def _build(
     ):
         planes = old.read(key) if old.stamp(key) == stamp else None
         if planes is None:
-            planes = source.load(index)
+            try:
+                planes = source.load(index)
+            except DataError:
+                if not skips_broken():
+                    raise
+                entries.append({"key": key, "stamp": stamp, "boxes": None, "planes": None})
+                continue
         boxes = planes.get("boxes")
         entry = {"key": key, "stamp": stamp, "boxes": None if boxes is None else boxes.tolist()}
         entry["planes"] = {}

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..base.adapter import Planes, Source
 from ..base.batch import Batch, Sample, collate, to_device
-from ..base.errors import UserError
+from ..base.errors import DataError, UserError
 from .views import EvalView, View, to_sample
 
 # One image is too small for OpenCV's threads, and a worker that is forked while they exist hangs.
@@ -31,12 +31,22 @@ class Images(Dataset[Sample]):
 
     What is random about a sample depends on (seed, epoch, index) alone: not on the worker, the
     process, the batch or an interruption. A plain integer index is epoch 0.
+
+    Args:
+        source: the images.
+        view: of each.
+        seed: of what is random.
+        skip_broken: the next image that can be read takes the place of one that cannot, which the
+            sample names.
     """
 
-    def __init__(self, source: Source, view: View, seed: int = 0) -> None:
+    def __init__(
+        self, source: Source, view: View, seed: int = 0, skip_broken: bool = False
+    ) -> None:
         self.source = source
         self.view = view
         self.seed = seed
+        self.skip_broken = skip_broken
 
     def __len__(self) -> int:
         return len(self.source)
@@ -44,7 +54,24 @@ class Images(Dataset[Sample]):
     def __getitem__(self, draw: int | Draw) -> Sample:
         epoch, index = draw if isinstance(draw, tuple) else (0, draw)
         rng = np.random.default_rng((self.seed, epoch, index))
-        return to_sample(self.view(self.source.load(index), rng), self.source.keys[index])
+        index, planes, skipped = self._readable(index)
+        sample = to_sample(self.view(planes, rng), self.source.keys[index])
+        if skipped:
+            sample["skipped"] = skipped
+        return sample
+
+    def _readable(self, index: int) -> tuple[int, Planes, list[tuple[str, str]]]:
+        """An image, or the next that can be read; its index, and what was skipped."""
+        if not self.skip_broken:
+            return index, self.source.load(index), []
+        skipped: list[tuple[str, str]] = []
+        for later in range(index, index + len(self)):
+            number = later % len(self)
+            try:
+                return number, self.source.load(number), skipped
+            except DataError as error:
+                skipped.append((self.source.keys[number], str(error)))
+        raise DataError(f"none of the {len(self)} images can be read: {skipped[0][1]}")
 
 
 class Viewed:
@@ -143,10 +170,11 @@ def train_loader(
     start_batch: int = 0,
     rank: int = 0,
     world: int = 1,
+    skip_broken: bool = False,
 ) -> Loader:
-    """The endless stream of training batches; the arguments are those of ``DrawSampler``."""
+    """The endless stream of training batches; for arguments see ``DrawSampler`` and ``Images``."""
     sampler = DrawSampler(len(source), batch_size, seed, start_batch, rank, world)
-    return _loader(Images(source, view, seed), workers, batch_sampler=sampler)
+    return _loader(Images(source, view, seed, skip_broken), workers, batch_sampler=sampler)
 
 
 def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from ...datasets.base.bounds import Count, Side
+from ...datasets.base.outputs import JsonOutput
 from ..artifacts.weights_file import load_any
 from ..deploy.export import inference_colors
 from ..evaluation.timing import (
@@ -73,7 +74,7 @@ class ColorizeBenchmark:
 
 
 def bench_colorize(
-    out: Path = Path("results/benchmarks/colorize.json"),
+    out: JsonOutput = Path("results/benchmarks/colorize.json"),
     *,
     runs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN...")] = (
         "ddcolor_photos",

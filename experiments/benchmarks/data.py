@@ -19,6 +19,7 @@ from ...datasets.base.adapter import Record, Source
 from ...datasets.base.bounds import Count
 from ...datasets.base.color import lab_from_uint8
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import JsonOutput
 from ...datasets.files.folder import FileSource, image_files
 from ...datasets.loading.cache import cached
 from ...datasets.loading.loader import Viewed
@@ -81,9 +82,9 @@ class DataBenchmark:
 
 
 def bench_data(
-    out: Path = Path("results/benchmarks/data.json"),
+    out: JsonOutput = Path("results/benchmarks/data.json"),
     *,
-    images: Count = 64,
+    count: Count = 64,
     repeats: Count = 9,
 ) -> DataBenchmark:
     """Loading: file -> 256 x 256 -> Lab -> float32 tensor 3 x H x W, on one thread.
@@ -95,7 +96,7 @@ def bench_data(
 
     Args:
         out: JSON file to write.
-        images: pictures that are made and loaded.
+        count: pictures that are made and loaded.
         repeats: how often each loader runs.
 
     Raises:
@@ -103,7 +104,7 @@ def bench_data(
     """
     _need_scikit_image()
     with torch_threads(1), tempfile.TemporaryDirectory() as folder:
-        result = _measure(Path(folder), images, repeats)
+        result = _measure(Path(folder), count, repeats)
     save_benchmark(result, out)
     return result
 

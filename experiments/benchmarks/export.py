@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...datasets.base.bounds import Count, Side
 from ...datasets.base.errors import UserError, unknown
+from ...datasets.base.outputs import JsonOutput
 from ...models.base.domain import DomainName
 from ...models.base.method import Method
 from ...models.pix2pix import Pix2Pix
@@ -91,7 +92,7 @@ class ExportBenchmark:
 
 @torch.no_grad()
 def bench_export(
-    out: Path = Path("results/benchmarks/export.json"),
+    out: JsonOutput = Path("results/benchmarks/export.json"),
     *,
     run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,

@@ -23,6 +23,7 @@ from rich.table import Table
 from ...datasets.base.atomic_write import write_text_atomic
 from ...datasets.base.bounds import Positive
 from ...datasets.base.errors import UserError, unknown
+from ...datasets.base.outputs import FolderOutput
 from ..evaluation.timing import device_name, machine, versions
 from .gpu_stages import KEPT, REPORT_S, GpuStage, gpu_stages
 from .weights_parts import pack_run
@@ -75,7 +76,7 @@ Runner = Callable[[Sequence[str], Path, float], tuple[str, float]]
 
 
 def bench_gpu(
-    out: Path = Path("results/benchmarks/gpu"),
+    out: FolderOutput = Path("results/benchmarks/gpu"),
     *,
     runs: Path = Path("runs/gpu"),
     minutes: Positive = 9.0,

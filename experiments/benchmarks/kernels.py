@@ -23,6 +23,7 @@ from rich.table import Table
 
 from ...datasets.base.bounds import Count
 from ...datasets.base.errors import UserError, unknown
+from ...datasets.base.outputs import JsonOutput
 from ..evaluation.timing import machine, save_benchmark, versions
 from .scan import SHAPES
 from .scan_results import FORWARD, STEP, ScanShape
@@ -107,7 +108,7 @@ class KernelsBenchmark:
 
 
 def bench_kernels(
-    out: Path = Path("results/benchmarks/kernels.json"),
+    out: JsonOutput = Path("results/benchmarks/kernels.json"),
     *,
     shapes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = (),
     capability: Count = 90,

@@ -16,6 +16,7 @@ from rich.table import Table
 from torch import Tensor
 
 from ...datasets.base.bounds import Count, Side
+from ...datasets.base.outputs import JsonOutput
 from ...models.colormamba import vss_block
 from ...models.colormamba.networks import ColorMambaGenerator, Design
 from ..evaluation.timing import (
@@ -70,7 +71,7 @@ class NetworkBenchmark:
 
 
 def bench_network(
-    out: Path = Path("results/benchmarks/network.json"),
+    out: JsonOutput = Path("results/benchmarks/network.json"),
     *,
     device: Literal["cpu", "cuda"] = "cpu",
     design: Literal["paper", "released", "small"] = "released",

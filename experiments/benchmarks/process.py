@@ -18,6 +18,7 @@ from rich.table import Table
 
 from ...datasets.base.bounds import Count, Natural
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import JsonOutput
 from ..evaluation.timing import Timing, machine, race, save_benchmark, versions
 from .process_child import DONE
 
@@ -65,7 +66,7 @@ class ProcessBenchmark:
 
 
 def bench_process(
-    out: Path = Path("results/benchmarks/process.json"),
+    out: JsonOutput = Path("results/benchmarks/process.json"),
     *,
     recipe: str = "unet_scenes_nir",
     smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...datasets.base.bounds import Count
 from ...datasets.base.errors import UserError, unknown
+from ...datasets.base.outputs import JsonOutput, PlotOutput
 from ...models.scan.selective_scan import available, selective_scan_2d
 from ..evaluation.timing import (
     Timing,
@@ -77,9 +78,9 @@ TARGETS = {
 
 
 def bench_scan(
-    out: Path = Path("results/benchmarks/scan.json"),
+    out: JsonOutput = Path("results/benchmarks/scan.json"),
     *,
-    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = Path(
+    plot: Annotated[PlotOutput | None, tyro.conf.arg(metavar="FILE")] = Path(
         "results/benchmarks/scan.svg"
     ),
     device: Literal["cpu", "cuda"] = "cpu",

@@ -18,6 +18,7 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 from ...datasets.base.bounds import Count
+from ...datasets.base.outputs import JsonOutput
 from .. import recipe_list
 from ..evaluation.timing import device_clock, device_name, machine, save_benchmark, versions
 from ..experiment import Experiment, Hardware
@@ -86,7 +87,7 @@ class StepBenchmark:
 
 
 def bench_step(
-    out: Path = Path("results/benchmarks/step.json"),
+    out: JsonOutput = Path("results/benchmarks/step.json"),
     *,
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "colormamba_vcip",
     smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,

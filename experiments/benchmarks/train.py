@@ -23,6 +23,7 @@ from ...datasets.base.batch import Batch, to_device
 from ...datasets.base.bounds import Count, Natural
 from ...datasets.base.color import AB_SCALE, rgb_to_lab
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import JsonOutput
 from ...datasets.loading.cache import cached
 from ...datasets.loading.loader import train_loader
 from ...datasets.scenes.adapter import Scenes
@@ -99,7 +100,7 @@ class TrainBenchmark:
 
 
 def bench_train(
-    out: Path = Path("results/benchmarks/train.json"),
+    out: JsonOutput = Path("results/benchmarks/train.json"),
     *,
     recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = RECIPES,
     smoke: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,

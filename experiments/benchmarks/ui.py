@@ -18,6 +18,7 @@ import tyro
 from rich.table import Table
 
 from ...datasets.base.bounds import Count, Side
+from ...datasets.base.outputs import JsonOutput
 from ...datasets.scenes.adapter import Scenes
 from ...models.color.hint_points import points_to_hints
 from ...models.zhang17.method import Zhang17
@@ -76,7 +77,7 @@ class UiBenchmark:
 
 
 def bench_ui(
-    out: Path = Path("results/benchmarks/ui.json"),
+    out: JsonOutput = Path("results/benchmarks/ui.json"),
     *,
     run: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
     size: Side = 256,

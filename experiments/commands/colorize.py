@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 import tyro
 
 from ...datasets.base.bounds import Checked, Natural, Side, Strength, WhiteLevel
+from ...datasets.base.outputs import (
+    FOLDER,
+    OF_PICTURES,
+    OF_VIDEOS,
+    JsonOutput,
+    Output,
+    check_output,
+)
 from ...models.base.shipped_weights import default_weights
 from ..video.codecs import CodecName
 from .shared.not_done import not_done
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 # unions of typing, for which tyro does not import typeguard, unlike for those of `|`
 OptionalPath = Optional[Path]  # noqa: UP045
 OptionalName = Optional[str]  # noqa: UP045
+OptionalJson = Optional[JsonOutput]  # noqa: UP045
+_OUT = Output(OF_PICTURES | OF_VIDEOS, folder=True)
 _GUESSED = 16  # pictures of a folder, and frames of a video, by which its kind is guessed
 _FRAMES = 4
 
@@ -94,7 +104,7 @@ class ColorizeOptions(Checked):
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
     run: Annotated[OptionalPath, tyro.conf.arg(metavar="RUN")] = None
-    out: Path = Path("colorized")
+    out: Annotated[Path, _OUT] = Path("colorized")
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[OptionalName, tyro.conf.arg(metavar="NAME")] = None
     format: Literal["png", "jpg", "webp"] = "png"
@@ -106,7 +116,7 @@ class ColorizeOptions(Checked):
     codec: CodecName | None = None
     crf: Annotated[Natural | None, tyro.conf.arg(metavar="INT")] = None
     flicker_reduction: bool = True
-    report: Annotated[OptionalPath, tyro.conf.arg(metavar="FILE")] = None
+    report: Annotated[OptionalJson, tyro.conf.arg(metavar="FILE")] = None
     white_level: Annotated[WhiteLevel | None, tyro.conf.arg(metavar="LEVEL")] = None
     before_after: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -121,6 +131,8 @@ def colorize(argv: list[str]) -> int:
     options = tyro.cli(ColorizeOptions, prog="crosschroma colorize", args=argv)
     if options.y4m or options.source == _STDIN:
         return _colorize_pipe(options)
+    if options.source.is_dir():
+        check_output(options.out, FOLDER, "--out")
     from ...datasets.base.boxes import MIN_SCORE, read_boxes
     from ...datasets.loading.decode import parse_white_level
     from ..inference.choice import input_of, title
@@ -156,7 +168,7 @@ def colorize(argv: list[str]) -> int:
     _print_notes(report, options.boxes)
     for reason in report.failed.values():
         print(f"error: {reason}", file=sys.stderr)
-    if report.failed:
+    if report.failed and options.source.is_dir():
         print(f"error: {len(report.failed)} could not be coloured", file=sys.stderr)
     return 1 if report.failed else 0
 

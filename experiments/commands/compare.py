@@ -13,7 +13,10 @@ import tyro
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.bounds import Checked, Count
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import FolderOutput, Output
 from ...datasets.base.typed_values import Bound
+
+_PAGE = Output((".html", ".htm"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +48,13 @@ class CompareOptions(Checked):
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("compare.html")
+    out: Annotated[Path, _PAGE, tyro.conf.arg(metavar="FILE")] = Path("compare.html")
     count: Count = 24
     size: Annotated[int, Bound(least=32, most=2**16), tyro.conf.arg(metavar="PIXELS")] = 512
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     weights: Literal["result", "best", "last"] = "result"
-    tensorboard: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    tensorboard: Annotated[FolderOutput | None, tyro.conf.arg(metavar="DIR")] = None
     device: str = "auto"
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ...datasets.base.bounds import Checked, Count, Natural
+from ...datasets.base.outputs import JsonOrFolderOutput
 from .shared.print_scores import report_scores
 
 
@@ -50,7 +51,7 @@ class EvaluateOptions(Checked):
     mean_color: tyro.conf.FlagCreatePairsOff[bool] = False
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     boxes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|DIR")] = None
+    json: Annotated[JsonOrFolderOutput | None, tyro.conf.arg(metavar="FILE|DIR")] = None
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     batch_size: Count = 8
     workers: Natural = 0

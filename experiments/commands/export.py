@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ...datasets.base.bounds import Checked
+from ...datasets.base.outputs import Output, check_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class ExportOptions(Checked):
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     to: Literal["onnx", "torchscript", "safetensors"] = "onnx"
-    out: Path = Path("exported")
+    out: Annotated[Path, Output((".onnx", ".ts", ".safetensors"), folder=True)] = Path("exported")
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     weights: Literal["result", "best", "last"] = "result"
     output: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -41,7 +42,10 @@ class ExportOptions(Checked):
 def export(argv: list[str]) -> int:
     """``crosschroma export RUN --to FORMAT``."""
     options = tyro.cli(ExportOptions, prog="crosschroma export", args=argv)
+    from ..deploy.export import SUFFIXES
     from ..deploy.export import export as write
+
+    check_output(options.out, Output((SUFFIXES[options.to],), folder=True), "--out")
 
     report = write(
         options.run,

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from ...datasets.base.bounds import Checked, Count
+from ...datasets.base.outputs import Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class GalleryOptions(Checked):
     Attributes:
         runs: run folders or files of weights; the first one's view is used.
         out: PNG or JPEG file to write.
-        images: number of test images, spread evenly over the split.
+        count: test images, spread evenly over the split.
         outputs: of runs that have several, show these, a column each; cocolor has its four paths,
             and what it makes of them (fused_nir, fused_gray, fused_both).
         dataset: whose test images; default the first run's.
@@ -27,8 +28,8 @@ class GalleryOptions(Checked):
     """
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
-    out: Path = Path("gallery.png")
-    images: Count = 4
+    out: Annotated[Path, Output((".png", ".jpg", ".jpeg"))] = Path("gallery.png")
+    count: Count = 4
     outputs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -45,7 +46,7 @@ def gallery(argv: list[str]) -> int:
     write_gallery(
         options.runs,
         options.out,
-        options.images,
+        options.count,
         options.root,
         options.outputs,
         adapter,

@@ -10,6 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from ...datasets.base.outputs import JsonOutput, PlotOutput
+
 if TYPE_CHECKING:
     from ..evaluation.hints_curve import HintsCurve
 
@@ -29,24 +31,24 @@ class HintsCurveOptions(Checked):
         dataset: test on another dataset than the run's own.
         protocol: of ``dataset``; see ``crosschroma evaluate``.
         root: the dataset's folder.
-        counts: numbers of points; by default the 26 of the published curve, 0 to 501.
+        points: how many of them; by default the 26 of the published curve, 0 to 501.
         square: side of a point in pixels, 1 to 9.
-        images: the first so many test images; 0 takes all.
+        count: the first so many test images; 0 takes all.
         seed: of the points' places.
         batch_size: hints that are tried at a time.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ...
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("hints-curve.json")
-    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    out: Annotated[JsonOutput, tyro.conf.arg(metavar="FILE")] = Path("hints-curve.json")
+    plot: Annotated[PlotOutput | None, tyro.conf.arg(metavar="FILE")] = None
     weights: Literal["result", "best", "last"] = "result"
     dataset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    counts: Annotated[tuple[Natural, ...], tyro.conf.arg(metavar="N...")] = ()
+    points: Annotated[tuple[Natural, ...], tyro.conf.arg(metavar="N...")] = ()
     square: Annotated[int, Bound(least=1, most=9)] = 6
-    images: Natural = 0
+    count: Natural = 0
     seed: Seed = 0
     batch_size: Count = 8
     device: str = "auto"
@@ -67,9 +69,9 @@ def hints_curve(argv: list[str]) -> int:
     curve = measured.hints_curve(
         trained,
         adapter,
-        counts=options.counts or measured.COUNTS,
+        counts=options.points or measured.COUNTS,
         square=options.square,
-        images=options.images,
+        images=options.count,
         seed=options.seed,
         batch_size=options.batch_size,
         device=usable_device(options.device),

@@ -10,6 +10,7 @@ import tyro
 
 from ...datasets.base.bounds import AnyNumber, Checked, NotNegative
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import WeightsOutput
 
 _FOR = {"temperature": "zhang16", "mask_center": "zhang17"}  # option -> whose setting
 
@@ -41,7 +42,7 @@ class ImportOptions(Checked):
         tyro.conf.arg(metavar="METHOD"),
     ]
     file: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FILE]")] = None
-    out: Path = Path("imported")
+    out: WeightsOutput = Path("imported")
     train_data: str = ""
     temperature: NotNegative | None = None
     mask_center: AnyNumber | None = None

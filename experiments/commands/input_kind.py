@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from ...datasets.base.bounds import Checked
+from ...datasets.base.outputs import JsonOutput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class InputKindOptions(Checked):
     fit: tyro.conf.FlagCreatePairsOff[bool] = False
     encoder_weights: Annotated[str, tyro.conf.arg(metavar="FILE")] = "imagenet"
     photos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("results/input_kind.json")
+    out: Annotated[JsonOutput, tyro.conf.arg(metavar="FILE")] = Path("results/input_kind.json")
 
 
 def input_kind(argv: list[str]) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from ...datasets.base.bounds import Checked
+from ...datasets.base.outputs import FOLDER, check_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ def plot(argv: list[str]) -> int:
         stale = result_plots.check_plots(options.results)
         print("\n".join(stale) or "the plots show what the results hold")
         return 1 if stale else 0
+    check_output(options.results, FOLDER, "--results")
     for curve in [read_curve(run) for run in options.runs]:
         print(curve.save(options.results / result_plots.CURVES))
     written = result_plots.write_plots(options.results)

@@ -14,6 +14,7 @@ import tyro
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.bounds import Checked, Seed
 from ...datasets.base.errors import UserError, unknown
+from ...datasets.base.outputs import FolderOutput
 from ...datasets.mixtures.union import Union
 from ...losses.terms import DivergedError
 from ...models.base.method import Method
@@ -70,8 +71,8 @@ class ReproduceOptions(Checked):
     ablations: tyro.conf.FlagCreatePairsOff[bool] = False
     seed: tuple[Seed, ...] = (0,)
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = RUNS
-    results: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    runs: Annotated[FolderOutput, tyro.conf.arg(metavar="DIR")] = RUNS
+    results: Annotated[FolderOutput | None, tyro.conf.arg(metavar="DIR")] = None
     readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = Path("README.md")
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     hardware: Hardware = field(default_factory=Hardware)

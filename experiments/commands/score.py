@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ...datasets.base.bounds import Checked
+from ...datasets.base.bounds import Checked, ViewSize
 from ...datasets.base.errors import UserError
-from ...datasets.base.typed_values import Bound
+from ...datasets.base.outputs import JsonOutput
 from ..artifacts.run_file import Kind, RunFile
 from .shared.not_done import not_done
 from .shared.print_scores import report_scores
@@ -50,8 +50,8 @@ class ScoreOptions(Checked):
     kind: Kind = "peer"
     train_data: str = "unknown"
     note: str = ""
-    size: Annotated[int, Bound(least=0, most=2**16)] = 256
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    size: ViewSize = 256
+    json: Annotated[JsonOutput | None, tyro.conf.arg(metavar="FILE")] = None
 
 
 def score(argv: list[str]) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ...datasets.base.bounds import Checked
+from ...datasets.base.outputs import WEIGHTS, WeightsOutput, check_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class ShipOptions(Checked):
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    out: Annotated[WeightsOutput | None, tyro.conf.arg(metavar="PATH")] = None
     weights: Literal["result", "best", "last"] = "result"
     push: Annotated[str | None, tyro.conf.arg(metavar="USER/NAME")] = None
     private: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -43,9 +44,12 @@ def ship(argv: list[str]) -> int:
     options = tyro.cli(ShipOptions, prog="crosschroma ship", args=argv)
     from ..artifacts import weights_file
 
+    default = Path("results/weights")
+    if options.out is None and options.push is None:
+        check_output(default, WEIGHTS, "--out")
     trained = weights_file.load_any(options.run, options.weights)
     if options.out is not None or options.push is None:
-        print(weights_file.write_weights_file(trained, options.out or Path("results/weights")))
+        print(weights_file.write_weights_file(trained, options.out or default))
     if options.push is None:
         return 0
     from ...models.base.hub_weights import SCHEME, parse_hub_address

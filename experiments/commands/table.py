@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from ...datasets.base.bounds import Checked
+from ...datasets.base.outputs import FOLDER, check_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ def table(argv: list[str]) -> int:
         differences = tables.check_tables(options.results, options.readme)
         print("\n".join(differences) or "the tables equal the run files")
         return 1 if differences else 0
+    check_output(options.results, FOLDER, "--results")
     written = tables.write_tables(options.results, options.readme)
     print("\n".join(map(str, written)) or "the tables are up to date")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -12,8 +11,10 @@ import tyro
 from ...datasets.base.adapter import Adapter
 from ...datasets.base.bounds import Checked
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import FOLDER, FolderOutput, check_output
 from ...datasets.files.folder import Folder, Pairs, skipped_files
 from ...datasets.files.left_out import of_source
+from ...datasets.loading.broken import skipping_broken
 from ...models.base.weights import LAST, RUNS
 from .. import recipe_list
 from ..experiment import Experiment, Hardware
@@ -43,15 +44,18 @@ class TrainOptions(Checked):
         resume: go on from the folder's last checkpoint; with more --training.steps, a run that has
             finished becomes longer.
         overwrite: delete the run that the folder holds, and train anew.
+        skip_broken: a training image that cannot be read is listed at the end and in run files
+            instead of ending the training; the next one takes its place.
         smoke: a narrow network for two steps, to see that everything is there.
     """
 
     experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     hardware: Hardware = field(default_factory=Hardware)
-    run_dir: Path | None = None
+    run_dir: FolderOutput | None = None
     from_run: Annotated[str, tyro.conf.arg(name="from", metavar="RUN")] = ""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    skip_broken: tyro.conf.FlagCreatePairsOff[bool] = False
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
 
 
@@ -67,17 +71,19 @@ def train(argv: list[str]) -> int:
     )
     experiment = options.experiment.smoke() if options.smoke else options.experiment
     run = options.run_dir or RUNS / experiment.name
+    check_output(run, FOLDER, "--run-dir")
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
     if options.resume and options.from_run:
         raise UsageError("--resume goes on with a run and --from begins one; give one of them")
     if options.resume and not (run / LAST).is_file():
         raise UserError(f"nothing to resume: no {run / LAST}; train without --resume to begin")
-    left_out = _left_out(experiment.data)
+    with skipping_broken(options.skip_broken):
+        left_out = _left_out(experiment.data)
     if left_out:
         print(f"note: {left_out}", file=sys.stderr)
     resume, overwrite, start = options.resume, options.overwrite, options.from_run
-    if fit(experiment, run, options.hardware, resume, overwrite, start):
+    if fit(experiment, run, options.hardware, resume, overwrite, start, options.skip_broken):
         print(
             f"trained: {run}\nnext: crosschroma evaluate {run}; tensorboard --logdir {run.parent}"
         )

@@ -15,6 +15,7 @@ from ...datasets.base.adapter import Source
 from ...datasets.base.atomic_write import write_atomic, write_text_atomic
 from ...datasets.base.bounds import Checked, Count, Natural, PositiveShare, Share, Side
 from ...datasets.base.errors import UserError
+from ...datasets.base.outputs import FolderOutput
 from ...datasets.files.folder import Subset, evenly_spaced
 from ...datasets.loading.loader import Images
 from ...models.base.generator import GeneratorMethod
@@ -48,7 +49,7 @@ class CompressOptions(Checked):
         finetune: steps in which pruned networks learn from the teacher; 0 for none.
         batch_size: of these steps.
         calibration: pictures from which int8 takes its ranges; not of the test images.
-        images: test images to score, spread evenly; 0 for all.
+        count: test images to score, spread evenly; 0 for all.
         size: side of the picture that is timed; default the evaluation's.
         threads: of torch and ONNX Runtime.
         repeats: how often each network is timed; they take turns.
@@ -61,7 +62,7 @@ class CompressOptions(Checked):
     finetune: Annotated[Natural, tyro.conf.arg(metavar="STEPS")] = 0
     batch_size: Count = 8
     calibration: Count = 32
-    images: Natural = 0
+    count: Natural = 0
     size: Annotated[Side | None, tyro.conf.arg(metavar="PIXELS")] = None
     threads: Count = 1
     repeats: Count = 9
@@ -72,7 +73,7 @@ DEFAULTS = CompressOptions()
 
 def compress(
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")],
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("compressed"),
+    out: Annotated[FolderOutput, tyro.conf.arg(metavar="DIR")] = Path("compressed"),
     options: Annotated[CompressOptions, tyro.conf.arg(name="")] = DEFAULTS,
     root: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
 ) -> Compression:
@@ -100,7 +101,7 @@ def compress(
     teacher = replace(teacher, experiment=replace(teacher.experiment, data=data))
     forms = list(_forms(teacher, _students(teacher, options), out, options))
     test = data.split("test")
-    chosen = Subset(test, evenly_spaced(len(test), options.images or len(test)))
+    chosen = Subset(test, evenly_spaced(len(test), options.count or len(test)))
     view = teacher.experiment.eval_view
     measurement = measure(
         forms, chosen, view, options.size or view.size or 256, options.threads, options.repeats

@@ -145,11 +145,11 @@ def _check(
     if not method.takes_hints:
         raise UserError(f"{method.name} takes no hints; name a run of a method that does (zhang17)")
     if not counts or counts[0] < 0:
-        raise UserError("--counts: name one or more numbers of points, 0 or more")
+        raise UserError("--points: name one or more numbers of points, 0 or more")
     if square not in SIZES:
         raise UserError(f"--square {square}: must be {SIZES[0]} to {SIZES[-1]} pixels")
     if images < 0 or batch_size < 1:
-        raise UserError("--images must be 0 (all) or more, and --batch-size at least 1")
+        raise UserError("--count must be 0 (all) or more, and --batch-size at least 1")
 
 
 def _hidden() -> bool:

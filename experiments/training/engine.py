@@ -15,12 +15,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 
-from ...datasets.base.adapter import Source
-from ...datasets.base.batch import Batch, collate, to_device
+from ...datasets.base.batch import Batch
 from ...datasets.base.errors import UserError
-from ...datasets.loading.cache import cached
-from ...datasets.loading.loader import Images, on_device, train_loader
-from ...datasets.loading.views import EvalView
+from ...datasets.loading.loader import on_device, train_loader
 from ...models.base.method import require
 from ..artifacts import checkpoint
 from ..artifacts.provenance import provenance
@@ -32,6 +29,7 @@ from ..settings import from_plain, to_plain
 from .devices import StopRequest, close_processes, make_fabric, stop_on_signal, vote_group
 from .ema import WeightAverage
 from .optimizers import fuse, load_state
+from .picture_grid import picture_grid
 from .preflight import (
     check_minutes,
     check_monitor,
@@ -42,6 +40,8 @@ from .preflight import (
 from .progress import ProgressLine, metrics_text
 from .run_folder import refuse_overwriting, run_folder
 from .run_progress import Progress
+from .skipped import SkippedImages
+from .sources import training_sources
 from .start import begin
 from .step import LossWatch, MicroStep, numbers
 
@@ -57,13 +57,15 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     start: str = "",
+    skip_broken: bool = False,
 ) -> bool:
     """Train an experiment into the folder ``run``.
 
     Writes ``last.pt`` (everything), ``best.pt`` (the weights that did best on validation) and
     TensorBoard events. With ``resume`` a run goes on from ``last.pt``; on a CPU it ends
     bit-identical to one that was never stopped. With ``overwrite`` a run that is there is deleted.
-    A new one begins with the weights of the run ``start``, see ``begin``.
+    A new one begins with the weights of the run ``start``, see ``begin``. With ``skip_broken`` a
+    training image that cannot be read is listed at the end, and the next takes its place.
 
     Returns:
         Whether this process is the main one of all, whose business it is to report.
@@ -81,8 +83,13 @@ def fit(
         if fabric.is_global_zero:
             stack.enter_context(run_folder(run, resume, overwrite))
         fabric.barrier()  # the folder is as it should be before any process looks
-        for _ in Run(experiment, run, hardware, fabric, start).steps(resume):
-            pass
+        training = Run(experiment, run, hardware, fabric, start, skip_broken)
+        try:
+            for _ in training.steps(resume):
+                pass
+        finally:
+            if fabric.is_global_zero:
+                training.skipped.report(training.starts)
     # not after an error: the other processes would wait for one that will not come; when it
     # exits, Fabric ends them
     close_processes(fabric)
@@ -93,13 +100,21 @@ class Run:
     """A training in this process, to be gone through a step at a time; see ``fit``."""
 
     def __init__(
-        self, experiment: Experiment, run: Path, hardware: Hardware, fabric: Fabric, start: str = ""
+        self,
+        experiment: Experiment,
+        run: Path,
+        hardware: Hardware,
+        fabric: Fabric,
+        start: str = "",
+        skip_broken: bool = False,
     ) -> None:
         self.experiment, self.folder, self.hardware, self.fabric = experiment, run, hardware, fabric
         self.training = experiment.training
         self.micro_batch = micro_batch_size(experiment, fabric.world_size)
         check_monitor(self.training)
-        self.train_source, self.validation_source = self._sources()
+        self.skip_broken, self.skipped = skip_broken, SkippedImages()
+        sources = training_sources(experiment.data, hardware.cache, skip_broken)
+        self.train_source, self.validation_source = sources
 
         fabric.seed_everything(experiment.seed, verbose=False)
         self.method = experiment.method.build()
@@ -262,6 +277,7 @@ class Run:
         """Score the validation images with the weights that would be shipped; keep the best."""
         if self.validation_source is None:
             return
+        self.skipped.gather(self.fabric, self.starts[-1])
         view, step = self.experiment.eval_view, self.progress.step
         # what is random in validation must not depend on how often we look
         with self._shipped_weights(), torch.random.fork_rng():
@@ -278,27 +294,14 @@ class Run:
             if board is not None:
                 board.scalars({f"validation/{name}": v for name, v in metrics.items()}, step)
                 if self.training.grid > 0:
-                    board.images("validation", self._grid(self.validation_source), step)
+                    grid = picture_grid(
+                        self.method, self.validation_source, view, self.training.grid
+                    )
+                    board.images("validation", grid, step)
                 plain = to_plain(self.experiment)
                 board.hyperparameters(plain, self.progress.best_metrics or metrics, step)
         shown = {name: metrics.get(name) for name in self.training.metrics}
         line.say(f"step {step}: {metrics_text(shown)}")
-
-    @torch.no_grad()
-    def _grid(self, source: Source) -> dict[str, Tensor]:
-        """The first images of a source: what is given, what comes out, what should."""
-        view_of_run = self.experiment.eval_view
-        view = view_of_run if view_of_run.size else EvalView()  # a grid needs one size
-        images = range(min(self.training.grid, len(source)))
-        columns: dict[str, list[Tensor]] = {"input": [], "prediction": [], "target": []}
-        for image in images:
-            sample = Images(source, view)[image]
-            batch = to_device(collate([sample]), self.fabric.device)
-            plane = batch["nir"] if self.method.domain != "gray" else batch["gray"]
-            columns["input"].append(plane)
-            columns["prediction"].append(self.method.colorize(batch))
-            columns["target"].append(batch["rgb"])
-        return {name: torch.cat(planes) for name, planes in columns.items()}
 
     def _note_best(self, metrics: dict[str, float | None]) -> None:
         progress, monitor = self.progress, self.training.monitor
@@ -321,6 +324,7 @@ class Run:
 
     def _save(self) -> None:
         """Everything that is needed to go on, from the main process."""
+        self.skipped.gather(self.fabric, self.starts[-1])
         randoms: list[Any] = [checkpoint.random_state()]
         if self.fabric.world_size > 1:
             randoms = [None] * self.fabric.world_size
@@ -368,16 +372,6 @@ class Run:
         self.saved_step = self.progress.step
         return state
 
-    def _sources(self) -> tuple[Source, Source | None]:
-        data = self.experiment.data
-        train: Source = data.split("train")
-        validation: Source | None = data.split("validation") if data.has_validation else None
-        if (folder := self.hardware.cache) is not None:
-            train = cached(train, folder, f"{data.protocol}-train")
-            if validation is not None:
-                validation = cached(validation, folder, f"{data.protocol}-validation")
-        return train, validation
-
     def _batches(self) -> Iterator[Batch]:
         """The endless stream of this process's micro-batches from the present step on."""
         loader = train_loader(
@@ -389,8 +383,9 @@ class Run:
             start_batch=self.progress.step * self.training.accumulate,
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
+            skip_broken=self.skip_broken,
         )
-        batches = iter(loader)
+        batches = self.skipped.counted(iter(loader))
         first = next(batches)
         require(first, self.method.needs, self.experiment.method.method_class.name)
         return on_device(itertools.chain([first], batches), self.fabric.device)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ....datasets.base.adapter import Adapter, SplitName
 from ....datasets.base.bounds import Share
 from ....datasets.base.boxes import write_boxes
+from ....datasets.base.outputs import JsonOutput
 from ..shared.dataset_options import Option, colour_dataset_options
 
 _OPTIONS = (
@@ -16,7 +17,6 @@ _OPTIONS = (
         ("train", "validation", "test"),
         "Whose images are looked at.",
     ),
-    Option("out", Path | None, None, "The file to write; default NAME-boxes.json."),
     Option(
         "weights",
         Path | None,
@@ -30,11 +30,12 @@ _OPTIONS = (
 
 def boxes(adapter: type[Adapter], argv: list[str]) -> int:
     """``crosschroma data boxes NAME [--splits SPLIT...] [--out FILE]``; the exit code."""
+    default = Path(f"{adapter.name}-boxes.json")
     options = colour_dataset_options(
         "boxes",
         adapter,
         argv,
-        _OPTIONS,
+        [*_OPTIONS, Option("out", JsonOutput, default, "The file to write.")],
         "Find objects by Mask R-CNN and write their boxes, for instance_aware.",
     )
     data: Adapter = options.data
@@ -45,7 +46,7 @@ def boxes(adapter: type[Adapter], argv: list[str]) -> int:
     detections = {}
     for split in options.splits:
         detections |= detect(detector, data.split(split), f"{data.name} {split}")
-    out: Path = options.out or Path(f"{data.name}-boxes.json")
+    out: Path = options.out
     write_boxes(out, detections)
     count = sum(map(len, detections.values()))
     print(f"{count} objects in {len(detections)} images\nwritten: {out}")

@@ -11,14 +11,19 @@ from rich.table import Table
 
 from ....datasets.base.adapter import Adapter
 from ....datasets.base.atomic_write import write_text_atomic
+from ....datasets.base.bounds import ViewSize
 from ....datasets.base.errors import UserError
+from ....datasets.base.outputs import JsonOutput
 from ..shared.dataset_options import Option, colour_dataset_options
 
 _OPTIONS = (
     Option("pictures", tuple[Path, ...], (), "Folders of pictures, one for each test image."),
     Option("runs", tuple[Path, ...], (), "Runs or shipped weights that colour the test images."),
-    Option("size", int, 256, "Side to which images are stretched; 0 takes their own size."),
-    Option("json", Path | None, None, "Write means and rows there."),
+    # not `size`: generated scenes have that themselves
+    Option(
+        "view_size", ViewSize, 256, "Side to which images are stretched; 0 takes their own size."
+    ),
+    Option("json", JsonOutput | None, None, "Write means and rows there."),
 )
 
 
@@ -42,7 +47,7 @@ def detail(adapter: type[Adapter], argv: list[str]) -> int:
 
     data: Adapter = options.data
     audited: dict[str, list[DetailRow]] = {}
-    source, view = data.split("test"), EvalView(size=options.size or None)
+    source, view = data.split("test"), EvalView(size=options.view_size or None)
     for folder in options.pictures:
         pictures = FolderPictures(match_pictures(folder, source.keys))
         audited[folder.name] = audit_detail(pictures.colorize, source, view)

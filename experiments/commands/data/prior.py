@@ -9,30 +9,29 @@ import numpy as np
 from ....datasets.base.adapter import Adapter, Source, SplitName
 from ....datasets.base.atomic_write import write_text_atomic
 from ....datasets.base.color import lab_from_uint8
+from ....datasets.base.outputs import JsonOutput
 from ....datasets.base.tracked import tracked
 from ....models.color.ab_bins import BINS, ab_bins, nearest_bins
 from ....models.color.ab_prior import AbPrior
 from ..shared.dataset_options import Option, colour_dataset_options
 
-_OPTIONS = (
-    Option("split", SplitName, "train", "Whose images are counted."),
-    Option("out", Path | None, None, "The file to write; default NAME-prior.json."),
-)
+_SPLIT = Option("split", SplitName, "train", "Whose images are counted.")
 
 
 def prior(adapter: type[Adapter], argv: list[str]) -> int:
     """``crosschroma data prior NAME [--split SPLIT] [--out FILE]``; the exit code."""
+    default = Path(f"{adapter.name}-prior.json")
     options = colour_dataset_options(
         "prior",
         adapter,
         argv,
-        _OPTIONS,
+        [_SPLIT, Option("out", JsonOutput, default, "The file to write.")],
         "Count the 313 ab bins over a dataset's images, for --method.prior of zhang16.",
     )
     data: Adapter = options.data
     name = data.train_data if options.split == "train" else f"{data.protocol} {options.split}"
     counts = count_bins(data.split(options.split), name)
-    out: Path = options.out or Path(f"{data.name}-prior.json")
+    out: Path = options.out
     write_text_atomic(out, counts.to_json())
     print(
         f"{_summary(counts)}\nwritten: {out}\nnext: crosschroma train RECIPE --method.prior {out}"

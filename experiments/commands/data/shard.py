@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....datasets.base.adapter import Adapter
+from ....datasets.base.bounds import Count
 from ....datasets.base.errors import UserError
+from ....datasets.base.outputs import FolderOutput
 from ....datasets.files.adapter import FileAdapter
 from ....datasets.shards import write_shards
 from ..shared.dataset_options import Option, colour_dataset_options
 
 _OPTIONS = (
-    Option("out", Path, Path("shards"), "Folder that gets train/*.tar and val/*.tar."),
-    Option("photos", int, 1000, "Photos of one archive."),
+    Option("out", FolderOutput, Path("shards"), "Folder that gets train/*.tar and val/*.tar."),
+    Option("photos", Count, 1000, "Photos of one archive."),
 )
 
 

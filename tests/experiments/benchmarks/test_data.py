@@ -16,7 +16,7 @@ from rich.console import Console
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataBenchmark, Path]:
     out = tmp_path_factory.mktemp("bench") / "benchmarks" / "data.json"
-    return bench_data(out, images=8, repeats=3), out
+    return bench_data(out, count=8, repeats=3), out
 
 
 def test_ours_is_faster_and_as_exact(result: tuple[DataBenchmark, Path]) -> None:

@@ -118,12 +118,12 @@ def script(*arguments: str, **options: object) -> subprocess.Popen[str]:
         (["table"], ["--check", "--results", "--readme"]),
         (["reproduce"], ["TABLE", "--budget", "--only", "--seed", "--hardware.workers"]),
         (["colorize"], ["SOURCE", "--run", "--out", "--overwrite"]),
-        (["gallery"], ["RUN...", "--images", "--out"]),
+        (["gallery"], ["RUN...", "--count", "--out"]),
         (["data"], ["check", "audit", "prior", "boxes", "vcip"]),
         (["data", "check"], ["check", "audit", "vcip"]),
         (["data", "audit", "scenes"], ["--root", "--count-train"]),
         (["bench"], ["data"]),
-        (["bench", "data"], ["--out", "--images", "--repeats"]),
+        (["bench", "data"], ["--out", "--count", "--repeats"]),
         (["bench", "scan"], ["--out", "--plot", "--device", "--shapes", "--repeats"]),
         (["bench", "network"], ["--device", "--design", "--size", "--threads", "--loop"]),
         (["bench", "train"], ["--recipes", "--smoke", "--workers", "--turn", "--threads"]),
@@ -433,7 +433,7 @@ def test_evaluate_prints_what_was_asked_for(
         (["--device", "quantum"], "cannot use device 'quantum'"),
         (["--dataset", "scnes"], "unknown dataset 'scnes'; did you mean scenes?"),
         (["--dataset", "vcip"], "no folder data/vcip2020"),
-        ([*QUICK, "--json", "/proc/none/row.json"], "cannot write /proc/none/row.json"),
+        ([*QUICK, "--json", "/proc/none/row.json"], "/proc/none/row.json: cannot be written"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -790,7 +790,7 @@ def test_colorize_a_folder_goes_on_after_a_broken_file(
 
 
 def test_gallery(trained: Callable[[str], Path], place: Path) -> None:
-    assert cli.run(["gallery", str(trained("nir")), str(trained("gray")), "--images", "2"]) == 0
+    assert cli.run(["gallery", str(trained("nir")), str(trained("gray")), "--count", "2"]) == 0
     with Image.open(place / "gallery.png") as shown:
         assert shown.width > 5 * 32
 
@@ -828,7 +828,7 @@ def test_data_audit_finds_a_shared_picture(place: Path, capsys: pytest.CaptureFi
 
 def test_bench_data(place: Path) -> None:
     pytest.importorskip("skimage")
-    argv = ["bench", "data", "--images", "2", "--repeats", "1", "--out", "speed.json"]
+    argv = ["bench", "data", "--count", "2", "--repeats", "1", "--out", "speed.json"]
     assert cli.run(argv) == 0
     assert json.loads((place / "speed.json").read_text())["images"] == 2
 

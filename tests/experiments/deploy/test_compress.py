@@ -92,7 +92,7 @@ def test_the_command(
     runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["compress", str(runs[0]), "--out", str(tmp_path), "--no-int8", "--repeats", "1"]
-    assert cli.run([*argv, "--sparsity", "--channels", "0.5", "--images", "1"]) == 0
+    assert cli.run([*argv, "--sparsity", "--channels", "0.5", "--count", "1"]) == 0
     out = capsys.readouterr().out
     assert "16 times as fast as the teacher at a loss below 0.5 dB: none" in out
     assert "width 4 to 2" in out
@@ -112,7 +112,7 @@ def test_a_missing_backbone_is_a_reason(
     runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CROSSCHROMA_DATA", str(tmp_path))
-    options = CompressOptions(sparsity=(), channels=(), int8=False, repeats=1, images=1)
+    options = CompressOptions(sparsity=(), channels=(), int8=False, repeats=1, count=1)
     result = compress(runs[0], tmp_path / "out", options)
     assert result.rows[0].perceptual is None
     assert "no SqueezeNet weights" in result.unavailable[PERCEPTUAL]
@@ -131,7 +131,7 @@ def test_the_aim(times: float, change: float | None, reached: bool) -> None:
 
 
 def test_the_verdict_names_who_reaches_the_aim(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    options = CompressOptions(sparsity=(), channels=(), int8=False, repeats=1, images=1)
+    options = CompressOptions(sparsity=(), channels=(), int8=False, repeats=1, count=1)
     result = compress(runs[0], tmp_path, options)
     fast = replace(result.rows[0], name="small", times_as_fast=17.0)
     assert verdict(replace(result, rows=[*result.rows, fast])).endswith("dB: small")

@@ -66,7 +66,7 @@ def test_the_command_writes_means_and_rows(pairs: Path, capsys: pytest.CaptureFi
     options = [
         "--root",
         str(pairs),
-        "--size",
+        "--view-size",
         "0",
         "--pictures",
         str(pairs / "copied"),

@@ -140,11 +140,11 @@ def test_methods_without_global_hints_have_no_rows_of_them(unet: Experiment) -> 
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"counts": ()}, "--counts"),
-        ({"counts": (-1, 2)}, "--counts"),
+        ({"counts": ()}, "--points"),
+        ({"counts": (-1, 2)}, "--points"),
         ({"square": 0}, "--square 0: must be 1 to 9"),
         ({"square": 10}, "--square 10"),
-        ({"images": -1}, "--images"),
+        ({"images": -1}, "--count"),
         ({"batch_size": 0}, "--batch-size"),
     ],
 )
@@ -198,7 +198,7 @@ def test_the_command_writes_table_file_and_plot(
         "train_s": 0.0,
     }
     checkpoint.save_checkpoint(tmp_path / "best.pt", state)
-    argv = ["hints-curve", "best.pt", "--counts", "0", "5", "--images", "2", "--device", "cpu"]
+    argv = ["hints-curve", "best.pt", "--points", "0", "5", "--count", "2", "--device", "cpu"]
     assert cli.run([*argv, "--out", "curve.json", "--plot", "curve.svg"]) == 0
     out = capsys.readouterr().out
     assert "24.43" in out

@@ -186,7 +186,7 @@ def test_commands_take_an_output(
     assert cli.run([*argv, "--output", "gray_as_nri"]) == 1
     assert "did you mean gray_as_nir" in capsys.readouterr().err
     out = tmp_path / "gallery.png"
-    argv = ["gallery", str(whole), "--images", "1", "--out", str(out)]
+    argv = ["gallery", str(whole), "--count", "1", "--out", str(out)]
     assert cli.run(argv) == 0
     narrow = Image.open(out).width
     assert cli.run([*argv, "--outputs", *PATHS, "fused_both"]) == 0
