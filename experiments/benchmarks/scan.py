@@ -35,12 +35,14 @@ from .scan_results import (
     LOOP,
     STEP,
     STYLE,
+    YARDSTICK,
     ScanBenchmark,
     ScanShape,
     ScanTiming,
     ShapeResult,
     plot_scan,
 )
+from .scan_yardstick import yardstick
 
 _CHAIN = "mamba_ssm"
 _TOO_MUCH = 2e9  # bytes that autograd of the loop may keep
@@ -89,7 +91,8 @@ def bench_scan(
 ) -> ScanBenchmark:
     """Forward and forward+backward of every backend that runs here, in one process.
 
-    On the CPU one thread, the process's CPU time, and the loop over time as the reference; on
+    On the CPU one thread, the process's CPU time, and the loop over time as the reference, beside a
+    forward pass in C++ that is compiled here, where there is a compiler; on
     CUDA the wall time of synchronised calls, and as the reference mamba-ssm's kernel with
     cross-scan copies and merge around it, or ``torch`` where that package is missing. Peak memory
     is measured in a process of its own on the CPU. The file is written after each shape.
@@ -139,6 +142,12 @@ def _bench_shape(
     works = {work: _calls(shape, inputs, backends, work, device) for work in (FORWARD, STEP)}
     if LOOP in works[FORWARD] and LOOP not in works[STEP]:
         skipped[f"{LOOP}, {STEP}"] = f"autograd would keep {shape.loop_bytes / 1e9:.1f} GB"
+    if device == "cpu":
+        compiled = yardstick(shape)
+        if isinstance(compiled, str):
+            skipped[YARDSTICK] = compiled
+        else:
+            works[FORWARD][YARDSTICK] = lambda: {"y": compiled(inputs)}
     peaks = {
         name: _peaks_mb(shape, name, [work for work in works if name in works[work]], device)
         for name in backends

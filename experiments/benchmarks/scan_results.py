@@ -13,6 +13,7 @@ from ..evaluation.timing import Timing
 from ..plots.style import COLORS, load_pyplot, save_figure
 
 LOOP, STYLE = "reference", "loop, mamba-ssm's style"
+YARDSTICK = "C++"
 FORWARD, STEP = "forward", "forward+backward"
 _COLORS: dict[str, str] = dict(zip(("torch", "numba", "triton", "mamba_ssm"), COLORS, strict=False))
 
@@ -90,19 +91,24 @@ class ScanBenchmark:
 
     def __rich__(self) -> Table:
         """The figures as a table, for ``rich.print``."""
-        heads = ("shape", "pass", "backend", "ms", "ratio", "peak MB", "error")
+        heads = ("shape", "pass", "backend", "ms", "ratio", "of C++ forward", "peak MB", "error")
         table = Table(*heads, title=self.unit, caption=f"{self.device}; {self.machine['cpu']}")
         for result in self.results:
+            yardstick = next((c.timing for c in result.cells if c.backend == YARDSTICK), None)
             for cell in result.cells:
+                times = cell.timing.median / yardstick.median if yardstick else None
                 table.add_row(
                     result.shape.name,
                     cell.work,
                     cell.backend,
                     f"{1e3 * cell.timing.median:.2f}",
                     f"{cell.timing.ratio:.1f}",
+                    "" if times is None else f"{times:.2f}",
                     "" if cell.peak_mb is None else f"{cell.peak_mb:.0f}",
                     "" if cell.error is None else f"{cell.error:.0e}",
                 )
+            for name, reason in result.skipped.items():
+                table.add_row(result.shape.name, "", name, reason)
             table.add_section()
         return table
 
@@ -147,4 +153,4 @@ def _bars(pane, result: ScanBenchmark, work: str) -> None:
 
 def _ratio(result, name: str, work: str) -> float | None:
     ratios = [c.timing.ratio for c in result.cells if (c.backend, c.work) == (name, work)]
-    return ratios[0] if ratios and name not in (LOOP, STYLE) else None
+    return ratios[0] if ratios and name not in (LOOP, STYLE, YARDSTICK) else None

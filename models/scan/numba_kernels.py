@@ -1,8 +1,8 @@
 """Numba kernels of the selective scan; ``numba_backend`` shares their tasks out.
 
 A task is one image and a tile, up to 16 channels of one group: a channel to a lane. It walks every
-direction chunk by chunk; within a chunk a few states after the others, so that their decay rates
-and values stay in registers over the chunk's 64 steps and everything else stays in the first-level
+direction chunk by chunk; within a chunk one state after the other, so that its decay rates and
+values stay in registers over the chunk's 64 steps and everything else stays in the first-level
 cache.
 
 What the kernels share: ``p``, the record ``numba_backend._PROBLEM`` of addresses and sizes;
@@ -126,33 +126,14 @@ def _largest(source, order):
 def _sweep(a, h, chunk, steps, order, wild):
     """A chunk forward: h is the state before, then after it; out gathers <C, h>."""
     dt, inflow, out, b, c = chunk
-    fours = order - order % 4
-    for j in range(fours, order):
+    # one state at a time: with more, the constants of the exponential leave the registers of AVX2
+    for j in range(order):
         rate, state = load(a, j * LANES), load(h, j * LANES)
         for t in range(steps):
             more = load(inflow, t * LANES) * b[t * order + j]
             state = fused(exp2_of_product(rate, load(dt, t * LANES), wild), state, more)
             store(out, t * LANES, fused(state, c[t * order + j], load(out, t * LANES)))
         store(h, j * LANES, state)
-    for j in range(0, fours, 4):
-        rate0, rate1 = load(a, j * LANES), load(a, (j + 1) * LANES)
-        rate2, rate3 = load(a, (j + 2) * LANES), load(a, (j + 3) * LANES)
-        state0, state1 = load(h, j * LANES), load(h, (j + 1) * LANES)
-        state2, state3 = load(h, (j + 2) * LANES), load(h, (j + 3) * LANES)
-        for t in range(steps):
-            step, more = load(dt, t * LANES), load(inflow, t * LANES)
-            at = t * order + j
-            state0 = fused(exp2_of_product(rate0, step, wild), state0, more * b[at])
-            state1 = fused(exp2_of_product(rate1, step, wild), state1, more * b[at + 1])
-            state2 = fused(exp2_of_product(rate2, step, wild), state2, more * b[at + 2])
-            state3 = fused(exp2_of_product(rate3, step, wild), state3, more * b[at + 3])
-            found = fused(state0, c[at], load(out, t * LANES))
-            found = fused(state1, c[at + 1], found)
-            store(out, t * LANES, found + fused(state2, c[at + 2], state3 * c[at + 3]))
-        store(h, j * LANES, state0)
-        store(h, (j + 1) * LANES, state1)
-        store(h, (j + 2) * LANES, state2)
-        store(h, (j + 3) * LANES, state3)
 
 
 @kernel

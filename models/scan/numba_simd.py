@@ -265,6 +265,18 @@ def _power(typing, x):
 
 
 @intrinsic
+def _times_power(typing, p, x):
+    """p 2**k of a float x that is k + _WHOLE, where p 2**k is normal: k goes onto p's exponent."""
+
+    def code(context, builder, signature, arguments):
+        p, x = (builder.bitcast(argument, _BITS) for argument in arguments)
+        raised = builder.add(p, builder.shl(x, ir.Constant(_BITS, [23] * LANES)))
+        return builder.bitcast(raised, _FLOATS)
+
+    return VECTOR(p, x), code
+
+
+@intrinsic
 def all_within(typing, x, bound):
     """Whether x <= bound in every lane."""
 
@@ -314,6 +326,7 @@ def lane_sums(typing, start, index):
 
 # x + MAGIC rounds x to an integer, whose bits with the exponent's bias then stand at the low end
 MAGIC = np.float32(1.5 * 2**23 + 127)
+_WHOLE = np.float32(1.5 * 2**23)  # the same without the bias
 LOG2E = 1.4426950408889634
 LN2 = 0.6931471805599453
 _LN2_HIGH = 0.693359375  # few enough bits that its products with small integers are exact
@@ -327,14 +340,19 @@ def exp2_of_product(a, b, wild):
         x = at_most(at_least(a * b, -127.0), 128.0)
         k = x + MAGIC
         r = x - (k - MAGIC)
-    else:
-        k = fused(a, b, MAGIC)
-        r = fused(a, b, MAGIC - k)
+        return _power(k) * _exp2_near_zero(r)
+    k = fused(a, b, _WHOLE)
+    return _times_power(_exp2_near_zero(fused(a, b, _WHOLE - k)), k)
+
+
+@inlined
+def _exp2_near_zero(r):
+    """2**r within [-1/2, 1/2], to 2e-7."""
     p = fused(r, 0.001320361038758933, 0.009667991995632265)
     p = fused(r, p, 0.05550906916396994)
     p = fused(r, p, 0.2402232060848337)
     p = fused(r, p, 0.6931469108245465)
-    return _power(k) * fused(r, p, 1.0)
+    return fused(r, p, 1.0)
 
 
 @inlined

@@ -20,9 +20,12 @@ from crosschroma.experiments.benchmarks.scan_results import (
     LOOP,
     STEP,
     STYLE,
+    YARDSTICK,
     ScanBenchmark,
+    ScanShape,
     plot_scan,
 )
+from crosschroma.experiments.benchmarks.scan_yardstick import _library, yardstick
 from crosschroma.experiments.evaluation.timing import race
 from crosschroma.models.scan.selective_scan import selective_scan_2d
 
@@ -42,7 +45,7 @@ def test_every_backend_has_time_memory_and_error(result: tuple[ScanBenchmark, Pa
     measured, out = result
     (shape,) = measured.results
     cells = {(cell.backend, cell.work): cell for cell in shape.cells}
-    assert cells.keys() == {
+    assert cells.keys() - {(YARDSTICK, FORWARD)} == {
         *((name, work) for name in (LOOP, "torch") for work in (FORWARD, STEP)),
         (STYLE, FORWARD),
     }
@@ -53,7 +56,9 @@ def test_every_backend_has_time_memory_and_error(result: tuple[ScanBenchmark, Pa
         assert cell.error is not None
         assert 0 < cell.error < 5e-6
         assert 0 < cell.timing.p10 <= cell.timing.median <= cell.timing.p90
-        assert backend == STYLE or (cell.peak_mb is not None and 0 < cell.peak_mb < 500)
+        assert backend in (STYLE, YARDSTICK) or (
+            cell.peak_mb is not None and 0 < cell.peak_mb < 500
+        )
     data = json.loads(out.read_text())
     assert data["unavailable"] == {"triton": "no device here"}
     assert data["results"][0]["reference"] == {FORWARD: LOOP, STEP: LOOP}
@@ -76,6 +81,26 @@ def test_the_materialised_loop_is_the_scan() -> None:
     }
     expected = selective_scan_2d(**inputs, directions=SHAPE.directions, backend="reference")
     torch.testing.assert_close(materialised_loop(inputs), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_yardstick_in_cpp_is_the_scan() -> None:
+    shape = ScanShape(name="", batch=2, height=5, width=27, channels=64, states=6)
+    compiled = yardstick(shape)
+    if isinstance(compiled, str):
+        pytest.skip(compiled)
+    inputs = make_inputs(shape)
+    exact = {name: x.double() for name, x in inputs.items()}
+    expected = selective_scan_2d(**exact, directions=shape.directions, backend="reference")
+    error = (compiled(inputs).double() - expected).abs().max() / expected.abs().max()
+    assert error < 1e-6
+
+
+def test_without_a_compiler_the_yardstick_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    _library.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert "no C++ compiler" in str(yardstick(SHAPE))
+    _library.cache_clear()
 
 
 def test_ratios_are_of_times_in_the_same_round() -> None:
