@@ -24,6 +24,15 @@ MODULES = sorted(
     for path in (REPOSITORY / folder).rglob("*.py")
     if PLUGIN not in path.parents
 )
+DATA = sorted(  # split lists, priors, pages, a network, a source in C++: what the modules read
+    path
+    for folder in FOLDERS
+    for path in (REPOSITORY / folder).rglob("*")
+    if path.is_file()
+    and path.suffix not in {".py", ".md"}
+    and path.parent.name != "__pycache__"
+    and PLUGIN not in path.parents
+)
 WEIGHTS = REPOSITORY / "results" / "weights"
 PACKAGE = REPOSITORY / "experiments" / "package"  # what `crosschroma` itself is
 FOREIGN = "__version__ = 'not ours'\n"
@@ -37,6 +46,11 @@ def installed(path: Path) -> Path:
 
 def dotted(path: Path) -> str:
     return ".".join(installed(path).with_suffix("").parts).removesuffix(".__init__")
+
+
+def folder_of(package: str) -> Path:
+    """The folder of the checkout that is installed as this package."""
+    return PACKAGE if package == "crosschroma" else REPOSITORY.joinpath(*package.split(".")[1:])
 
 
 def python(code: str, cwd: Path, **env: str) -> str:
@@ -62,6 +76,21 @@ def test_pyproject_lists_every_folder_that_holds_code() -> None:
     assert mapped.pop("crosschroma.weights") == "results/weights"
     assert mapped.pop("crosschroma") == "experiments/package"
     assert mapped == {f"crosschroma.{folder}": folder for folder in FOLDERS}
+
+
+def test_pyproject_names_every_file_that_is_no_code() -> None:
+    """So that a file of a new kind is missed here and not in an installed package."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    setuptools = project["tool"]["setuptools"]
+    named = {
+        path
+        for package, patterns in setuptools["package-data"].items()
+        for owner in (setuptools["packages"] if package == "*" else [package])
+        for pattern in patterns
+        for path in folder_of(owner).glob(pattern)
+    }
+    assert len(DATA) > 20
+    assert sorted(set(DATA) - named) == []
 
 
 def test_the_console_script_is_registered() -> None:
@@ -156,19 +185,9 @@ def test_the_wheel_holds_our_files_under_one_name(wheel: Path) -> None:
         code = {name: archive.read(name) for name in names if name.startswith("crosschroma/")}
     info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     assert {name.split("/")[0] for name in names} == {"crosschroma", info}
-    lists = sorted((REPOSITORY / "datasets/base/splits").glob("*.txt"))
-    priors = sorted((REPOSITORY / "models/color/priors").glob("*.json"))
-    pages = sorted((REPOSITORY / "experiments/compare").glob("*.html"))
-    pages += sorted((REPOSITORY / "experiments/ui/page").iterdir())
-    networks = [REPOSITORY / "experiments/inference/input_kind.safetensors"]
-    assert len(lists) > 5
-    assert priors
-    assert pages
-    pages += [PACKAGE / "py.typed"]
-    expected = {
-        installed(path).as_posix(): path.read_bytes()
-        for path in [*MODULES, *lists, *priors, *pages, *networks]
-    } | {f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()}
+    expected = {installed(path).as_posix(): path.read_bytes() for path in [*MODULES, *DATA]} | {
+        f"crosschroma/weights/{path.name}": path.read_bytes() for path in WEIGHTS.iterdir()
+    }
     assert sorted(code) == sorted(expected)
     assert code == expected
     assert any(name.startswith(f"{info}/") and name.endswith("LICENSE") for name in names)
