@@ -42,6 +42,7 @@ COMMANDS = {
     "bench": ("bench", "bench", "measure speed against named references"),
     "list": ("list", "list_recipes", "name every recipe, its purpose and its score"),
 }
+_LIKE_AN_OPTION = re.compile(r"-[^-].|--.*\.")  # longer than -h; a plain --word is an option
 _TRAINING = ("train", "reproduce")
 
 
@@ -110,7 +111,13 @@ def _run(argv: list[str]) -> int:
         raise UsageError(unknown("command", name, COMMANDS))
     module_name, function, _ = COMMANDS[name]
     module = importlib.import_module(f".commands.{module_name}", __package__)
-    return getattr(module, function)(rest)
+    return getattr(module, function)([_as_path(argument) for argument in rest])
+
+
+def _as_path(argument: str) -> str:
+    """``./-x.png`` for a file ``-x.png``, whose name the parser would take for an option."""
+    is_name = _LIKE_AN_OPTION.match(argument) and os.path.lexists(argument)
+    return f".{os.sep}{argument}" if is_name else argument
 
 
 def _help() -> str:

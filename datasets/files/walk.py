@@ -23,6 +23,11 @@ class Walk:
     unread: dict[Path, str] = field(default_factory=dict)
 
 
+def real_path(path: Path) -> Path:
+    """A path without links; one of a circle of links stays, where ``Path.resolve`` may raise."""
+    return Path(os.path.realpath(path))
+
+
 def walk(folder: Path, without: Sequence[Path] = ()) -> Walk:
     """All visible files at any depth below ``folder``.
 
@@ -39,8 +44,8 @@ def walk(folder: Path, without: Sequence[Path] = ()) -> Walk:
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}; name an existing folder of pictures")
-    root, result = folder.resolve(), Walk()
-    left_out = [path.resolve() for path in without]
+    root, result = real_path(folder), Walk()
+    left_out = [real_path(path) for path in without]
     _enter(folder, root, left_out, {root}, result)
     result.files.sort()
     return result
@@ -50,7 +55,7 @@ def _enter(folder: Path, root: Path, left_out: list[Path], seen: set[Path], walk
     for entry in _entries(folder, walk):
         path = folder / entry.name
         if entry.is_symlink():
-            target = path.resolve()
+            target = real_path(path)
             if any(target == out or out in target.parents for out in left_out):
                 continue
             if not target.exists():
@@ -61,7 +66,7 @@ def _enter(folder: Path, root: Path, left_out: list[Path], seen: set[Path], walk
                 seen.add(target)
                 _enter(path, root, left_out, seen, walk)
         elif entry.is_dir():
-            if left_out and path.resolve() in left_out:
+            if left_out and real_path(path) in left_out:
                 continue
             _enter(path, root, left_out, seen, walk)
         elif entry.is_file():

@@ -13,7 +13,9 @@ from .raster import Metadata, rational
 
 # description, make, model, resolution, software, date, artist, copyright, and the EXIF and GPS
 # parts; the rest of a TIFF's directory says how its pixels are stored, orientation is applied
+RESOLUTION_TAGS = (282, 283, 296)
 KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
+_INCHES = {2: 1.0, 3: 2.54}  # of a resolution's unit: inch, centimetre
 _PARTS = (34665, 34853)
 _ERRORS = (OSError, ValueError, KeyError, TypeError, SyntaxError, IndexError, AttributeError)
 _DAMAGED = (*_ERRORS, struct.error, OverflowError, EOFError)
@@ -32,15 +34,15 @@ def metadata_of(file: IO[bytes] | Path) -> Metadata:
 def metadata_of_image(image: Image.Image) -> Metadata:
     """The same of an image of Pillow."""
     info = image.info
-    lost = []
+    exif, lost = exif_of(image), []
     if "photoshop" in info or "iptc" in info:
         lost.append("IPTC")
     if info.get("comment"):
         lost.append("comment")
     return Metadata(
-        exif=clean_exif(exif_of(image)),
+        exif=clean_exif(exif),
         xmp=upright_xmp(_bytes(info.get("xmp"))),
-        dpi=_dpi(info.get("dpi")),
+        dpi=_dpi(info.get("dpi")) or _exif_dpi(exif),
         lost=tuple(lost),
     )
 
@@ -104,6 +106,13 @@ def _dpi(value: Any) -> tuple[float, float] | None:
     across, down = (rational(side) for side in value)
     sound = 1 < across < 1e6 and 1 < down < 1e6  # 1 x 1 is what writers put for "not known"
     return (across, down) if sound else None
+
+
+def _exif_dpi(exif: Image.Exif) -> tuple[float, float] | None:
+    """The resolution that EXIF names: that of a WebP stands nowhere else."""
+    across, down, unit = (_tag(exif, tag) for tag in RESOLUTION_TAGS)
+    scale = _INCHES.get(2 if unit is None else unit)
+    return _dpi((rational(across) * scale, rational(down) * scale)) if scale else None
 
 
 def _bytes(value: Any) -> bytes:

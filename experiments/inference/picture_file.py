@@ -16,7 +16,7 @@ from ...datasets.base.errors import DataError, UserError
 from ...datasets.loading.decode import checked_levels, frames_note, open_picture, unused_bits
 from ...datasets.loading.icc import managed as managed_levels
 from ...datasets.loading.icc import read_profile
-from ...datasets.loading.metadata import exif_of, metadata_of_image
+from ...datasets.loading.metadata import RESOLUTION_TAGS, exif_of, metadata_of_image
 from ...datasets.loading.pillow_file import raster_of
 from ...datasets.loading.raster import PictureFile, Raster
 from .png_chunks import with_chunks
@@ -25,7 +25,7 @@ PictureFormat = Literal["png", "jpg", "webp", "gif", "tif"]
 _QUALITY = 95
 _PILLOW_NAMES = {"jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "png": "PNG"}
 _JPEG_SEGMENT = 65_000  # bytes that EXIF and XMP may have
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
+_INCH = 2
 _MEMORY = "the image"
 
 
@@ -151,7 +151,7 @@ def left_out(picture: Picture, format: PictureFormat) -> list[str]:
     kept = {"png": len(picture.text), "jpg": len(comments)}.get(format, 0)
     if kept < len(picture.text):
         absent.append("text")
-    if picture.exif and format in ("gif", "tif"):
+    if format in ("gif", "tif") and not _is_resolution(picture.exif):
         absent.append("EXIF")
     if picture.xmp and (format == "gif" or (format == "jpg" and not _fits(picture.xmp))):
         absent.append("XMP")
@@ -253,6 +253,13 @@ def _is_comment(chunk: tuple[bytes, bytes]) -> bool:
     return chunk[0] == b"tEXt" and chunk[1].startswith(b"Comment\0")
 
 
+def _is_resolution(exif: bytes) -> bool:
+    """Whether EXIF says nothing but what ``Picture.dpi`` does."""
+    tags = Image.Exif()
+    tags.load(exif)
+    return set(tags) <= {*RESOLUTION_TAGS}
+
+
 def _fits(packet: bytes) -> bool:
     return len(packet) <= _JPEG_SEGMENT
 
@@ -260,6 +267,6 @@ def _fits(packet: bytes) -> bool:
 def _with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
     tags = Image.Exif()
     tags.load(exif)
-    tags[_X_RESOLUTION], tags[_Y_RESOLUTION] = dpi
-    tags[_RESOLUTION_UNIT] = _INCH
+    for tag, value in zip(RESOLUTION_TAGS, (*dpi, _INCH), strict=True):
+        tags[tag] = value
     return tags.tobytes()

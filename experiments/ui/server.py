@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
@@ -87,6 +88,7 @@ def create_app(
     app.add_middleware(LocalOnly, hosts=hosts, max_upload=max_upload, max_in_flight=max_in_flight)
     app.add_exception_handler(UserError, _refused)
     app.add_exception_handler(MemoryError, _too_little_memory)
+    app.add_exception_handler(RequestValidationError, _not_as_asked)
     app.mount("/ui", StaticFiles(directory=PAGE))
     _add_pages(app, session)
     _add_results(app, session)
@@ -231,6 +233,13 @@ def _add_results(app: FastAPI, session: Session) -> None:
 
 def _refused(request: Request, error: Exception) -> Response:
     return _error(404 if isinstance(error, GoneError) else 400, str(error))
+
+
+def _not_as_asked(request: Request, error: Exception) -> Response:
+    """Without what was sent, which the framework's own answer repeats."""
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    texts = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    return _error(422, "; ".join(texts))
 
 
 def _too_little_memory(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ....datasets.base.errors import DataError, UserError
 from ....datasets.files.folder import is_image
-from ....datasets.files.walk import walk
+from ....datasets.files.walk import real_path, walk
 from ....datasets.loading.tiff_file import count_pages
 from ...inference.picture_file import PictureFormat
 from ...video.codecs import WRITABLE, container
@@ -97,7 +97,7 @@ def _below(source: Path, out: Path, format: PictureFormat, codec: str | None) ->
         for path in files
         if is_image(path) or is_video(path)
     }
-    if out.resolve() == source.resolve():  # results of before lie among their pictures
+    if real_path(out) == real_path(source):  # results of before lie among their pictures
         results = {path: target for path, target in jobs.items() if path != target}.values()
         results = {*results, *map(beside, results)}
         jobs = {path: target for path, target in jobs.items() if path not in results}
@@ -134,5 +134,5 @@ def _check(jobs: Mapping[Path, Path], before_after: bool) -> None:
                     f"{sources[result]} and {picture} would both become {result}; rename one"
                 )
             sources[result] = picture
-        if target.resolve() == picture.resolve():
+        if real_path(target) == real_path(picture):
             raise DataError(f"{target} would take the place of its own picture; give another --out")

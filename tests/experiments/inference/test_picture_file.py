@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from crosschroma.datasets.base.errors import DataError
 from crosschroma.datasets.loading.icc import read_profile
+from crosschroma.experiments.commands.files.colorize_files import colorize_files
+from crosschroma.experiments.inference.colorizer import Colorizer
 from crosschroma.experiments.inference.picture_file import (
     Picture,
     encode,
@@ -18,12 +20,14 @@ from crosschroma.experiments.inference.picture_file import (
     quantised,
     read_picture,
 )
-from PIL import Image, ImageCms
+from crosschroma.models.unet import UNet
+from PIL import Image, ImageCms, PngImagePlugin
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # XYZ (D50) of a space with primaries beyond sRGB's, as Adobe RGB has
 ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
 SRGB_PARAMETERS = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6">an old title</a></x:xmpmeta>'
 TABLE = tuple(round(65535 * (level / 15) ** 1.8) for level in range(16))
 
 
@@ -241,3 +245,30 @@ def test_quantised_there_and_back(dtype: type) -> None:
     assert np.array_equal(
         quantised(quantised(levels, np.dtype(np.float32)), np.dtype(dtype)), levels
     )
+
+
+@pytest.mark.parametrize("source", ["a.jpg", "a.png", "a.webp", "a.tif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_resolution_and_xmp_are_kept(tmp_path: Path, source: str, suffix: str) -> None:
+    image, options = Image.fromarray(picture()), {"dpi": (300, 150), "xmp": XMP}
+    if source == "a.png":  # Pillow writes an XMP packet of a PNG as any text
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        options = {"dpi": (300, 150), "pnginfo": text}
+    elif source == "a.webp":  # which has a resolution in its EXIF alone
+        exif = Image.Exif()
+        exif[282], exif[283], exif[296] = 300.0, 150.0, 2
+        options = {"exif": exif, "xmp": XMP}
+    elif source == "a.tif":
+        options = {"dpi": (300, 150), "tiffinfo": {700: XMP}}
+    image.save(tmp_path / source, **options)
+    network = UNet.Config(domain="gray", width=4, levels=2).build()
+    target = tmp_path / "out" / f"b.{suffix}"
+    report = colorize_files(Colorizer(network, 32), tmp_path / source, target)
+    assert report.left_out == {}
+    with Image.open(target) as result:
+        exif = result.getexif()
+        resolution = result.info.get("dpi", (exif.get(282), exif.get(283)))
+        xmp = result.info["xmp"] if suffix != "tif" else result.tag_v2[700]
+    assert [float(side) for side in resolution] == pytest.approx([300, 150], abs=0.1)
+    assert xmp == XMP.replace(b'Orientation="6"', b'Orientation="1"')

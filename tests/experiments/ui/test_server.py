@@ -30,6 +30,7 @@ from crosschroma.experiments.ui import server as ui_server
 from crosschroma.experiments.ui.connection import PageServer
 from starlette.testclient import TestClient
 
+ASKED = ("preview", "suggestions", "picture", "hints")
 HOST = "127.0.0.1:8717"
 
 
@@ -98,6 +99,21 @@ def test_bytes_in_flight_are_bounded_over_all_requests(session: Session) -> None
     assert client.post("/api/hints", content=b"[]" + b" " * 990).status_code == 200  # given back
     long = client.post("/api/pictures/a/0/preview", content=b" " * (ui_server.MAX_JSON + 1))
     assert long.status_code == 413
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+@pytest.mark.parametrize("place", ["hints", *(f"pictures/a/0/{name}" for name in ASKED)])
+@pytest.mark.parametrize("ends", ["[]", ('{"points":', "}")])
+def test_deep_json_is_one_sentence(
+    session: Session, place: str, depth: int, ends: tuple[str, str]
+) -> None:
+    content = (ends[0] * depth + "0" + ends[1] * depth).encode()
+    client = TestClient(ui_server.create_app(session, frozenset({HOST})), f"http://{HOST}")
+    url = f"/api/{place}?x=1&y=1&name=h.json"
+    refused = client.post(url, content=content, headers={"content-type": "application/json"})
+    assert refused.status_code in (400, 404, 422)
+    assert len(refused.content) < 1000
+    client.close()
 
 
 def test_memory_that_runs_out_is_one_sentence(

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from clips import pictures as clip_pictures
+from clips import write_clip
 from crosschroma.datasets.base.errors import DataError, UserError
 from crosschroma.experiments import cli
 from crosschroma.experiments.artifacts import weights_file
@@ -204,6 +206,26 @@ def test_what_is_no_picture_is_named(
     assert line in capsys.readouterr().err
 
 
+def test_links_in_a_circle_are_followed_once(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    save(source / "deep" / "a.png")
+    save(tmp_path / "elsewhere" / "b.png")
+    (source / "deep" / "up").symlink_to(source)
+    (source / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "around").symlink_to(source / "linked")
+    (source / "self.png").symlink_to(source / "self.png")
+    (source / "one").symlink_to(source / "two")
+    (source / "two").symlink_to(source / "one")
+    report = colorize_files(colorizer(), source, tmp_path / "out")
+    assert names(tmp_path / "out") == {"deep/a.png", "linked/b.png"}
+    assert report.failed == {}
+    circles = [source / name for name in ("one", "self.png", "two")]
+    assert report.unused == dict.fromkeys(circles, "a link that leads nowhere")
+    with pytest.raises(DataError, match=r"no picture, video or folder .*self\.png"):
+        colorize_files(colorizer(), source / "self.png", tmp_path / "out")
+
+
 def animation(path: Path, count: int = 4) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     levels = [np.full((24, 32, 3), 40 + 40 * index, np.uint8) for index in range(count)]
@@ -321,6 +343,18 @@ def test_the_command(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "1 there already" in capsys.readouterr().out
     assert cli.run([*words, "--size", "4"]) == 1
     assert "size 4: must be 8" in capsys.readouterr().err
+
+
+def test_names_that_look_like_options_are_names(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-x.png", "--run"):
+        save(Path("a.png")).rename(name)
+    write_clip(Path("-x.mp4"), clip_pictures(2), "libx264", "yuv420p")
+    for name in ("-x.png", "-x.mp4"):
+        assert cli.run(["colorize", name, "--run", str(weights), "--out", "out"]) == 0
+    assert names(Path("out")) == {"-x.png", "-x.mp4"}
 
 
 def test_a_photograph_taken_for_nir_is_told(
