@@ -13,7 +13,7 @@ MINUTES ?= 9
 OUT ?= results/benchmarks/gpu
 
 # the shipped weights that colour README's pictures
-GALLERY_RUN ?= ddcolor_photos
+GALLERY_RUN ?= zhang16_photos
 
 .PHONY: demo gallery test test-slow check gpu gpu-rehearse gpu-wheels setup clean docs
 .DEFAULT_GOAL := help

@@ -32,7 +32,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
         "encoder_unet_nir_epfl",
         "colormamba_released",
         "scene-disjoint 14",
-        "ddcolor_photos",
+        "zhang16_photos",
     ):
         assert quoted in methods
     protocols = (site / "protocols" / "index.html").read_text()

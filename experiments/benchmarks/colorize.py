@@ -77,7 +77,7 @@ def bench_colorize(
     out: JsonOutput = Path("results/benchmarks/colorize.json"),
     *,
     runs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN...")] = (
-        "ddcolor_photos",
+        "zhang16_photos",
         "encoder_unet_nir_epfl",
     ),
     device: Literal["cpu", "cuda"] = "cpu",

@@ -10,8 +10,6 @@ from pathlib import Path
 from ...datasets.base.errors import UserError
 
 SUFFIX = ".safetensors"
-# first digits of the SHA-256 of a file that is older than the hash which newer ones state
-OLD_FILES = {"ddcolor_photos": "033d1dba2baea8d0"}
 _LIST = "weights.json"
 _PACKAGE = (__package__ or "").partition(".")[0]
 

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from ...datasets.base.bounds import Natural, NotNegative
 from ...datasets.base.errors import Note, UserError, did_you_mean
 from ...datasets.base.json_file import from_json
-from ...losses.pretrained.published_weights import sha256
 from ...losses.pretrained.tensor_file import content_sha256, read_content
 from .hub_weights import hub_file, is_hub_address
-from .shipped_weights import OLD_FILES, SUFFIX, shipped_weights
+from .shipped_weights import SUFFIX, shipped_weights
 
 RUNS = Path("runs")  # where training puts its runs unless told
 _OF_WEIGHTS = (SUFFIX, ".pt", ".onnx", ".ts")
@@ -238,12 +237,8 @@ def shipped_content(about: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]
 
 
 def _check_shipped(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    expected = metadata.get(HASH)
-    if expected is None and shipped_weights().get(path.stem) == path and path.stem in OLD_FILES:
-        if not sha256(path).startswith(OLD_FILES[path.stem]):
-            raise UserError(f"{path} is damaged: install crosschroma again")
-    elif _ABOUT in metadata:  # other files of safetensors may have none
-        check_hash(path, expected, shipped_content(metadata[_ABOUT], tensors))
+    if _ABOUT in metadata:  # other files of safetensors may have none
+        check_hash(path, metadata.get(HASH), shipped_content(metadata[_ABOUT], tensors))
 
 
 def read_run_weights(

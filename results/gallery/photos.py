@@ -71,7 +71,7 @@ def sheet(columns: list[list[Image.Image]]) -> Image.Image:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", default="ddcolor_photos", help="weights for gray pictures")
+    parser.add_argument("--run", default="zhang16_photos", help="weights for gray pictures")
     parser.add_argument("--hints-run", default="hints_photos", help="weights that take hints")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("photos.jpg"))
     options = parser.parse_args()

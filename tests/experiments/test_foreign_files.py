@@ -31,7 +31,7 @@ from tests.helpers.wrong_values import wrong_variants
 
 WRITTEN = Path(__file__).parent / "written_by_0.1.0"
 POINTS = [{"x": 1, "y": 2, "rgb": [1, 2, 3]}, {"x": 1.5, "y": 2, "a": 3, "b": 4, "size": 3}]
-ORIGIN = {"run": "ddcolor_photos", "weights_sha256": "ab", "output": None, "size": 64}
+ORIGIN = {"run": "zhang16_photos", "weights_sha256": "ab", "output": None, "size": 64}
 PUBLISHED = {
     "provenance": {"T": "text"},
     "sources": {"s": "text"},

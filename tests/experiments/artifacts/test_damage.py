@@ -144,22 +144,17 @@ def test_files_of_before_load_with_a_word(
     assert f"note: {best} states no hash of its content" in capsys.readouterr().err
 
 
-def test_shipped_weights_are_known_by_their_hash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shipped_weights_state_their_hash(tmp_path: Path) -> None:
     known = shipped_weights.shipped_weights()
-    assert shipped_weights.OLD_FILES.keys() <= known.keys()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name in shipped_weights.OLD_FILES:
+        for name in known:
             weights_file.load_any(name)
-    name = "ddcolor_photos"
-    data = known[name].read_bytes()
-    path = tmp_path / f"{name}.safetensors"
+    data = known["zhang16_photos"].read_bytes()
+    path = tmp_path / "zhang16_photos.safetensors"
     path.write_bytes(flipped(data, len(data) // 2))
-    monkeypatch.setattr("crosschroma.models.base.weights.shipped_weights", lambda: {name: path})
-    with pytest.raises(UserError, match=r"ddcolor_photos\.safetensors is damaged: install"):
-        weights_file.load_any(name)
+    with pytest.raises(UserError, match=r"zhang16_photos\.safetensors is damaged: its content"):
+        weights_file.load_any(path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

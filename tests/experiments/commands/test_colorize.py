@@ -22,7 +22,7 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("run", [["--run", "ddcolor_photos"], []], ids=["named", "guessed"])
+@pytest.mark.parametrize("run", [["--run", "zhang16_photos"], []], ids=["named", "guessed"])
 def test_a_picture_is_coloured_without_heavy_modules(run: list[str], tmp_path: Path) -> None:
     levels = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
     Image.fromarray(levels).save(tmp_path / "one.jpg")

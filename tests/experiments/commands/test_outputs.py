@@ -164,7 +164,7 @@ def test_one_broken_picture_is_one_line(
     for name in names:
         Path("folder", name).write_bytes(b"nothing")
     source = "folder" if len(names) > 1 else "folder/a.png"
-    assert cli.run(["colorize", source, "--run", "ddcolor_photos", "--device", "cpu"]) == 1
+    assert cli.run(["colorize", source, "--run", "zhang16_photos", "--device", "cpu"]) == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert len(errors) == (3 if len(names) > 1 else 1)
     assert all(any(name in line for line in errors) for name in names)

@@ -17,7 +17,7 @@ from crosschroma.models.color.hint_points import HintPoint
 from pictures import smooth_picture
 
 pytestmark = pytest.mark.gpu
-SHIPPED = ("ddcolor_photos", "encoder_unet_nir_epfl")
+SHIPPED = ("zhang16_photos", "encoder_unet_nir_epfl")
 
 Painter = Callable[[str], np.ndarray]  # by the device
 
@@ -37,7 +37,7 @@ def video(device: str) -> np.ndarray:
     from clips import pictures
     from crosschroma.experiments.video.colorize_video import FrameColorizer
 
-    frames = FrameColorizer(Colorizer.load("ddcolor_photos", device=device))
+    frames = FrameColorizer(Colorizer.load("zhang16_photos", device=device))
     return np.stack([frames(frame) for frame in pictures(4)])
 
 

@@ -74,8 +74,8 @@ def test_hints_load_shipped_weights_and_files_with_their_hash_alone(hint_painter
     for name, text in {"hf://a/b@main": "download nothing", "x.ts": "never start one"}.items():
         with pytest.raises(UserError, match=text):
             Hints(method=replace(origin, run=name)).colorizer("result", "cpu")
-    shipped = Origin(run="ddcolor_photos", weights_sha256="")
-    with pytest.raises(UserError, match="ddcolor_photos, whose weights are not those"):
+    shipped = Origin(run="zhang16_photos", weights_sha256="")
+    with pytest.raises(UserError, match="zhang16_photos, whose weights are not those"):
         Hints(method=shipped).colorizer("result", "cpu")
 
 

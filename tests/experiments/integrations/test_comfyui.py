@@ -74,7 +74,7 @@ def test_every_node_says_what_comfyui_asks(pack: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "domain"), [("ddcolor_photos", "gray"), ("encoder_unet_nir_epfl", "nir")]
+    ("weights", "domain"), [("zhang16_photos", "gray"), ("encoder_unet_nir_epfl", "nir")]
 )
 def test_pictures_are_coloured_as_by_the_colorizer(
     pack: ModuleType, weights: str, domain: str

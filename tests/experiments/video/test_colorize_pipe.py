@@ -145,7 +145,7 @@ def test_the_frames_are_those_of_the_colorizer() -> None:
     alpha = rng.integers(0, 256, (48, 64), np.uint8)
     data = stream("Ip A1:1 C444alpha Xnote", [[*planes, alpha]] * 2)
     data = data.replace(b"FRAME\n", b"FRAME Xsecond\n")
-    colorizer = Colorizer.load("ddcolor_photos")
+    colorizer = Colorizer.load("zhang16_photos")
     out = io.BytesIO()
     assert colorize_pipe(FrameColorizer(colorizer, measure=False), io.BytesIO(data), out) == 2
     out.seek(0)

@@ -379,7 +379,7 @@ def test_a_photograph_taken_for_nir_is_told(
 
 
 @pytest.mark.parametrize(
-    ("log_odds", "name"), [(9.0, "encoder_unet_nir_epfl"), (0.5, "ddcolor_photos")]
+    ("log_odds", "name"), [(9.0, "encoder_unet_nir_epfl"), (0.5, "zhang16_photos")]
 )
 def test_without_a_run_the_picture_decides(
     log_odds: float,
