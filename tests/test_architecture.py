@@ -90,7 +90,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiments.training"},
     "experiments.benchmarks": {*_DATA, "datasets.scenes", *_ARTIFACTS, *_METHODS}
     | {"experiments.recipe_list", "experiments.evaluation", "experiments.inference"}
-    | {"experiments.process_settings"}
+    | {"experiments.process_settings", "experiments.commands.files"}
     | {f"experiments.{room}" for room in ("training", "deploy", "plots", "ui")},
     "experiments.commands.shared": {*_ARTIFACTS, "datasets", "datasets.base"},
     "experiments.commands.data": {"datasets", "datasets.base", "datasets.files"}

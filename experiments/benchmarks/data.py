@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -26,6 +25,7 @@ from ...datasets.loading.loader import Viewed
 from ...datasets.loading.views import EvalView
 from ...datasets.shards import write_tar
 from ..evaluation.timing import machine, race, save_benchmark, torch_threads, versions
+from .pictures import make_pictures
 
 _REFERENCE = "PIL + scikit-image"
 _SIZE = 256  # side of the output in pixels
@@ -110,7 +110,7 @@ def bench_data(
 
 
 def _measure(folder: Path, images: int, repeats: int) -> DataBenchmark:
-    _make_pictures(folder / "jpeg", images)
+    make_pictures(folder / "jpeg", images, 500, 375)
     files = image_files(folder / "jpeg")
     viewed = Viewed(FileSource([Record(f.name, rgb=f) for f in files]), EvalView(size=_SIZE))
     sharded = Viewed(_in_shards(folder / "shards", files), EvalView(size=_SIZE))
@@ -162,21 +162,6 @@ def _need_scikit_image() -> None:
             "the data benchmark compares with scikit-image, which is not installed: "
             "pip install scikit-image (or crosschroma[dev])"
         ) from error
-
-
-def _make_pictures(folder: Path, count: int) -> None:
-    """Smooth colour, textured at every scale, with sensor noise: about 50 KB each as JPEG."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for index in range(count):
-        picture = np.zeros((375, 500, 3), np.float32)
-        for cells in (4, 16, 64):
-            coarse = rng.standard_normal((cells * 3 // 4, cells, 3)).astype(np.float32)
-            enlarged = cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC)
-            picture += enlarged * 160 / cells**0.5
-        picture += 127 + 6 * rng.standard_normal(picture.shape).astype(np.float32)
-        levels = np.clip(picture, 0, 255).astype(np.uint8)
-        Image.fromarray(levels).save(folder / f"{index:03d}.jpg", quality=90)
 
 
 def _reference(path: Path) -> Tensor:

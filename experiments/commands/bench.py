@@ -16,7 +16,7 @@ from .shared.usage import UsageError, usage
 
 _TASKS = (
     *("data", "scan", "kernels", "network", "train", "step", "process"),
-    *("export", "colorize", "ui", "gpu"),
+    *("export", "colorize", "folder", "ui", "gpu"),
 )
 _HELP = f"""usage: crosschroma bench {{{",".join(_TASKS)}}} [--help] [options]
 
@@ -29,6 +29,7 @@ step:     where the time of a training step goes: kernels, gaps between them, th
 process:  training steps with and without what `train` sets for its process, busy and idle.
 export:   a method in eager mode beside folded, ONNX Runtime and bfloat16, on the CPU.
 colorize: pictures a second by batch size, number format and layout, compiled or not.
+folder:   files to files: `colorize` beside one by one, and beside OpenCV's dnn.
 ui:       what the page takes to answer a click, beside the network alone.
 gpu:      all that a GPU is wanted for, in the minutes that one is there; --rehearse needs none."""
 

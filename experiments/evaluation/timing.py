@@ -38,21 +38,23 @@ def race(
     *,
     reference: str,
     clock: Callable[[], float] = time.process_time,
+    warm_up: bool = True,
 ) -> list[Timing]:
-    """Time candidates for the same work; they take turns, and the first round warms up.
+    """Time candidates for the same work; they take turns.
 
     Args:
         candidates: what to run, by name.
         repeats: rounds that count.
         reference: the candidate that ratios refer to.
         clock: seconds; by default the process's CPU time, which a busy machine disturbs least.
+        warm_up: go through one more round before those that count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for repeat in range(repeats + 1):
+    for repeat in range(-warm_up, repeats):
         for name, run in candidates.items():
             start = clock()
             run()
-            if repeat:
+            if repeat >= 0:
                 seconds[name].append(clock() - start)
     return [_timing(name, values, seconds[reference]) for name, values in seconds.items()]
 
