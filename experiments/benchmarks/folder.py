@@ -169,11 +169,7 @@ def bench_folder(
         versions=versions("torch", "opencv-python-headless", "onnx", "pillow", "numpy"),
     )
     with tempfile.TemporaryDirectory() as root:
-        folders: list[Path] = []
-        for count, (width, height) in ((small, small_size), (large, large_size)):
-            if count:
-                folders.append(Path(root) / f"{count} of {width}x{height}")
-                make_pictures(folders[-1], count, width, height)
+        folders = _made(Path(root), (small, *small_size), (large, *large_size))
         for number in threads:
             if number > (cores := os.cpu_count() or 1):
                 result.left_out[f"{number} threads"] = f"there are {cores} cores"
@@ -185,6 +181,16 @@ def bench_folder(
     result.load.append(round(os.getloadavg()[0], 2))
     save_benchmark(result, out)
     return result
+
+
+def _made(root: Path, *kinds: tuple[int, int, int]) -> list[Path]:
+    """A folder of pictures for each count, width and height whose count is not 0."""
+    folders: list[Path] = []
+    for count, width, height in kinds:
+        if count:
+            folders.append(root / f"{count} of {width}x{height}")
+            make_pictures(folders[-1], count, width, height)
+    return folders
 
 
 @contextmanager
