@@ -100,7 +100,9 @@ def test_the_default_weights_are_for_what_they_are_said_to_be() -> None:
 
 
 def test_what_is_not_such_a_file_is_named(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no run .*none\.safetensors; .crosschroma train. makes one"):
+    with pytest.raises(
+        UserError, match=r"no run .*none\.safetensors; .crosschroma train. makes one"
+    ):
         weights_file.load_weights_file(tmp_path / "none.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"cut\.safetensors is damaged"):
