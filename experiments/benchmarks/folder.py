@@ -124,7 +124,7 @@ class FolderBenchmark:
 def bench_folder(
     out: JsonOutput = Path("results/benchmarks/folder.json"),
     *,
-    run: str = "ddcolor_photos",
+    run: str = "zhang16_photos",
     small: Natural = 200,
     small_size: tuple[Side, Side] = (481, 321),
     large: Natural = 10,

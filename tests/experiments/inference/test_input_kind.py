@@ -103,5 +103,5 @@ def test_weights_are_called_by_their_titles() -> None:
     assert choice.input_of(Colorizer(method, None)) == "gray photographs"
     colorizer, guess = choice.colorizer_for(Image.new("RGB", (40, 30), "red"))
     assert (guess.colored, colorizer.domain) == (True, "gray")
-    assert choice.title(colorizer) == "Photographs, DDColor small"
+    assert choice.title(colorizer) == "Photographs, colour classes"
     assert choice.first_with_hints([colorizer]) == 0
