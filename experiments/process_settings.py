@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 
-_POLICY = "OMP_WAIT_POLICY"
 # how long a thread spins before it sleeps: turns of GNU's OpenMP, milliseconds of LLVM's
 _SHORTLY = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
 # glibc's names of parameters of malloc
@@ -19,13 +18,8 @@ def wait_shortly() -> None:
     Threads that sleep at once, as ``OMP_WAIT_POLICY=PASSIVE`` has it, are woken many times a step,
     which an idle machine feels; see ``crosschroma bench process``. What the user has set stays.
     """
-    if not any(name in os.environ for name in (_POLICY, *_SHORTLY)):
+    if not any(name in os.environ for name in ("OMP_WAIT_POLICY", *_SHORTLY)):
         os.environ |= _SHORTLY
-
-
-def wait_passively() -> None:
-    """Let OpenMP's threads sleep at once; what ``wait_shortly`` is measured against."""
-    os.environ[_POLICY] = "PASSIVE"
 
 
 def keep_memory() -> None:

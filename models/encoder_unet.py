@@ -22,7 +22,7 @@ from .base.generator import GeneratorMethod
 from .base.padding import pad_and_crop
 from .base.self_ensemble import SelfEnsemble, self_ensemble
 from .layers.encoder_decoder import EncoderDecoder
-from .layers.encoders import encoder_learnt_from, load_encoder
+from .layers.encoders import encoder_and_others, encoder_learnt_from, load_encoder
 from .layers.norms import Norm
 
 
@@ -122,11 +122,8 @@ class EncoderUNet(GeneratorMethod):
 
     def optimizers(self) -> dict[str, Optimizer]:
         config, encoder = self.config, self.generator.get_submodule("encoder")
-        known = set(encoder.parameters())
-        groups = [
-            {"params": list(encoder.parameters()), "lr": config.encoder_lr * config.lr},
-            {"params": [p for p in self.generator.parameters() if p not in known]},
-        ]
+        rate = config.encoder_lr * config.lr
+        groups = encoder_and_others(self.generator.parameters(), encoder, rate)
         return {"generator": AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)}
 
     def losses(self, batch: Batch) -> Terms:

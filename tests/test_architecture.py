@@ -88,7 +88,9 @@ ALLOWED: dict[str, set[str]] = {
     "experiments.deploy": {*_DATA, "datasets.scenes", *_ARTIFACTS, "losses", *_METHODS}
     | {f"experiments.{room}" for room in ("evaluation", "inference", "metrics", "tables")}
     | {"experiments.training"},
+    "experiments.benchmarks.folders": {"datasets.base"},
     "experiments.benchmarks": {*_DATA, "datasets.scenes", *_ARTIFACTS, *_METHODS}
+    | {"experiments.benchmarks.folders"}
     | {"experiments.recipe_list", "experiments.evaluation", "experiments.inference"}
     | {"experiments.process_settings", "experiments.commands.files"}
     | {f"experiments.{room}" for room in ("training", "deploy", "plots", "ui")},

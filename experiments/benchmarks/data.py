@@ -25,7 +25,7 @@ from ...datasets.loading.loader import Viewed
 from ...datasets.loading.views import EvalView
 from ...datasets.shards import write_tar
 from ..evaluation.timing import machine, race, save_benchmark, torch_threads, versions
-from .pictures import make_pictures
+from .folders.pictures import make_pictures
 
 _REFERENCE = "PIL + scikit-image"
 _SIZE = 256  # side of the output in pixels

@@ -34,8 +34,8 @@ from ..inference.colorizer import Colorizer
 from ..inference.fold_batchnorm import folded
 from ..inference.picture_file import encode, read_picture
 from ..inference.precision import multiplies_bfloat16
-from .opencv_script import OpenCVScript
-from .pictures import make_pictures
+from .folders.opencv_script import OpenCVScript
+from .folders.pictures import make_pictures
 
 Format = Literal["jpg", "png"]
 LOOP, OURS, OURS_BF16 = "one by one", "crosschroma", "crosschroma, bfloat16"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
 
-from ..process_settings import keep_memory, wait_passively, wait_shortly
+from ..process_settings import keep_memory, wait_shortly
 
-SETTINGS = {"memory": keep_memory, "passive": wait_passively, "short": wait_shortly}
+
+def _wait_passively() -> None:
+    """OpenMP's threads sleep at once."""
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+SETTINGS = {"memory": keep_memory, "passive": _wait_passively, "short": wait_shortly}
 DONE = "done"
 
 

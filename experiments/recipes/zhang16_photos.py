@@ -8,7 +8,7 @@ Command: crosschroma train zhang16_photos
          see encoder_unet_vcip for the encoder's weights without timm's download
 Time:    2 hours of one core of an AMD EPYC (float32), beside other processes
 Result:  validation 23.45 dB, AE 9.69, dE00 10.09, ab spread .58 of the truth's (``ddcolor_photos``:
-    23.42, 9.83, 10.59, .50); test photographs of the ImageNet sample 23.40 dB, AE 9.97, .60, of
+    23.42, 9.83, 10.59); test photographs of the ImageNet sample 23.40 dB, AE 9.97, .60, of
     BSDS500 23.03, 9.74, .79
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -58,6 +59,25 @@ def load_encoder(encoder: nn.Module, weights: str) -> str:
     if weights == "none":
         return ""
     return f"encoder: {cast(Encoder, encoder).load_pretrained(weights)}"
+
+
+def encoder_and_others(
+    weights: Iterable[nn.Parameter], encoder: nn.Module, lr: float
+) -> list[dict[str, Any]]:
+    """Parameter groups of an optimiser in which an encoder learns at a rate of its own.
+
+    Args:
+        weights: all that is to learn, the encoder's among them.
+        encoder: part of what they belong to.
+        lr: the encoder's learning rate; the others have the optimiser's.
+
+    Returns:
+        The encoder's group and the others', each in the order of the weights.
+    """
+    known = list(encoder.parameters())
+    own = {id(weight) for weight in known}
+    others = [weight for weight in weights if id(weight) not in own]
+    return [{"params": known, "lr": lr}, {"params": others}]
 
 
 def averages_to_eval(encoder: nn.Module) -> None:

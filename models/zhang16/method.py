@@ -24,7 +24,7 @@ from ..base.padding import pad_and_crop
 from ..base.weights import load_strictly, read_run_weights, run_name
 from ..color.ab_bins import BINS, ab_bins, annealed_mean, soft_encode
 from ..color.ab_prior import UNIFORM, load_prior, shipped_priors
-from ..layers.encoders import encoder_learnt_from, load_encoder
+from ..layers.encoders import encoder_and_others, encoder_learnt_from, load_encoder
 from ..layers.guided_upsample import guided_enlarge
 from .network import INPUT_STRIDE, OUTPUT_STRIDE, EncoderClassifier, Zhang16Generator
 
@@ -166,12 +166,8 @@ class Zhang16(GeneratorMethod):
         config = self.config
         weights = self.generator.parameters()
         if config.encoder != _NO_ENCODER:
-            known = list(self.generator.get_submodule("encoder").parameters())
-            own = {id(parameter) for parameter in known}
-            weights = [
-                {"params": known, "lr": config.encoder_lr * config.lr},
-                {"params": [weight for weight in weights if id(weight) not in own]},
-            ]
+            encoder = self.generator.get_submodule("encoder")
+            weights = encoder_and_others(weights, encoder, config.encoder_lr * config.lr)
         return {
             "generator": Adam(
                 weights,

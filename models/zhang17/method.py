@@ -23,7 +23,7 @@ from ..base.padding import pad_and_crop
 from ..base.stages import RatedStage, Schedule, Staged, check_names
 from ..color.global_hints import GLOBAL_HINTS, GlobalHintsNetwork, drop_at_random, global_hints
 from ..color.hint_points import simulate_hints
-from ..layers.encoders import encoder_learnt_from, load_encoder
+from ..layers.encoders import encoder_and_others, encoder_learnt_from, load_encoder
 from .encoder_network import EncoderHintNetwork
 from .network import CLASS_STRIDE, Detached, Zhang17Network, nearest_class
 from .suggestions import Suggestion, suggest_colors
@@ -161,12 +161,8 @@ class Zhang17(Staged[HintStage], GeneratorMethod):
         weights = [p for network in self.networks().values() for p in network.parameters()]
         if self.config.encoder == "none":
             return {"generator": Adam(weights, lr=lr)}
-        known = list(self.generator.get_submodule("encoder").parameters())
-        own = {id(parameter) for parameter in known}
-        groups = [
-            {"params": known, "lr": self.config.encoder_lr * lr},
-            {"params": [parameter for parameter in weights if id(parameter) not in own]},
-        ]
+        encoder = self.generator.get_submodule("encoder")
+        groups = encoder_and_others(weights, encoder, self.config.encoder_lr * lr)
         return {"generator": Adam(groups, lr=lr)}
 
     def training_step(self, batch: Batch, step: Step) -> None:

@@ -21,7 +21,7 @@ from crosschroma.experiments.benchmarks.folder import (
     OURS_BF16,
     bench_folder,
 )
-from crosschroma.experiments.benchmarks.opencv_script import OpenCVScript
+from crosschroma.experiments.benchmarks.folders.opencv_script import OpenCVScript
 from crosschroma.experiments.experiment import Experiment
 from crosschroma.experiments.settings import to_plain
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...datasets.base.errors import UserError
+from ....datasets.base.errors import UserError
 
 
 class OpenCVScript:
