@@ -352,7 +352,8 @@ class Run:
         # settings that came later than the run have their defaults
         saved = to_plain(from_plain(state["experiment"], Experiment, str(self.folder)))
         present = to_plain(self.experiment)
-        if text := check_same_experiment(saved, present, self.folder, state["step"], self.method):
+        text = check_same_experiment(saved, present, self.folder, state["step"], self.method)
+        if text:
             self.fabric.print(text)
             self.starts[-1]["changed"] = text
         if len(state["random"]) != self.fabric.world_size:
@@ -369,7 +370,8 @@ class Run:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.progress = Progress(**{name: state[name] for name in vars(Progress())})
         self.starts = [*state["starts"], *self.starts]
-        self.saved_step = self.progress.step
+        if not text:  # changed settings are saved even where no step is left
+            self.saved_step = self.progress.step
         return state
 
     def _batches(self) -> Iterator[Batch]:

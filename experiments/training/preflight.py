@@ -97,16 +97,20 @@ def check_same_experiment(
             f"{folder} was trained with other settings ({', '.join(refused)}); resume with the "
             "same, or choose another --run-dir"
         )
+    changed = f"goes on with another {', '.join(decoding)}" if decoding else ""
+    if changed and saved["training"]["result"] == "best":
+        changed += "; a best checkpoint of before keeps the one that it was chosen with"
     if not lengthened:
-        return f"goes on with another {', '.join(decoding)}" if decoding else ""
+        return changed
     training = from_plain(present["training"], Training)
     old, new = replace(training, steps=before), training
     factors = old.rate_factor(step - 1), new.rate_factor(step)
-    return (
+    lengthening = (
         f"lengthened from {before} to {after} steps: learning rates follow the schedule "
         f"{training.schedule} over all {after} from step {step} on, so their factor goes from "
         f"{factors[0]:.3g} to {factors[1]:.3g}"
     )
+    return "; ".join(filter(None, (lengthening, changed)))
 
 
 def micro_batch_size(experiment: Experiment, world: int) -> int:

@@ -99,8 +99,13 @@ def test_a_run_goes_on_with_another_decoding(
     colder = replace(experiment, method=replace(config, temperature=0.2, ensemble="flip"))
     fit(colder, tmp_path, CPU, resume=True)
     assert "goes on with another method." in capsys.readouterr().out
+    assert checkpoint.load_trained(tmp_path, "last").experiment.method == colder.method
     with pytest.raises(UserError, match=r"other settings \(method\.uniform\)"):
-        fit(replace(colder, method=replace(config, uniform=0.1)), tmp_path, CPU, resume=True)
+        fit(replace(colder, method=replace(colder.method, uniform=0.1)), tmp_path, CPU, resume=True)
+    fit(steps(replace(colder, method=config), 3, "cosine"), tmp_path, CPU, resume=True)
+    changed = checkpoint.load_checkpoint(tmp_path / "last.pt")["starts"][-1]["changed"]
+    assert changed.startswith("lengthened from 2 to 3 steps")
+    assert "; goes on with another method.ensemble, method.temperature" in changed
 
 
 def test_one_that_has_not_finished_keeps_its_schedule(unet: Experiment, tmp_path: Path) -> None:
